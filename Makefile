@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo play test results results-check lint test-unit test-methods test-integration test-e2e test-kueue \
-        test-network test-integrity test-images test-docs test-engines test-families \
+.PHONY: help setup demo play check test results results-check gpu-checks lint test-unit test-methods test-integration test-e2e test-kueue \
+        test-network test-integrity test-images test-docs test-engines test-serving test-families \
         docs docs-serve generate check-generated prepare cluster bench-operator clean
 
 PY := .venv/bin/python
@@ -23,7 +23,7 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 # Without byte code each of the many processes that tests start would compile torch and transformers anew.
 export PYTHONDONTWRITEBYTECODE :=
-PACKAGES := operator jobs localcluster dashboards charts demo docsite images samples tests benchmarks
+PACKAGES := operator jobs localcluster dashboards charts demo docsite images samples tests benchmarks wording
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -37,12 +37,18 @@ demo: ## a cluster (yours if KUBECONFIG is set), the chart, a job that passes an
 play: setup
 	@$(PY) -m demo $(if $(YES),--yes) $(if $(VALUES),--values=$(VALUES)) $(if $(BUCKET),--bucket=$(BUCKET))
 
+check: setup ## seconds: ruff, and the unit tests of the files that differ from the last commit
+	.venv/bin/ruff check $(PACKAGES)
+	.venv/bin/ruff format --check $(PACKAGES)
+	@tests="$$($(PY) -m tests.support.changed)"; [ -z "$$tests" ] || $(PYTEST) -q --numprocesses 0 $$tests
+
 test: ## everything: static checks; unit, methods and integration beside each other; e2e (real kubelet)
 	@$(MAKE) --no-print-directory --jobs=2 lint prepare
 	$(PARALLEL) $(BESIDE_EACH_OTHER)
 	@$(MAKE) --no-print-directory test-e2e
 
-lint: setup check-generated ## ruff, mypy --strict, import-linter, generated files
+lint: setup check-generated ## ruff, mypy --strict, import-linter, vocabulary, generated files
+	$(PY) -m wording
 	.venv/bin/ruff check $(PACKAGES)
 	.venv/bin/ruff format --check $(PACKAGES)
 	.venv/bin/mypy
@@ -80,8 +86,14 @@ test-docs: setup cluster ## slow: type the commands of the README and docs on th
 test-engines: setup ## slow: install llm-compressor and ModelOpt as their images do, and quantize with them
 	$(PYTEST) tests/engines
 
+test-serving: setup ## slow: install vLLM as its image does, and measure a language model that it serves
+	$(PYTEST) tests/serving
+
 test-families: setup ## slow, resumable: families of Transformers models with every method; writes docs/models.md
 	nice $(PY) -m benchmarks.families
+
+gpu-checks: ## minutes, on a machine with a GPU: calibration, training and the driver's readings (docs/gpu.md)
+	PYTHONPATH=operator:jobs:. $(or $(GPU_PYTHON),$(PY)) -m benchmarks.gpu
 
 results: setup ## tests on real data and every local example in full (hours, resumable); writes benchmarks/methods/results.json
 	RERUN_PASSED=1 $(PARALLEL) -m real_data tests/methods

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.tables`: write every table anew from the results that there are; nothing is measured.
+"""`python -m benchmarks.tables`: rewrite every table from the existing results, without measuring.
 
-Tables say which results are stale, so they change when the version of a method rises.
+Tables mark stale results, so they change when the version of a method rises.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Other tools as processes: environments of their own, and what a run costs in seconds and memory."""
+"""Run other tools as processes: separate environments, and the cost of a run in seconds and memory."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ class ToolFailedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run of a tool cost; memory is the peak of its largest process."""
+    """The cost of one run of a tool; memory is the peak of its largest process."""
 
     wall_seconds: float
     cpu_seconds: float
@@ -29,12 +29,20 @@ class Cost:
 
 
 def interpreter_of(name: str, requirements: Path) -> Path:
-    """Return the interpreter of a tool's own environment, made from pinned requirements where it is missing."""
+    """Return the interpreter of a tool's environment; create it from pinned requirements if it is missing.
+
+    An environment with the same requirements is not touched: others may run in it.
+    """
     folder = CACHE / f"{name}-venv"
+    marker, content = folder / "installed.txt", requirements.read_text()
+    if marker.is_file() and marker.read_text() == content:
+        return folder / "bin" / "python"
     uv = next((str(path) for path in (CACHE / "uv-tool" / "bin" / "uv",) if path.is_file()), "uv")
     subprocess.run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)], check=True)
-    install = [uv, "pip", "install", "--quiet", "--python", str(folder), "--requirements", str(requirements)]
-    subprocess.run(install, check=True)
+    # The requirements are complete, and vLLM's build for CPUs pins a build of torch that package registries lack.
+    what = ["--python", str(folder), "--requirements", str(requirements)]
+    subprocess.run([uv, "pip", "install", "--quiet", "--no-deps", *what], check=True)
+    marker.write_text(content)
     return folder / "bin" / "python"
 
 
@@ -43,18 +51,18 @@ def timed(
     more: Mapping[str, str],
     log: Path,
     accepted: tuple[int, ...] = (0,),
-    heard: Callable[[int, str], None] = lambda _process, _line: None,
+    on_line: Callable[[int, str], None] = lambda _process, _line: None,
 ) -> Cost:
-    """Run a command with `more` in its environment; `heard` gets its process id with each line that it writes.
+    """Run a command with `more` in its environment; `on_line` receives its process id and each line of output.
 
-    Raises ToolFailedError, with the end of what it said, for an exit status that is not accepted.
+    Raises ToolFailedError, with the end of the output, for an exit status that is not accepted.
     """
     start = time.monotonic()
     piped = subprocess.Popen(command, env=os.environ | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     with log.open("wb", buffering=0) as output, piped as process:
         for line in process.stdout or ():
             output.write(line)
-            heard(process.pid, line.decode(errors="replace"))
+            on_line(process.pid, line.decode(errors="replace"))
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.monotonic() - start
@@ -65,5 +73,5 @@ def timed(
 
 
 def interval(estimate: Estimate) -> dict[str, float]:
-    """An estimate as results files have it."""
+    """Return an estimate for a results file."""
     return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

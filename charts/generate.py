@@ -1,8 +1,8 @@
-"""The generated parts of the chart: ``python -m charts.generate`` writes them, from the repository's root.
+"""Generate parts of the chart: ``python -m charts.generate``, in the repository's root.
 
-values.schema.json is written by hand but for ``definitions.runtime`` and ``definitions.reviewRule``, which follow the
-contract's CompressionRuntime and ReviewRule, and the events of ``definitions.receiver``, which are the contract's.
-README.md is written by hand but for the table of values, which follows values.yaml and values.schema.json.
+In values.schema.json it writes ``definitions.runtime``, ``definitions.reviewRule`` and the events of
+``definitions.receiver`` from the package compressionjob. In README.md it writes the table of values from values.yaml
+and values.schema.json. The rest of both files is written by hand.
 """
 
 import json
@@ -24,9 +24,9 @@ END: Final = "<!-- end of values -->\n"
 
 
 def runtime_schema() -> dict[str, Any]:
-    """JSON schema (draft 7) of a value under ``runtimes``: the CRD's, with unknown fields refused."""
+    """Return the JSON schema (draft 7) of a value under ``runtimes``: that of the CRD, without unknown fields."""
     schema: dict[str, Any] = _strict(structural(CompressionRuntimeSpec))
-    # The chart has an image of its own to fall back to, and renders this one as a template.
+    # The chart has a default image, and renders this field as a template.
     schema["required"] = [name for name in schema.get("required", []) if name != "image"]
     schema["properties"]["image"].pop("pattern", None)
     return schema
@@ -44,7 +44,7 @@ def _strict(node: Any) -> Any:
 
 
 def values_schema() -> dict[str, Any]:
-    """values.schema.json with its generated part made anew."""
+    """Return values.schema.json with its generated parts updated."""
     schema: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
     schema["definitions"]["runtime"] = runtime_schema()
     schema["definitions"]["reviewRule"] = _strict(structural(ReviewRule))
@@ -53,7 +53,7 @@ def values_schema() -> dict[str, Any]:
 
 
 def values_table() -> str:
-    """The table of values in Markdown: name, default, meaning."""
+    """Return the table of values in Markdown: name, default, meaning."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     rows = [f"| `{name}` | `{default}` | {text} |\n" for name, default, text in _rows("", values, values_schema())]
     return "| value | default | meaning |\n| --- | --- | --- |\n" + "".join(rows)
@@ -71,7 +71,7 @@ def _rows(prefix: str, values: dict[str, Any], schema: dict[str, Any]) -> Iterat
 
 
 def readme() -> str:
-    """README.md with its table of values made anew."""
+    """Return README.md with its table of values updated."""
     text = (CHART / "README.md").read_text()
     return re.sub(
         f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: BEGIN + values_table() + END, text, flags=re.DOTALL
@@ -79,7 +79,7 @@ def readme() -> str:
 
 
 def files() -> dict[Path, str]:
-    """What there is to write: path -> text."""
+    """Return the text of each generated file by its path."""
     return {
         CHART / "values.schema.json": json.dumps(values_schema(), indent=2) + "\n",
         CHART / "README.md": readme(),

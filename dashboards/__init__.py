@@ -1,1 +1,1 @@
-"""What an operations team looks at: Grafana dashboards and Prometheus rules. ``python -m dashboards`` writes them."""
+"""Grafana dashboards and Prometheus rules. ``python -m dashboards`` writes them."""

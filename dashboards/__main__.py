@@ -1,4 +1,4 @@
-"""``python -m dashboards``, from the repository's root: write the dashboards, the rules, and the chart's copies."""
+"""``python -m dashboards``, in the repository's root: write the dashboards, the rules, and the chart's copies."""
 
 from dashboards.generated import files
 

@@ -1,4 +1,4 @@
-"""What the dashboards have in common: a data source to choose, links to one another, rows of panels."""
+"""The layout of a dashboard: a variable for the data source, links to the other dashboards, rows of panels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, DashboardLinkType, Panel
 
 TAG: Final = "compression-operator"
-"""By this tag the dashboards find one another, in whatever folder they lie."""
+"""Tag by which the dashboards link to each other, in any folder."""
 
 
 @dataclass(frozen=True)
 class Board:
-    """One dashboard: ``rows`` are titles with their panels, ``variables`` what its reader chooses."""
+    """One dashboard. ``rows`` maps titles to panels; ``variables`` are the selections of its reader."""
 
     uid: str
     title: str
@@ -23,7 +23,7 @@ class Board:
     variables: Sequence[dashboard.QueryVariable] = field(default=())
 
     def build(self) -> dashboard.Dashboard:
-        """The dashboard, ready to be built."""
+        """Return the builder of the dashboard."""
         board = (
             dashboard.Dashboard(self.title)
             .uid(self.uid)

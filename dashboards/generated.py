@@ -1,4 +1,4 @@
-"""Which files are generated from this package, and their text."""
+"""The files that are generated from this package."""
 
 import json
 from pathlib import Path
@@ -15,15 +15,15 @@ CHART_FILES: Final = ROOT / "charts" / "compression-operator" / "files"
 
 
 def files() -> dict[Path, str]:
-    """Path -> text. The chart can read only files below its own folder, so it has copies."""
+    """Return the text of each file by its path. The chart has copies, since it reads only files in its own folder."""
     alerts = rules.text()
-    found = {ROOT / "dashboards" / "rules.yaml": alerts, CHART_FILES / "rules" / "rules.yaml": alerts}
+    texts = {ROOT / "dashboards" / "rules.yaml": alerts, CHART_FILES / "rules" / "rules.yaml": alerts}
     for board in boards():
         text = json.dumps(board.build().build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
-        found |= {folder / f"{board.uid}.json": text for folder in (BOARDS, CHART_FILES / "dashboards")}
-    return found
+        texts |= {folder / f"{board.uid}.json": text for folder in (BOARDS, CHART_FILES / "dashboards")}
+    return texts
 
 
 def boards() -> tuple[Board, ...]:
-    """The dashboards."""
+    """Return the dashboards."""
     return (fleet.board(), job.board(), control_loop.board())

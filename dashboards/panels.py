@@ -1,4 +1,4 @@
-"""The kinds of panels that dashboards are made of: lines over time, figures, bars to compare, and tables."""
+"""The panels of the dashboards: time series, single values, bars, and tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Query:
 def lines(
     title: str, description: str, *queries: Query, unit: str = "short", span: int = 8, stacked: bool = False
 ) -> Builder[Panel]:
-    """Series over time."""
+    """Return a panel with series over time."""
     panel = (
         timeseries.Panel()
         .title(title)
@@ -79,7 +79,7 @@ def figures(
     decimals: int | None = None,
     named: bool = False,
 ) -> Builder[Panel]:
-    """The latest value of each series, large; ``named`` shows the name alone, of series that are always 1."""
+    """Return a panel with the latest value of each series. ``named`` shows only names, for series that are always 1."""
     panel = (
         stat.Panel()
         .title(title)
@@ -103,7 +103,7 @@ def figures(
 def bars(
     title: str, description: str, *queries: Query, unit: str = "short", span: int = 8, least: float | None = 0
 ) -> Builder[Panel]:
-    """The latest value of each series as a bar, to compare; bars begin at ``least``, or at the least of them."""
+    """Return a panel with the latest values as bars. Bars start at ``least``, or at the lowest value if it is None."""
     panel = (
         bargauge.Panel()
         .title(title)
@@ -126,10 +126,10 @@ def bars(
 def table(
     title: str, description: str, query: Query, *, columns: Sequence[str], linked: str, url: str
 ) -> Builder[Panel]:
-    """One line for each series now; ``columns`` are its labels, of which ``linked`` leads to ``url``."""
+    """Return a table with a row for each series. ``columns`` are labels; the label ``linked`` links to ``url``."""
     link = {"title": "Open", "url": url, "targetBlank": False}
     order = {
-        "indexByName": {name: place for place, name in enumerate(columns)},
+        "indexByName": {name: index for index, name in enumerate(columns)},
         "excludeByName": {"Time": True, "Value": True},
         "renameByName": {},
     }

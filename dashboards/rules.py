@@ -1,4 +1,4 @@
-"""The Prometheus rules: the rule file that the alerts make."""
+"""The Prometheus rule file with all alerts."""
 
 import yaml
 
@@ -9,12 +9,12 @@ from dashboards.alerts.waiting import WAITING
 
 
 def alerts() -> tuple[Alert, ...]:
-    """All of them."""
+    """Return all alerts."""
     return (*OPERATOR, *RESULTS, *WAITING)
 
 
 def text() -> str:
-    """The rule file, as Prometheus reads it."""
+    """Return the text of the rule file."""
     groups = [
         {"name": "compression-operator", "rules": [alert.rule() for alert in OPERATOR]},
         {"name": "compression-jobs", "rules": [alert.rule() for alert in (*RESULTS, *WAITING)]},

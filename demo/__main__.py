@@ -1,4 +1,4 @@
-"""`python -m demo`: a cluster, the chart, a job whose result is published, and one that is refused."""
+"""`python -m demo`: start a cluster, install the chart, and run a job that passes and one that fails its limits."""
 
 import argparse
 import json
@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from compressionjob.sla import ObjectiveResult
-from demo.given import DemoError, GivenCluster, confirm, named
+from demo.cluster import NAMESPACE, DemoCluster, LocalCluster
 from demo.installation import RELEASE, SYSTEM_NAMESPACE
-from demo.places import NAMESPACE, LocalCluster, Place
-from demo.watching import follow
+from demo.user_cluster import DemoError, UserCluster, confirm, current_context
+from demo.watch import follow
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from localcluster.paths import REPOSITORY
@@ -26,7 +26,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> int:
-    """Run the demo; 0 when the first job passes and the second is refused, as they must."""
+    """Run the demo; return 0 if the first job passes and the second fails, as expected."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--yes", action="store_true", help="install into the cluster of KUBECONFIG without asking")
     parser.add_argument("--values", type=Path, help="with KUBECONFIG: values of the chart, which name the images")
@@ -34,33 +34,33 @@ def main() -> int:
     options = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            return run(_place(options, Path(folder)))
+            return run(_cluster(options, Path(folder)))
     except (DemoError, LocalClusterError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 
 
-def _place(options: argparse.Namespace, folder: Path) -> Place:
-    context = named(os.environ)
+def _cluster(options: argparse.Namespace, folder: Path) -> DemoCluster:
+    context = current_context(os.environ)
     if context is None:
         return LocalCluster()
-    place = GivenCluster(context, folder, options.values, options.bucket, os.environ)
+    cluster = UserCluster(context, folder, options.values, options.bucket, os.environ)
     confirm(context, yes=options.yes, environment=os.environ)
-    return place
+    return cluster
 
 
-def run(place: Place) -> int:
-    """Play in one cluster; returns the exit status."""
+def run(cluster: DemoCluster) -> int:
+    """Run the demo in a cluster; return the exit status."""
     start = time.monotonic()
-    step(place.intro)
-    place.bring_up()
+    step(cluster.intro)
+    cluster.bring_up()
     step(f"helm install {RELEASE}")
-    place.install()
-    passed = play(place, "minilm-int8", "a job that must pass")
-    refused = play(place, "minilm-impossible", "a job whose limits cannot be kept")
-    local = isinstance(place, LocalCluster)
-    console.print(f"\n[bold]In the cluster[/]{f' (export KUBECONFIG={place.kubeconfig})' if local else ''}:")
-    console.print(Kubectl(place.kubeconfig).run("--namespace", NAMESPACE, "get", "cpj"))
+    cluster.install()
+    passed = run_example(cluster, "minilm-int8", "a job that must pass")
+    refused = run_example(cluster, "minilm-impossible", "a job whose limits cannot be kept")
+    local = isinstance(cluster, LocalCluster)
+    console.print(f"\n[bold]In the cluster[/]{f' (export KUBECONFIG={cluster.kubeconfig})' if local else ''}:")
+    console.print(Kubectl(cluster.kubeconfig).run("--namespace", NAMESPACE, "get", "cpj"))
     ends = "`make clean` ends it all" if local else f"`helm uninstall {RELEASE} -n {SYSTEM_NAMESPACE}` ends it"
     console.print(f"The operator: kubectl -n {SYSTEM_NAMESPACE} get pods. {ends}.")
     console.print(f"{time.monotonic() - start:.0f} s in all.")
@@ -68,18 +68,18 @@ def run(place: Place) -> int:
 
 
 def step(text: str) -> None:
-    """Say what comes next."""
+    """Print a heading."""
     console.print(f"\n[bold cyan]==>[/] [bold]{text}[/]")
 
 
-def play(place: Place, name: str, title: str) -> str:
-    """Apply one example, follow it to its end, show its verdict, and fetch its report; returns the verdict."""
-    manifest = place.manifest((REPOSITORY / "examples" / f"{name}.yaml").read_text())
-    kubectl, store = Kubectl(place.kubeconfig), place.store
+def run_example(cluster: DemoCluster, name: str, title: str) -> str:
+    """Apply an example, follow it to its end, show its verdict, and fetch its report; return the verdict."""
+    manifest = cluster.manifest((REPOSITORY / "examples" / f"{name}.yaml").read_text())
+    kubectl, store = Kubectl(cluster.kubeconfig), cluster.store
     step(f"kubectl apply -f examples/{name}.yaml: {title}")
     kubectl.run("--namespace", NAMESPACE, "delete", "cpj", name, "--ignore-not-found", "--wait")
     kubectl.run("--namespace", NAMESPACE, "apply", "--filename=-", stdin=manifest)
-    job = follow(place.kubeconfig, NAMESPACE, name, console.print)
+    job = follow(cluster.kubeconfig, NAMESPACE, name, console.print)
     status = job["status"]
     show(status)
     for condition in status["conditions"]:
@@ -87,16 +87,16 @@ def play(place: Place, name: str, title: str) -> str:
             console.print(f"{condition['type']}={condition['status']} {condition['reason']}: {condition['message']}")
     location = status.get("report", "")
     report = fetch_reports(store, location, name) if location else "none: the job ended before it was measured"
-    destination = f"{place.prefix}{name}"
-    files = store.list_objects_v2(Bucket=place.bucket, Prefix=f"{destination}/").get("Contents", [])
+    destination = f"{cluster.prefix}{name}"
+    files = store.list_objects_v2(Bucket=cluster.bucket, Prefix=f"{destination}/").get("Contents", [])
     published = f"{len(files)} files, {sum(item['Size'] for item in files) / 1e6:.1f} MB" if files else "nothing"
-    console.print(f"published at s3://{place.bucket}/{destination}: {published}")
+    console.print(f"published at s3://{cluster.bucket}/{destination}: {published}")
     console.print(f"report: {report}")
     return str(status.get("verdict"))
 
 
 def show(status: dict[str, Any]) -> None:
-    """The verdict table: limit by limit, with intervals; nothing where the job failed before there was a verdict."""
+    """Print the verdict table, with an interval for each limit; print nothing if the job has no verdict."""
     if "verdict" not in status:
         return
     table = Table(
@@ -122,7 +122,7 @@ def _interval(item: ObjectiveResult) -> str:
 
 
 def fetch_reports(store: Any, location: str, name: str) -> Path:
-    """Bring report.json and report.html from the object store; returns the page's path."""
+    """Download report.json and report.html from the object store; return the path of report.html."""
     bucket, _, key = location.removeprefix("s3://").partition("/")
     prefix = key.rpartition("/")[0]
     folder = OUT / name

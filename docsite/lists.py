@@ -22,12 +22,12 @@ def _runbooks() -> str:
         f"| [{alert['alert']}]({alert['alert']}.md) | {alert['labels']['severity']} | {_meaning(alert['alert'])} |"
         for alert in alerts
     ]
-    intro = "Each alert has a page: what it means, how to look into it, and what to do."
+    intro = "Find out what an alert means, what to check, and what to do: each alert has a page."
     return _page("Runbooks", intro, "| alert | severity | meaning |", "|---|---|---|", *rows)
 
 
 def _meaning(alert: str) -> str:
-    """Return the first sentence of what a runbook says of its alert."""
+    """Return the first sentence of a runbook."""
     text = (ROOT / "docs" / "runbooks" / f"{alert}.md").read_text()
     paragraph = " ".join(text.split("## What it means", 1)[1].strip().split("\n\n", 1)[0].split())
     return re.split(r"(?<=[.:])\s+(?=[A-Z])", paragraph)[0]
@@ -39,11 +39,11 @@ def _examples() -> str:
         "Manifests for a cluster. `kubectl compress submit FILE` checks one and creates it. "
         "[local](local/README.md) has those that run on your machine without a cluster."
     )
-    return _page("Examples", intro, "| manifest | |", "|---|---|", *rows)
+    return _page("Examples", intro, "| manifest | content |", "|---|---|", *rows)
 
 
 def _comment(file: Path) -> str:
-    """Return the comment that a manifest begins with."""
+    """Return the comment at the start of a manifest."""
     lines = []
     for line in file.read_text().splitlines():
         if not line.startswith("#"):
@@ -53,4 +53,4 @@ def _comment(file: Path) -> str:
 
 
 def _page(title: str, intro: str, *table: str) -> str:
-    return "\n".join([NOTE, "", f"# {title}", "", intro, "", *table]) + "\n"
+    return "\n".join([f"# {title}", "", NOTE, "", intro, "", *table]) + "\n"

@@ -1,1 +1,1 @@
-"""What the images are made of: their base by digest, their packages, licences, bills of materials and advisories."""
+"""The contents of the images: base digests, packages, licences, bills of materials and advisories."""

@@ -1,8 +1,7 @@
-"""Compares uv.lock with a local copy of the OSV database: ``python -m images.advisories FOLDER``.
+"""Compare uv.lock with a local copy of the OSV database: ``python -m images.advisories FOLDER``.
 
-The folder holds advisories in OSV's format, one JSON file each, as the database's archive for PyPI unpacks. No network
-is needed, and nothing is installed. Ends with 1 where a locked package has an advisory, and with 2 for a folder without
-any.
+FOLDER is the unpacked archive of the database for PyPI: advisories in OSV's format, one JSON file each. It needs no
+network and installs nothing. It exits with 1 if a locked package has an advisory, and with 2 if the folder has none.
 """
 
 import argparse
@@ -21,7 +20,7 @@ from images.lock import EXTRAS, LOCK, Locked, locked
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """An advisory that is about a locked package."""
+    """An advisory for a locked package."""
 
     package: str
     version: str
@@ -37,53 +36,53 @@ class Finding:
 
 
 def findings(packages: Iterable[Locked], advisories: Iterable[dict[str, Any]]) -> list[Finding]:
-    """Return what the advisories say about these packages, sorted; withdrawn advisories say nothing."""
+    """Return the advisories for these packages, sorted. Withdrawn advisories do not count."""
     known: dict[str, list[Locked]] = {}
     for package in packages:
         known.setdefault(str(canonicalize_name(package.name)), []).append(package)
-    found = set()
+    matches = set()
     for advisory in advisories:
         if advisory.get("withdrawn"):
             continue
         for affected in advisory.get("affected", ()):
-            about = affected.get("package", {})
-            names = known.get(str(canonicalize_name(str(about.get("name", ""))))) or ()
-            for package in names if about.get("ecosystem") == "PyPI" else ():
+            identity = affected.get("package", {})
+            names = known.get(str(canonicalize_name(str(identity.get("name", ""))))) or ()
+            for package in names if identity.get("ecosystem") == "PyPI" else ():
                 if _is_affected(package.version, affected):
-                    found.add(_finding(package, advisory, affected))
-    return sorted(found)
+                    matches.add(_finding(package, advisory, affected))
+    return sorted(matches)
 
 
 def read(folder: Path) -> Iterator[dict[str, Any]]:
-    """The advisories in a folder. Raises ValueError for a file that is none."""
+    """Yield the advisories in a folder. Raises ValueError for another JSON file."""
     for path in sorted(folder.rglob("*.json")):
         content = json.loads(path.read_text())
         if not isinstance(content, dict) or "id" not in content:
-            raise ValueError(f"{path} is no advisory in OSV's format")
+            raise ValueError(f"{path} is not an advisory in OSV's format")
         yield content
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the findings; returns the exit status."""
+    """Print the findings; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m images.advisories", description="compare uv.lock with advisories")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="advisories in OSV's format, one JSON file each")
     parser.add_argument("--lock", type=Path, default=LOCK, metavar="FILE", help="uv.lock by default")
     parser.add_argument("--ignore", action="append", default=[], metavar="ID", help="an advisory that does not apply")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        advisories = list(read(given.folder))
+        advisories = list(read(options.folder))
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     if not advisories:
-        sys.stderr.write(f"{given.folder} holds no advisories: unpack the archive of OSV's database for PyPI there\n")
+        sys.stderr.write(f"{options.folder} has no advisories: unpack the archive of OSV's database for PyPI there\n")
         return 2
-    packages = locked(EXTRAS, given.lock)
-    found = [it for it in findings(packages, advisories) if not {it.advisory, *it.aliases} & set(given.ignore)]
-    for item in found:
+    packages = locked(EXTRAS, options.lock)
+    relevant = [it for it in findings(packages, advisories) if not {it.advisory, *it.aliases} & set(options.ignore)]
+    for item in relevant:
         sys.stdout.write(f"{item}\n")
-    sys.stdout.write(f"{len(packages)} packages, {len(advisories)} advisories, {len(found)} findings\n")
-    return 1 if found else 0
+    sys.stdout.write(f"{len(packages)} packages, {len(advisories)} advisories, {len(relevant)} findings\n")
+    return 1 if relevant else 0
 
 
 def _is_affected(version: str, affected: dict[str, Any]) -> bool:
@@ -99,35 +98,43 @@ def _is_affected(version: str, affected: dict[str, Any]) -> bool:
 
 
 def _is_version(item: dict[str, Any]) -> bool:
-    """Whether a range is of versions: those of commits say nothing about packages."""
+    """Return whether a range is of versions rather than of commits."""
     return item.get("type") in ("ECOSYSTEM", "SEMVER")
 
 
 def _in_range(version: Version, events: Iterable[dict[str, str]]) -> bool:
-    """Whether a version lies in a range: the last event at or before it decides."""
+    """Return whether a version is in a range. The last event at or before it decides."""
     inside = False
-    order = sorted(((kind, text) for event in events for kind, text in event.items()), key=lambda it: _at(it[1]))
+    order = sorted(
+        ((kind, text) for event in events for kind, text in event.items()), key=lambda it: _parse_version(it[1])
+    )
     for kind, text in order:
-        if kind == "introduced" and version >= _at(text):
+        if kind == "introduced" and version >= _parse_version(text):
             inside = True
-        elif (kind == "fixed" and version >= _at(text)) or (kind == "last_affected" and version > _at(text)):
+        elif (kind == "fixed" and version >= _parse_version(text)) or (
+            kind == "last_affected" and version > _parse_version(text)
+        ):
             inside = False
     return inside
 
 
-def _at(text: str) -> Version:
+def _parse_version(text: str) -> Version:
     return Version("0.dev0") if text == "0" else Version(text)
 
 
 def _finding(package: Locked, advisory: dict[str, Any], affected: dict[str, Any]) -> Finding:
     events = (event for item in affected.get("ranges", ()) if _is_version(item) for event in item.get("events", ()))
-    fixed = [event["fixed"] for event in events if "fixed" in event and _at(event["fixed"]) > Version(package.version)]
+    fixed = [
+        event["fixed"]
+        for event in events
+        if "fixed" in event and _parse_version(event["fixed"]) > Version(package.version)
+    ]
     return Finding(
         package.name,
         package.version,
         str(advisory["id"]),
         tuple(sorted(str(item) for item in advisory.get("aliases", ()))),
-        min(fixed, key=_at, default=""),
+        min(fixed, key=_parse_version, default=""),
         str(advisory.get("summary") or advisory.get("details", "")).partition("\n")[0][:120],
     )
 

@@ -1,7 +1,7 @@
-"""The licences of what the images and the command line tools are made of: ``python -m images.licences``.
+"""Check the licences of the packages in the images and command line tools: ``python -m images.licences``.
 
-Writes docs/licences.md from uv.lock and the metadata of the installed packages. A licence that is not known here, or
-that would put this project under its own terms, is an error: look at it, and add it to ALLOWED or replace the package.
+It writes docs/licences.md from uv.lock and the metadata of the installed packages. An unknown licence, or a licence
+whose terms would apply to this project, is an error: read it, and add it to ALLOWED or replace the package.
 """
 
 import importlib.metadata
@@ -25,7 +25,7 @@ ALLOWED: Final = frozenset(
 )  # fmt: skip
 """Permissive licences."""
 FILE_LEVEL: Final = frozenset({"MPL-2.0"})
-"""Copyleft for the licensed files alone: they are used unchanged, from their own packages."""
+"""Copyleft for the licensed files only. They are used unchanged, from their own packages."""
 SPELLINGS: Final[Mapping[str, str]] = {
     "3-clause bsd license": "BSD-3-Clause", "apache 2": "Apache-2.0", "apache 2.0": "Apache-2.0",
     "apache 2.0 license": "Apache-2.0", "apache license 2.0": "Apache-2.0",
@@ -36,18 +36,19 @@ SPELLINGS: Final[Mapping[str, str]] = {
     "licenseref-nvidia-proprietary": PROPRIETARY, "osi approved :: apache software license": "Apache-2.0",
     "other/proprietary license": PROPRIETARY, "python software foundation license": "PSF-2.0",
 }  # fmt: skip
-"""What packages write in place of SPDX's names, in lower case. "BSD" alone stands for the 3-clause licence."""
+"""Licence names in package metadata, in lower case -> SPDX name. "BSD" alone stands for the 3-clause licence."""
 WITHOUT_METADATA: Final[Mapping[str, tuple[str, str]]] = {
     "mlcommons-loadgen": ("Apache-2.0", "LICENSE.md of its repository, mlcommons/inference"),
+    "word2number": ("MIT", "the text of the licence in its metadata"),
     "cuda-toolkit": (PROPRIETARY, "a list of NVIDIA's packages, without files of its own"),
 }
-"""Packages that state no licence: what it is, and where that is written."""
+"""Packages without a licence in their metadata: the licence and its source."""
 NVIDIA: Final = re.compile(r"nvidia-(?!ml-py)[a-z0-9-]+|cuda-toolkit")
-"""CUDA's libraries, which PyPI's torch needs: under NVIDIA's own terms."""
+"""CUDA libraries, which PyPI's torch needs. NVIDIA's own terms apply."""
 
 
 class Unlicensed(Exception):
-    """A package whose licence is not known or not allowed; its text names the package and the licence."""
+    """A package has an unknown or forbidden licence. The text names the package and the licence."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,10 @@ def licence_of(package: Locked, metadata: importlib.metadata.PackageMetadata) ->
 
 
 def require_allowed(package: Locked, licence: str) -> None:
-    """Raise Unlicensed for a licence whose terms would reach this project, or a proprietary one but NVIDIA's."""
+    """Raise Unlicensed for a licence whose terms would apply to this project, or for one that is proprietary.
+
+    NVIDIA's libraries may be proprietary.
+    """
     if PROPRIETARY in licence and not NVIDIA.fullmatch(package.name):
         raise Unlicensed(f"{package.name} {package.version}: {licence}, and only NVIDIA's libraries may be proprietary")
     choices = licence.split(" OR ")
@@ -85,23 +89,23 @@ def require_allowed(package: Locked, licence: str) -> None:
 
 
 def licences(packages: Iterable[Locked]) -> list[Licensed]:
-    """Return the licences of the packages that are installed here; those for other platforms are left out."""
-    found = []
+    """Return the licences of the installed packages. Packages for other platforms are left out."""
+    licensed = []
     for package in packages:
         try:
             metadata = importlib.metadata.metadata(package.name)
         except importlib.metadata.PackageNotFoundError:
             continue
-        if metadata["Version"] != package.version:  # of another version of Python
+        if metadata["Version"] != package.version:  # for another version of Python
             continue
         licence = licence_of(package, metadata)
         require_allowed(package, licence)
-        found.append(Licensed(package, licence))
-    return found
+        licensed.append(Licensed(package, licence))
+    return licensed
 
 
 def page() -> str:
-    """The page that lists them."""
+    """Return the text of docs/licences.md."""
     parts = {extra: {item.name for item in locked([extra])} for extra in ("operator", "runner", "kubectl-s3")}
     rows = []
     for item in licences(locked()):
@@ -111,7 +115,7 @@ def page() -> str:
 
 
 def main() -> int:
-    """Write the page; returns the exit status."""
+    """Write the page; return the exit status."""
     try:
         PAGE.write_text(page())
     except Unlicensed as error:
@@ -132,19 +136,20 @@ _KNOWN: Final = ALLOWED | FILE_LEVEL | _COPYLEFT | {PROPRIETARY}
 _WHERE: Final = {"operator": "operator", "runner": "runner", "kubectl-s3": "kubectl compress"}
 _HEAD: Final = """# Licences of dependencies
 
-This project is under Apache-2.0 (LICENSE). The table lists the Python packages of the images and of `kubectl compress`
-on Linux, as uv.lock names them, with the licences that they state. `python -m images.licences` writes it.
+Check the licences of the Python packages in the images and in `kubectl compress` on Linux. Packages and versions come
+from uv.lock, licences from the metadata of the packages. `python -m images.licences` writes this table. This project is
+under Apache-2.0 (LICENSE).
 
 | package | version | licence | used by |
 |---|---|---|---|
 """
 _TAIL: Final = f"""
-- A test refuses packages without a known licence, copyleft licences that would reach this project (GPL, LGPL, AGPL),
-  and proprietary ones.
+- A test refuses packages without a known licence, with a copyleft licence that would apply to this project (GPL, LGPL,
+  AGPL), or with a proprietary licence.
 - `{PROPRIETARY}`: CUDA's libraries, which PyPI's build of torch needs. Read NVIDIA's terms before you publish an
   image. A runner that is built with TORCH_INDEX has none of them.
-- MPL-2.0 is a copyleft licence for its own files. They are used unchanged.
-- Wheels bring libraries of other licences with them, such as libsndfile (LGPL-2.1) in soundfile: their own licence
+- MPL-2.0 applies to the files of the package only, and they are used unchanged.
+- Some wheels contain libraries with other licences, such as libsndfile (LGPL-2.1) in soundfile: the licence
   files in the image name them. Debian's packages are listed in the bill of materials of each image.
 """
 

@@ -1,5 +1,5 @@
-# The runner on a node with NVIDIA GPUs: the runner's image, whose torch brings the CUDA libraries, told to ask NVIDIA's
-# container runtime for the driver. BASE is an image of runner.Dockerfile built without TORCH_INDEX.
+# The runner for nodes with NVIDIA GPUs: the runner's image, whose torch includes the CUDA libraries, with the settings
+# for NVIDIA's container runtime to mount the driver. BASE is an image of runner.Dockerfile built without TORCH_INDEX.
 ARG BASE=compression-runner:latest
 
 FROM ${BASE}

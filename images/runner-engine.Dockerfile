@@ -1,6 +1,7 @@
-# The runner with an engine whose torch and transformers are others than the runner's: ENGINE is llm-compressor or
-# modelopt, in an environment of its own at /opt/engines/ENGINE, which `backend: ENGINE` looks for. BASE is an image of
-# runner.Dockerfile, or of runner-cuda.Dockerfile for nodes with GPUs.
+# The runner with an engine that needs other versions of torch and transformers. ENGINE is llm-compressor, modelopt or vllm.
+# It has its own environment at /opt/engines/ENGINE, which `backend: ENGINE` or `engine: ENGINE` uses. The lock files are
+# complete, so nothing is resolved: vLLM's build for CPUs pins a build of torch that package registries lack. BASE is an image of runner.Dockerfile, or
+# of runner-cuda.Dockerfile for nodes with GPUs.
 ARG BASE=compression-runner:latest
 
 FROM ${BASE} AS tools
@@ -14,8 +15,8 @@ USER 0
 ARG ENGINE
 RUN --mount=type=bind,from=tools,source=/opt/uv,target=/opt/uv \
     --mount=type=bind,source=images/engines,target=/source \
-    test -f "/source/${ENGINE}.txt" || { echo "build with --build-arg ENGINE=llm-compressor or modelopt" >&2; exit 1; } \
+    test -f "/source/${ENGINE}.txt" || { echo "build with --build-arg ENGINE=llm-compressor, modelopt or vllm" >&2; exit 1; } \
     && /opt/uv/bin/uv venv --quiet "/opt/engines/${ENGINE}" \
     && /opt/uv/bin/uv pip install --quiet --no-cache --python "/opt/engines/${ENGINE}/bin/python" \
-       --require-hashes --requirements "/source/${ENGINE}.txt"
+       --no-deps --require-hashes --requirements "/source/${ENGINE}.txt"
 USER 65532:65532

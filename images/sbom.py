@@ -1,6 +1,6 @@
-"""The bill of materials of an image in CycloneDX's JSON: ``python -m images.sbom operator runner --output FOLDER``.
+"""Write bills of materials of images in CycloneDX JSON: ``python -m images.sbom operator runner --output FOLDER``.
 
-It lists Python's packages and Debian's, as the image's own files name them. The image must have been built
+A bill lists the Python and Debian packages in the image's files. Build the image first
 (`python -m localcluster images build`).
 """
 
@@ -29,31 +29,31 @@ ENVIRONMENTS: Final = "opt/**/lib/python3.*/site-packages"
 INSTALLED: Final = "install ok installed"
 
 
-class NoBill(Exception):
+class BillError(Exception):
     """A folder is not the root of an image of this project, or its bill does not fit the schema."""
 
 
 def bill(root: Path, image: str, version: str) -> str:
-    """Return the bill of materials of the image whose files are at ``root``. Raises NoBill."""
+    """Return the bill of materials of the image whose files are at ``root``. Raises BillError."""
     bom = Bom()
     component = Component(type=ComponentType.CONTAINER, name=image, version=version, bom_ref=f"{image}:{version}")
     bom.metadata.component = component
-    found = [*_python(root), *_debian(root)]
-    if not any(item.purl and item.purl.type == "pypi" for item in found):
-        raise NoBill(f"{root}: there is no Python environment below opt/")
-    for item in found:
+    components = [*_python(root), *_debian(root)]
+    if not any(item.purl and item.purl.type == "pypi" for item in components):
+        raise BillError(f"{root}: there is no Python environment below opt/")
+    for item in components:
         bom.components.add(item)
-    bom.register_dependency(component, found)
+    bom.register_dependency(component, components)
     text: str = JsonV1Dot6(bom).output_as_string(indent=2)
     validate(text)
     return text
 
 
 def validate(text: str) -> None:
-    """Compare a bill with CycloneDX's schema. Raises NoBill with the first error."""
+    """Validate a bill against CycloneDX's schema. Raises BillError with the first error."""
     error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     if error is not None:
-        raise NoBill(f"the bill does not fit CycloneDX's schema: {error}")
+        raise BillError(f"the bill does not fit CycloneDX's schema: {error}")
 
 
 def packages_of(text: str, kind: str) -> dict[str, str]:
@@ -64,8 +64,8 @@ def packages_of(text: str, kind: str) -> dict[str, str]:
 
 def _python(root: Path) -> Iterator[Component]:
     seen: set[tuple[str, str]] = set()
-    for place in sorted(root.glob(ENVIRONMENTS)):
-        for distribution in importlib.metadata.distributions(path=[str(place)]):
+    for folder in sorted(root.glob(ENVIRONMENTS)):
+        for distribution in importlib.metadata.distributions(path=[str(folder)]):
             name = distribution.name.lower().replace("_", "-").replace(".", "-")
             if (name, distribution.version) in seen:
                 continue
@@ -74,17 +74,17 @@ def _python(root: Path) -> Iterator[Component]:
             try:
                 licence = licence_of(Locked(name, distribution.version), distribution.metadata)
             except Unlicensed:
-                pass  # the bill lists what is there; docs/licences.md says what may be
+                pass  # the bill lists every package; images.licences checks the licences
             else:
                 component.licenses.add(LicenseFactory().make_from_string(licence))
             yield component
 
 
 def _debian(root: Path) -> Iterator[Component]:
-    """Debian's packages that are installed, with the suite that the image is made of."""
+    """Yield the installed Debian packages, with the Debian suite of the image."""
     status, release = root / DPKG, root / "etc" / "os-release"
     if not status.is_file():
-        raise NoBill(f"{root}: there is no {DPKG}")
+        raise BillError(f"{root}: there is no {DPKG}")
     lines = release.read_text().splitlines() if release.is_file() else []
     suite = next((line.partition("=")[2].strip('"') for line in lines if line.startswith("VERSION_CODENAME=")), "")
     for paragraph in status.read_text().split("\n\n"):
@@ -102,15 +102,15 @@ def _component(name: str, purl: PackageURL) -> Component:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the bills of built images; returns the exit status."""
+    """Write the bills of built images; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m images.sbom", description="bills of materials of built images")
     parser.add_argument("names", nargs="+", choices=images.NAMES, metavar="NAME", help=", ".join(images.NAMES))
-    parser.add_argument("--output", type=Path, default=Path(), metavar="FOLDER", help="the present folder by default")
-    given = parser.parse_args(arguments)
-    given.output.mkdir(parents=True, exist_ok=True)
-    for name in given.names:
+    parser.add_argument("--output", type=Path, default=Path(), metavar="FOLDER", help="the current folder by default")
+    options = parser.parse_args(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name in options.names:
         with images.mounted(name) as root:
-            target = given.output / f"compression-{name}.cdx.json"
+            target = options.output / f"compression-{name}.cdx.json"
             target.write_text(bill(root, f"compression-{name}", images.tag()))
         sys.stdout.write(f"{target}\n")
     return 0

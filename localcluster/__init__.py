@@ -1,1 +1,1 @@
-"""A real single-node Kubernetes, an API server alone and an S3 server, for a machine that has none."""
+"""A real single-node Kubernetes, a single API server and an S3 server, for machines that have none."""

@@ -12,23 +12,23 @@ from localcluster.progress import say, step
 
 
 def main() -> int:
-    """Run one command; 1 with a message where it fails."""
+    """Run one command; print a message and return 1 if it fails."""
     parser = argparse.ArgumentParser(prog="python -m localcluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start everything that does not run yet")
+    commands.add_parser("up", help="start the cluster, or the parts that do not run")
     commands.add_parser(
-        "prepare", help="build and fetch what the tests' servers, and a local cluster, are made of; start nothing"
+        "prepare", help="build and download the programs of a local cluster and of the tests; start nothing"
     )
-    commands.add_parser("down", help="end everything and leave nothing behind")
-    commands.add_parser("status", help="say what runs")
-    commands.add_parser("remains", help="list what exists of a cluster; 1 if anything does")
-    commands.add_parser("site", help="refresh the Python environment that pods mount")
-    namespace = commands.add_parser("namespace", help="make a namespace ready for compression pods")
+    commands.add_parser("down", help="stop the cluster and remove all its traces")
+    commands.add_parser("status", help="show which processes run")
+    commands.add_parser("remains", help="list the remains of a cluster; exit with 1 if there are any")
+    commands.add_parser("site", help="update the Python environment that pods mount")
+    namespace = commands.add_parser("namespace", help="prepare a namespace for compression pods")
     namespace.add_argument("name")
-    queue = commands.add_parser("kueue", help="build a real Kueue (once) and make it run in the local cluster")
-    queue.add_argument("--remove", action="store_true", help="take it out of the cluster again, with all queues")
-    commands.add_parser("networkpolicies", help="build what enforces NetworkPolicies in the tests; start nothing")
-    gpu = commands.add_parser("gpu", help="let the node say that it has this many GPUs (there are none)")
+    queue = commands.add_parser("kueue", help="build a real Kueue (once) and install it in the local cluster")
+    queue.add_argument("--remove", action="store_true", help="remove it from the cluster, with all queues")
+    commands.add_parser("networkpolicies", help="build the NetworkPolicy engine of the tests; start nothing")
+    gpu = commands.add_parser("gpu", help="let the node report this number of GPUs, without any GPU")
     gpu.add_argument("count", type=int)
     logs = commands.add_parser("logs", help="print the end of a component's log")
     logs.add_argument("component", choices=components.NAMES)
@@ -63,7 +63,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _run_single(arguments: argparse.Namespace) -> None:
-    """Run a command that is about one part."""
+    """Run a command for a single part of the cluster."""
     match arguments.command:
         case "site":
             with step("Python environment for pods"):

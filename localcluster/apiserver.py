@@ -1,4 +1,4 @@
-"""etcd and the API server alone, in seconds, for integration tests and benchmarks.
+"""etcd and an API server without nodes, for integration tests and benchmarks. They start within seconds.
 
 with apiserver.start(controllers=("job", "garbage-collector")) as server:
     client = load(server.kubeconfig)                      # as cluster administrator
@@ -20,14 +20,14 @@ from localcluster.kubectl import Kubectl
 from localcluster.servers import Servers, servers
 
 _HOST = "127.0.0.1"
-# The controllers' full names end so, but for a few.
+# Short names of controllers.
 _SHORT_NAMES = {
     "job": "job-controller",
     "garbage-collector": "garbage-collector-controller",
     "ttl": "ttl-after-finished-controller",
     "namespace": "namespace-controller",
 }
-# Without a service account in its namespace no pod can be created, not even an object that no node will run.
+# A pod object needs a service account in its namespace, even if no node runs the pod.
 _ALWAYS = ("serviceaccount-controller", "root-ca-certificate-publisher-controller")
 
 
@@ -44,17 +44,17 @@ class APIServer:
 
     @property
     def kubectl(self) -> Kubectl:
-        """kubectl as cluster administrator."""
+        """kubectl with the rights of the cluster administrator."""
         return Kubectl(self.kubeconfig)
 
     def user(self, name: str, groups: Sequence[str] = ()) -> Path:
-        """Return a kubeconfig for a user (client certificate), with the rights that RBAC gives that name and groups."""
+        """Return a kubeconfig for a user (client certificate). RBAC decides on the rights of the name and groups."""
         client = certificates.make_client(self.plane.authority, self.folder / "users", name, groups)
         path = self.folder / "users" / f"{client.key.stem}.kubeconfig"
         return kubeconfig.write(path, server=self.url, authority=self.plane.authority.certificate, client=client)
 
     def service_account(self, namespace: str, name: str) -> Path:
-        """Return a kubeconfig for a service account (token of a day), which must exist."""
+        """Return a kubeconfig for an existing service account, with a token for one day."""
         token = self.kubectl.run("create", "token", name, f"--namespace={namespace}", "--duration=24h").strip()
         path = self.folder / "users" / f"{namespace}-{name}.kubeconfig"
         authority = self.plane.authority.certificate
@@ -83,12 +83,12 @@ class APIServer:
 
 @contextmanager
 def start(*, controllers: Sequence[str] = (), service_accounts: bool = False) -> Iterator[APIServer]:
-    """Start etcd and kube-apiserver on free loopback ports, and kube-controller-manager when controllers are named.
+    """Start etcd and kube-apiserver on free loopback ports, and kube-controller-manager if there are `controllers`.
 
-    `controllers` takes the names of kube-controller-manager, and short ones: job, garbage-collector, ttl, namespace.
-    With `service_accounts` each controller has one of its own, as in most clusters; else all are the administrator.
-    Everything ends with the block, or with the process that holds it. Raises LocalClusterError with the end of the log
-    when a server does not start.
+    `controllers` are names of kube-controller-manager, or the short names job, garbage-collector, ttl, namespace. With
+    `service_accounts` each controller uses its own account, as in most clusters; otherwise all are the administrator.
+    The servers end with the block, or with the process. Raises LocalClusterError with the end of the log if a server
+    does not start.
     """
     binary = gobuild.ensure(gobuild.KUBERNETES)
     with servers("apiserver") as group:
@@ -109,11 +109,11 @@ def start(*, controllers: Sequence[str] = (), service_accounts: bool = False) ->
 
 
 def is_ready(url: str, authority: Path) -> bool:
-    """Tell whether an API server says that it is ready, as anyone may ask it."""
+    """Return whether an API server reports that it is ready. The request needs no credentials."""
     context = ssl.create_default_context(cafile=str(authority))
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=5, context=context) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"{url}/readyz", timeout=5, context=context) as response:
+            return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 

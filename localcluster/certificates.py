@@ -1,4 +1,4 @@
-"""A certificate authority and the certificates that it signs, made with openssl."""
+"""A certificate authority and its certificates, created with openssl."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from localcluster.command import run
 
-# One CA lives as long as its cluster, which nobody keeps for years.
+# A CA lives as long as its cluster.
 _DAYS = "825"
 _REMEDY = "Install the Debian package openssl."
 
@@ -27,18 +27,18 @@ def make_key(path: Path) -> Path:
 
 
 def make_authority(folder: Path) -> Certificate:
-    """Make the self-signed certificate authority of a cluster in the folder, or return the one that is there."""
-    made = Certificate(folder / "ca.crt", folder / "ca.key")
-    if not made.certificate.exists():
+    """Create the self-signed certificate authority of a cluster in the folder, or return the existing one."""
+    issued = Certificate(folder / "ca.crt", folder / "ca.key")
+    if not issued.certificate.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        make_key(made.key)
+        make_key(issued.key)
         run(
-            ["openssl", "req", "-x509", "-new", "-key", made.key, "-sha256", "-days", _DAYS, "-subj",
+            ["openssl", "req", "-x509", "-new", "-key", issued.key, "-sha256", "-days", _DAYS, "-subj",
              "/CN=compression-operator-local-ca", "-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature",
-             "-out", made.certificate],
+             "-out", issued.certificate],
             remedy=_REMEDY,
         )  # fmt: skip
-    return made
+    return issued
 
 
 def make_client(authority: Certificate, folder: Path, user: str, groups: Sequence[str] = ()) -> Certificate:
@@ -56,19 +56,19 @@ def make_server(authority: Certificate, folder: Path, name: str, addresses: Sequ
 
 def _sign(authority: Certificate, folder: Path, name: str, subject: str, extensions: str) -> Certificate:
     folder.mkdir(parents=True, exist_ok=True)
-    made = Certificate(folder / f"{name}.crt", folder / f"{name}.key")
+    issued = Certificate(folder / f"{name}.crt", folder / f"{name}.key")
     request, config = folder / f"{name}.csr", folder / f"{name}.ext"
-    make_key(made.key)
+    make_key(issued.key)
     config.write_text(f"keyUsage=critical,digitalSignature\n{extensions}\n")
-    run(["openssl", "req", "-new", "-key", made.key, "-subj", subject, "-out", request], remedy=_REMEDY)
+    run(["openssl", "req", "-new", "-key", issued.key, "-subj", subject, "-out", request], remedy=_REMEDY)
     run(
         ["openssl", "x509", "-req", "-in", request, "-CA", authority.certificate, "-CAkey", authority.key, "-sha256",
-         "-CAcreateserial", "-days", _DAYS, "-extfile", config, "-out", made.certificate],
+         "-CAcreateserial", "-days", _DAYS, "-extfile", config, "-out", issued.certificate],
         remedy=_REMEDY,
     )  # fmt: skip
     request.unlink()
     config.unlink()
-    return made
+    return issued
 
 
 def _escaped(value: str) -> str:

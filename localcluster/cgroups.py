@@ -1,6 +1,6 @@
-"""The control groups that hold every process of the cluster, so that `down` reaches all of them.
+"""The control groups of all processes of the cluster, by which `down` finds them.
 
-containerd's shims and the containers are no children of ours: they are found by the group that they cannot leave.
+The shims of containerd and the containers are not child processes, but they cannot leave their group.
 """
 
 import os
@@ -17,7 +17,7 @@ _SECONDS = 20.0
 
 
 def create() -> list[Path]:
-    """Create the groups in every hierarchy, for cgroup version 1 or 2, and return the ones that a component joins."""
+    """Create the groups in every hierarchy (cgroup version 1 or 2) and return those that components join."""
     if _is_unified():
         _delegate(_MOUNT)
         _group(_MOUNT).mkdir(exist_ok=True)
@@ -25,11 +25,11 @@ def create() -> list[Path]:
     for hierarchy in _hierarchies():
         group = _group(hierarchy)
         group.mkdir(exist_ok=True)
-        # An empty cpuset takes no process, and the kernel does not fill a new one.
+        # An empty cpuset accepts no process, and the kernel does not fill a new one.
         for name in ("cpuset.cpus", "cpuset.mems"):
             if not _is_unified() and (hierarchy / name).exists():
                 (group / name).write_text((hierarchy / name).read_text())
-    # One hierarchy is enough to know a process by; it sets no limits.
+    # One hierarchy is enough to find a process. It sets no limits.
     tracked = _MOUNT if _is_unified() else _MOUNT / "pids"
     members = _group(tracked) / "components"
     members.mkdir(exist_ok=True)
@@ -38,23 +38,23 @@ def create() -> list[Path]:
 
 def members() -> set[int]:
     """Return the ids of all processes in the groups."""
-    found: set[int] = set()
+    pids: set[int] = set()
     for hierarchy in _hierarchies():
         for path in _group(hierarchy).rglob("cgroup.procs"):
             try:
-                found.update(int(line) for line in path.read_text().split())
-            except OSError:  # the group went away, or (version 2) it is of a kind that lists no processes
+                pids.update(int(line) for line in path.read_text().split())
+            except OSError:  # the group was removed, or (version 2) it does not list processes
                 continue
-    return found - {0}
+    return pids - {0}
 
 
 def exists() -> bool:
-    """Tell whether any of the groups exists."""
+    """Return whether any of the groups exists."""
     return any(_group(hierarchy).exists() for hierarchy in _hierarchies())
 
 
 def remove() -> None:
-    """Kill every process in the groups and remove them; raises LocalClusterError if one cannot be removed."""
+    """Kill all processes in the groups and remove the groups. Raises LocalClusterError if that fails."""
     deadline = time.monotonic() + _SECONDS
     while exists():
         for pid in members():
@@ -79,7 +79,7 @@ def _remove_tree(group: Path) -> None:
 def _rmdir(group: Path) -> None:
     try:
         group.rmdir()
-    except OSError:  # gone, or a killed process has not left yet: the caller comes again
+    except OSError:  # already removed, or a killed process has not ended yet: the caller retries
         return
 
 

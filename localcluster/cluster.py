@@ -1,4 +1,4 @@
-"""The whole cluster: up, down, and what it left behind."""
+"""The whole cluster: start, stop, and check for remains."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ _SOCKET_PATH_LIMIT = 107  # unix(7)
 
 
 def up() -> None:
-    """Make the cluster run, from whatever state it is in; quick when it does already."""
+    """Start the cluster from any state; quick if it runs already."""
     if os.geteuid() != 0:
         raise LocalClusterError("The local cluster needs root (cgroups, mounts, network). Run this as root.")
     _check_length()
@@ -44,7 +44,7 @@ def up() -> None:
 def _check_length() -> None:
     longest = paths.state().resolve() / "kubelet" / "pod-resources" / "kubelet.sock"
     if len(str(longest)) > _SOCKET_PATH_LIMIT:
-        raise LocalClusterError(f"{longest} is too long for a socket. Let XDG_CACHE_HOME name a shorter folder.")
+        raise LocalClusterError(f"{longest} is too long for a socket. Set XDG_CACHE_HOME to a shorter folder.")
 
 
 def _answers() -> bool:
@@ -55,8 +55,8 @@ def _answers() -> bool:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """The steps that build and fetch what a cluster is made of."""
+class PreparationSteps:
+    """The steps that build and download the programs of a cluster."""
 
     packages: Step
     store: Step
@@ -66,13 +66,13 @@ class Prepared:
 
 
 def prepare() -> None:
-    """Build and fetch what a cluster is made of; what does not depend on each other goes on side by side."""
+    """Build and download the programs of a cluster. Independent steps run in parallel."""
     with Steps() as steps:
         _prepare(steps)
 
 
 def prepare_servers() -> None:
-    """Build and fetch what single API servers and object stores are made of: it installs nothing, and needs no root."""
+    """Build and download the programs of single API servers and object stores. It needs no root."""
     with Steps() as steps:
         _prepare_servers(steps)
 
@@ -80,7 +80,7 @@ def prepare_servers() -> None:
 def _prepare_servers(steps: Steps) -> tuple[Step, Step, Step]:
     slow = "" if gobuild.is_built(gobuild.KUBERNETES) else "about 3 minutes, once"
     modules = steps.add("Go modules of Kubernetes", lambda: gobuild.download(gobuild.KUBERNETES))
-    # One after the other: what both are made of, Go's own library before all, is then compiled once.
+    # The builds run one after the other, so that shared packages such as Go's library are compiled once.
     store = steps.add("object store (versitygw)", lambda: gobuild.ensure(gobuild.VERSITYGW))
     kubernetes = steps.add(
         "Kubernetes from source", lambda: gobuild.ensure(gobuild.KUBERNETES), after=(modules, store), slow=slow
@@ -88,7 +88,7 @@ def _prepare_servers(steps: Steps) -> tuple[Step, Step, Step]:
     return store, kubernetes, steps.add("kubectl and helm", tools.kubectl)
 
 
-def _prepare(steps: Steps) -> Prepared:
+def _prepare(steps: Steps) -> PreparationSteps:
     packages = steps.add("Debian packages", lambda: debian.ensure(debian.LOCAL_CLUSTER))
     store, kubernetes, kubectl = _prepare_servers(steps)
     steps.add("Python environment for pods", site.ensure, after=(packages,))
@@ -96,16 +96,16 @@ def _prepare(steps: Steps) -> Prepared:
         steps.add("base image", podimages.base_archive, after=(packages,)),
         steps.add("pause image", podimages.pause_archive, after=(store,)),
     )
-    return Prepared(packages, store, kubernetes, kubectl, images)
+    return PreparationSteps(packages, store, kubernetes, kubectl, images)
 
 
 def _bring_up(*, starting: bool) -> None:
-    """Prepare, and start what does not run, each step as soon as those before it are done."""
+    """Prepare and start the cluster. Each step starts as soon as the steps that it needs are done."""
     with Steps() as steps:
         prepared = _prepare(steps)
         images = prepared.images
         if starting:
-            # What an earlier cluster left goes only when all that the new one needs is there.
+            # The remains of an earlier cluster are removed only when the new cluster is built.
             built = (prepared.store, prepared.kubernetes) if remains() else ()
             network_ready = steps.add("network", _begin, after=(prepared.packages, *built))
             containerd = steps.add("containerd", components.start_containerd, after=(network_ready,))
@@ -122,10 +122,10 @@ def _bring_up(*, starting: bool) -> None:
 
 def _begin() -> None:
     if remains():
-        with step("clear what an earlier cluster left"):
+        with step("remove an earlier cluster"):
             _remove()
     if network.another_kubernetes():
-        raise LocalClusterError("Another Kubernetes runs on this machine. End it first: two cannot share iptables.")
+        raise LocalClusterError("Another Kubernetes runs on this machine. Stop it first: two cannot share iptables.")
     components.create_network()
 
 
@@ -152,7 +152,7 @@ def _write_environment() -> None:
 
 
 def down() -> None:
-    """End every process, mount, interface, rule and group of the cluster, and forget its state."""
+    """Remove every process, mount, interface, rule, group and file of the cluster."""
     with exclusive(paths.cache() / "locks" / "cluster"):
         if not remains():
             say("  ok   nothing of a local cluster is left")
@@ -173,21 +173,21 @@ def _remove() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     left = remains()
     if left:
-        raise LocalClusterError(f"The local cluster left something behind: {'; '.join(left)}.")
+        raise LocalClusterError(f"The local cluster could not be removed completely: {'; '.join(left)}.")
 
 
 def remains() -> list[str]:
-    """Return what exists of a cluster: processes, groups, mounts, interfaces, rules, folders."""
-    found = [f"process {name}" for name in processes.names()]
-    found += [f"process {pid}" for pid in sorted(cgroups.members())]
-    found += ["cgroups"] if cgroups.exists() else []
-    found += [f"mount {point}" for point in mounts.below(_folders())]
-    found += [f"interface {link}" for link in network.links()]
+    """Return the remains of a cluster: processes, groups, mounts, interfaces, rules, files and folders."""
+    items = [f"process {name}" for name in processes.names()]
+    items += [f"process {pid}" for pid in sorted(cgroups.members())]
+    items += ["cgroups"] if cgroups.exists() else []
+    items += [f"mount {point}" for point in mounts.below(_folders())]
+    items += [f"interface {link}" for link in network.links()]
     if shutil.which("iptables-save"):
-        found += [f"iptables {rule}" for rule in network.rules()]
-    found += [f"file {path}" for path in leftovers.find()]
-    found += [f"folder {folder}" for folder in _folders() if folder.exists()]
-    return found
+        items += [f"iptables {rule}" for rule in network.rules()]
+    items += [f"file {path}" for path in leftovers.find()]
+    items += [f"folder {folder}" for folder in _folders() if folder.exists()]
+    return items
 
 
 def _folders() -> list[Path]:

@@ -1,4 +1,4 @@
-"""Running a program to its end."""
+"""Run a program to its end."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def run(
 ) -> str:
     """Run a program and return its standard output.
 
-    Raises LocalClusterError with the end of what it printed, and the remedy, when it fails or cannot be started.
+    Raises LocalClusterError with the end of its output and the remedy if it fails or cannot be started.
     """
     words = [str(word) for word in argv]
     try:

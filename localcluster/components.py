@@ -19,7 +19,7 @@ _NAMES: Final = (network.ADDRESS, SERVICE_ADDRESS, "localhost", "kubernetes", "k
 
 @dataclass(frozen=True)
 class Component:
-    """One process: its command line, and how to see that it serves (None: nothing waits for it)."""
+    """One process: its command line and its readiness check (None: `up` does not wait for it)."""
 
     name: str
     argv: list[str]
@@ -38,19 +38,19 @@ def s3_endpoint() -> str:
 
 
 def create_network() -> None:
-    """Make what the processes stand on: the folder of their records, the bridge and its rules."""
+    """Create the folder for process records, the bridge and its rules."""
     paths.RUN.mkdir(parents=True, exist_ok=True)
     network.create(paths.state() / "cni")
 
 
 def start_containerd() -> None:
-    """Start containerd and wait until it answers."""
+    """Start containerd and wait until it is ready."""
     argv = containers.configure(paths.state() / "containerd", paths.state() / "cni")
     _start(Component("containerd", argv, containers.answers))
 
 
 def start_object_store() -> None:
-    """Start versitygw and wait until it answers."""
+    """Start versitygw and wait until it is ready."""
     buckets = paths.state() / "buckets"
     buckets.mkdir(parents=True, exist_ok=True)
     argv = cpus.on_system_cpu(s3.command(gobuild.ensure(gobuild.VERSITYGW), buckets, network.ADDRESS, S3_PORT))
@@ -58,9 +58,9 @@ def start_object_store() -> None:
 
 
 def start_kubernetes() -> None:
-    """Start the control plane, kubelet and kube-proxy, and wait until the API server answers.
+    """Start the control plane, kubelet and kube-proxy, and wait until the API server is ready.
 
-    None of them is an ancestor of a container, so that none hands on the CPU that it runs on.
+    None of them is a parent process of a container, so containers do not inherit their CPU.
     """
     for component in _kubernetes():
         _start(replace(component, argv=cpus.on_system_cpu(component.argv)))
@@ -74,16 +74,16 @@ def _start(component: Component) -> None:
 
 
 def object_store_answers() -> bool:
-    """Tell whether the object store takes connections."""
+    """Return whether the object store accepts connections."""
     return s3.answers(network.ADDRESS, S3_PORT)
 
 
 def running() -> bool:
-    """Tell whether every process still runs, and Kubernetes is the one that this clone's sources make."""
-    found = {name: processes.recorded(name) for name in NAMES}
-    server = found["kube-apiserver"]
+    """Return whether all processes run, and Kubernetes is built from this clone's sources."""
+    identities = {name: processes.recorded(name) for name in NAMES}
+    server = identities["kube-apiserver"]
     return (
-        all(found.values())
+        all(identities.values())
         and server is not None
         and gobuild.is_built(gobuild.KUBERNETES)
         and server.executable() == gobuild.ensure(gobuild.KUBERNETES).resolve()
@@ -104,13 +104,13 @@ def _kubernetes() -> list[Component]:
     def config(user: str, *groups: str) -> Path:
         client = make_client(authority, pki, user, groups)
         name = user.rpartition(":")[2] if user != "admin" else "admin"
-        place = admin_kubeconfig() if user == "admin" else paths.state() / "kubeconfigs" / name
-        return kubeconfig.write(place, server=plane.url, authority=authority.certificate, client=client)
+        path = admin_kubeconfig() if user == "admin" else paths.state() / "kubeconfigs" / name
+        return kubeconfig.write(path, server=plane.url, authority=authority.certificate, client=client)
 
     config("admin", "system:masters")
     kubelet_client = make_client(authority, pki, "kube-apiserver-kubelet-client", ["system:masters"])
     binary = str(plane.binary)
-    # A claim whose binding meets a conflict waits for the next look at all claims: fifteen seconds by default.
+    # A claim whose binding has a conflict waits for the next sync, which is fifteen seconds by default.
     manager = plane.controller_manager(
         config("system:kube-controller-manager"),
         ["*"],
@@ -152,7 +152,7 @@ def _plane(pki: Path) -> ControlPlane:
         folder=paths.state(),
         host=network.ADDRESS,
         port=API_PORT,
-        # Pods must not reach it, and on an address of its own its ports are free on every machine.
+        # Pods must not reach etcd. With its own address its ports are free on every machine.
         etcd_host=network.LOOPBACK,
         etcd_port=_ETCD_PORT,
         etcd_peer_port=_ETCD_PEER_PORT,
@@ -163,7 +163,7 @@ def _plane(pki: Path) -> ControlPlane:
 
 
 def node_is_ready() -> bool:
-    """Tell whether the kubelet has reported that it takes pods."""
+    """Return whether the kubelet has reported that the node is ready."""
     nodes = Kubectl(admin_kubeconfig()).read("get", "nodes")["items"]
     return any(
         condition["type"] == "Ready" and condition["status"] == "True"

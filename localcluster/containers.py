@@ -1,4 +1,4 @@
-"""containerd: its configuration and the images that it holds."""
+"""containerd: its configuration and images."""
 
 import shutil
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from localcluster.command import run
 SOCKET = paths.RUN / "containerd" / "containerd.sock"
 _STATE = paths.RUN / "containerd"
 _RUNC_STATE = paths.RUN / "runc"
-# containerd's own choice, the same for every containerd of a machine.
+# containerd's default, the same for every containerd of a machine.
 _SHIM_SOCKETS = Path("/run/containerd/s")
 
 _CONFIG = """\
@@ -18,7 +18,7 @@ version = 2
 root = "{root}"
 state = "{state}"
 oom_score = 0
-# opt writes to /opt; the snapshotters need devices or file systems that are not there.
+# opt writes to /opt; the snapshotters need devices or file systems that may not exist.
 disabled_plugins = [
   "io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
   "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs",
@@ -48,7 +48,7 @@ disabled_plugins = [
 
 
 def configure(folder: Path, cni: Path) -> list[str]:
-    """Write containerd's configuration into the folder, where its images will be too, and return its command line."""
+    """Write containerd's configuration into the folder, which also gets its images; return its command line."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.toml"
     config.write_text(
@@ -60,14 +60,14 @@ def configure(folder: Path, cni: Path) -> list[str]:
 
 
 def answers() -> bool:
-    """Tell whether containerd can be talked to."""
+    """Return whether containerd responds."""
     return SOCKET.is_socket() and run(["ctr", "--address", SOCKET, "version"], timeout=20) != ""
 
 
 def load(archives: Sequence[Path]) -> None:
     """Import image archives, so that the kubelet finds them without a registry."""
     for archive in archives:
-        # A killed `up` must not leave its importer behind.
+        # The importer must end when `up` is killed.
         run(
             [
                 "setpriv",
@@ -92,12 +92,12 @@ def images() -> list[str]:
 
 
 def remove_images(names: Sequence[str]) -> None:
-    """Forget images and free what only they needed."""
+    """Remove images and the layers that no other image uses."""
     run(["ctr", "--address", SOCKET, "--namespace", "k8s.io", "images", "remove", "--sync", *names])
 
 
 def forget() -> None:
-    """Remove the state that containerd keeps outside its root; no shim may live any more."""
+    """Remove the state that containerd keeps outside its root, after all shims have ended."""
     for folder in (_STATE, _RUNC_STATE):
         shutil.rmtree(folder, ignore_errors=True)
     if not _another_containerd():

@@ -1,4 +1,4 @@
-"""Command lines of etcd, the API server and the controllers, the same for tests and for the whole cluster."""
+"""Command lines of etcd, the API server and the controllers, for tests and for the whole cluster."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ SERVICE_ADDRESS = "10.96.0.1"
 
 @dataclass(frozen=True)
 class ControlPlane:
-    """Where one control plane keeps its data and listens."""
+    """Folders, addresses and certificates of a control plane."""
 
     binary: Path
     folder: Path
@@ -27,11 +27,11 @@ class ControlPlane:
 
     @property
     def url(self) -> str:
-        """Address of the API server."""
+        """URL of the API server."""
         return f"https://{self.host}:{self.port}"
 
     def etcd(self) -> list[str]:
-        """Arguments of etcd. It never syncs to disk: nobody needs this data after a power cut."""
+        """Return the command line of etcd. It does not sync to disk, since a crash may lose this data."""
         client, peer = self._etcd_url(self.etcd_port), self._etcd_url(self.etcd_peer_port)
         return [
             str(self.binary), "etcd", "--name=local", f"--data-dir={self.folder / 'etcd'}", "--unsafe-no-fsync",
@@ -41,7 +41,7 @@ class ControlPlane:
         ]  # fmt: skip
 
     def apiserver(self, extra: Sequence[str] = ()) -> list[str]:
-        """Arguments of kube-apiserver."""
+        """Return the command line of kube-apiserver."""
         return [
             str(self.binary), "kube-apiserver", f"--etcd-servers={self._etcd_url(self.etcd_port)}",
             f"--bind-address={self.host}", f"--advertise-address={self.host}", f"--secure-port={self.port}",
@@ -55,7 +55,7 @@ class ControlPlane:
         ]  # fmt: skip
 
     def controller_manager(self, kubeconfig: Path, controllers: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
-        """Arguments of kube-controller-manager with the named controllers (`*` is all)."""
+        """Return the command line of kube-controller-manager with the named controllers (`*` is all)."""
         return [
             str(self.binary), "kube-controller-manager", f"--kubeconfig={kubeconfig}", "--leader-elect=false",
             f"--controllers={','.join(controllers)}", f"--root-ca-file={self.authority.certificate}",

@@ -1,4 +1,4 @@
-"""Which CPUs are whose: pods that ask for whole CPUs get them for themselves, and the control plane keeps off them."""
+"""CPU assignment: pods that request whole CPUs get them exclusively, and the control plane does not use them."""
 
 import os
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, Final
 
 _SYSTEM: Final = 0
-"""The CPU that the kubelet never gives away: it reserves the lowest."""
+"""The lowest CPU, which the kubelet reserves for the system."""
 
 
 def manager() -> dict[str, Any]:
-    """Return the kubelet's settings: the static CPU manager, which needs a second CPU to give away.
+    """Return the kubelet's settings for the static CPU manager, which needs a second CPU for pods.
 
-    The kubelet keeps a whole CPU for the system, and subtracts only what is written here from what pods may request. So
-    pods without whole CPUs may use the rest of that CPU.
+    The kubelet keeps a whole CPU for the system, but subtracts only kubeReserved from the CPU that pods may request. So
+    pods without whole CPUs can use the rest of that CPU.
     """
     if not _enough():
         return {}
@@ -21,18 +21,18 @@ def manager() -> dict[str, Any]:
 
 
 def chart_arguments() -> list[str]:
-    """Return Helm's arguments for a machine whose kubelet gives no CPUs away: no runtime may promise them there."""
+    """Return Helm's arguments; on a machine without exclusive CPUs they remove StaticCPUs from the runtime."""
     changed = ("measuring.isolation=Shared", "resources.requests.cpu=500m")
     return [] if _enough() else [word for value in changed for word in ("--set", f"runtimes.cpu.{value}")]
 
 
 def on_system_cpu(argv: Sequence[str | Path]) -> list[str]:
-    """Return a command line that keeps a process off the CPUs that the kubelet may give away."""
+    """Return a command line that keeps a process off the CPUs that the kubelet assigns to pods."""
     prefix = ["taskset", "--cpu-list", str(_SYSTEM)] if _enough() else []
     return [*prefix, *(str(word) for word in argv)]
 
 
 def _enough() -> bool:
-    """Whether there is a CPU to give away. The kubelet counts those of the machine: all of them must be ours."""
+    """Return whether there is a CPU for pods. The kubelet counts the machine's CPUs, so all must be usable."""
     machine = os.cpu_count() or 1
     return 1 < machine == len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""Debian packages, installed only when they are missing and only when they are asked for."""
+"""Installation of missing Debian packages."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ _LOCK_SECONDS = 300
 def ensure(packages: tuple[str, ...]) -> None:
     """Install the packages that are missing, without starting their services.
 
-    Raises LocalClusterError where apt is missing, the user is not root or the installation fails.
+    Raises LocalClusterError if apt is missing, the user is not root or the installation fails.
     """
     with exclusive(paths.cache() / "locks" / "apt"):
         missing = _missing(packages)
@@ -39,7 +39,7 @@ def ensure(packages: tuple[str, ...]) -> None:
             try:
                 _apt("install", *missing)
             except LocalClusterError:
-                # The lists may be older than the mirror's packages.
+                # The package lists may be older than the mirror's packages.
                 _apt("update")
                 _apt("install", *missing)
 

@@ -1,5 +1,5 @@
-"""The one error of this package."""
+"""The error of this package."""
 
 
 class LocalClusterError(Exception):
-    """Something that stops the local cluster; the message says what failed and what to do about it."""
+    """The local cluster failed. The message has the cause and the remedy."""

@@ -1,4 +1,4 @@
-"""The executables that are built from Go modules, once for each state of their sources."""
+"""Executables built from Go modules, once for each version of their sources."""
 
 import hashlib
 import os
@@ -22,13 +22,13 @@ _VERSION_FLAGS = " ".join(
 )
 
 
-# The linker drops debug information (-s -w): a compiler that writes none takes a tenth less of the CPU.
+# The linker drops debug information (-s -w). Without it the compiler uses a tenth less CPU time.
 _COMPILER_FLAGS = "-dwarf=false"
-# A compiler of one package lives for half a second: without garbage collection it takes a fifth less of the CPU.
+# The compiler of a package runs for half a second. Without garbage collection it uses a fifth less CPU time.
 _COMPILER_MEMORY = {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
-# Packages without inlining compile in a quarter less of the CPU. These wait for others most of their time (controllers,
-# node, generated clients) or are linked but never run (what the gateway could send events to); the API server's
-# libraries, etcd, the gateway itself and all encoding stay fully optimized.
+# Without inlining a package compiles in a quarter less CPU time. These packages mostly wait (controllers, node,
+# generated clients) or are linked but never run (event targets of the gateway). The API server's libraries, etcd, the
+# gateway itself and all encoding stay fully optimized.
 _KUBERNETES_NOT_INLINED = (
     "k8s.io/kubernetes/...",
     "k8s.io/client-go/applyconfigurations/...",
@@ -57,7 +57,7 @@ _KUEUE_NOT_INLINED = (
 
 @dataclass(frozen=True)
 class Program:
-    """An executable and the Go module under localcluster/ that makes it."""
+    """An executable and its Go module under localcluster/."""
 
     name: str
     module: str
@@ -66,7 +66,7 @@ class Program:
     not_inlined: tuple[str, ...] = ()
 
     def build_flags(self) -> list[str]:
-        """Return the flags of `go build`; of two for one package, the later counts."""
+        """Return the flags of `go build`. The later of two flags for a package counts."""
         compiler = {"all": _COMPILER_FLAGS, **dict.fromkeys(self.not_inlined, f"{_COMPILER_FLAGS} -l")}
         return [
             "-trimpath", "-buildvcs=false", *(f"-gcflags={packages}={flags}" for packages, flags in compiler.items()),
@@ -85,9 +85,9 @@ KUEUE = Program("kueue", "kueue", "sigs.k8s.io/kueue/cmd/kueue", not_inlined=_KU
 
 
 def ensure(program: Program) -> Path:
-    """Return the program's executable, built when this machine has none of these sources yet.
+    """Return the program's executable; build it if the cache has none of these sources.
 
-    Raises LocalClusterError where Go is missing or the build fails.
+    Raises LocalClusterError if Go is missing or the build fails.
     """
     executable = target(program)
     if executable.exists():
@@ -100,18 +100,18 @@ def ensure(program: Program) -> Path:
 
 
 def download(program: Program) -> None:
-    """Fetch the program's modules ahead of its build, unless it is built."""
+    """Download the program's modules, unless it is built."""
     if not is_built(program):
         _go(program, "mod", "download")
 
 
 def is_built(program: Program) -> bool:
-    """Tell whether ensure() would return at once."""
+    """Return whether the executable is in the cache."""
     return target(program).exists()
 
 
 def target(program: Program) -> Path:
-    """Return where the executable of these sources lies once it is built."""
+    """Return the path of the executable of these sources."""
     return paths.cache() / "go" / f"{program.name}-{_digest(program)}" / program.name
 
 
@@ -124,7 +124,7 @@ def _digest(program: Program) -> str:
 
 
 def module_folder(program: Program, module: str) -> Path:
-    """Return the folder with the sources of a module that the program is made of, fetched when missing."""
+    """Return the folder with the sources of a module of the program; download it if missing."""
     _go(program, "mod", "download", module)
     return Path(_go(program, "list", "-m", "-f", "{{.Dir}}", module).strip())
 
@@ -147,14 +147,14 @@ def _go(program: Program, *arguments: str | Path) -> str:
 
 
 def _executable() -> str:
-    found = shutil.which("go", path=os.environ.get("PATH", "") + ":/usr/local/go/bin")
-    if not found:
+    go = shutil.which("go", path=os.environ.get("PATH", "") + ":/usr/local/go/bin")
+    if not go:
         raise LocalClusterError("Go is not installed. Install Go 1.24 or newer.")
-    return found
+    return go
 
 
 def _forget_older(program: Program) -> None:
-    # Some stay for other clones, whose sources may differ from this one's.
-    made = sorted((paths.cache() / "go").glob(f"{program.name}-*"), key=lambda folder: folder.stat().st_mtime)
-    for folder in made[:-_KEPT_BUILDS]:
+    # Some builds stay for other clones with other sources.
+    builds = sorted((paths.cache() / "go").glob(f"{program.name}-*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in builds[:-_KEPT_BUILDS]:
         shutil.rmtree(folder, ignore_errors=True)

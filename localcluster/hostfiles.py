@@ -1,4 +1,4 @@
-"""A container layer of Debian packages that this machine has, as its package manager lists their files."""
+"""A container layer with the files of Debian packages that are installed on this machine."""
 
 import fnmatch
 import os
@@ -13,13 +13,13 @@ from localcluster.errors import LocalClusterError
 
 _FIELDS = "${Package}\t${Architecture}\t${Version}\t${db:Status-Status}\t${Pre-Depends}, ${Depends}\n"
 FORMAT = 1
-"""Raise it when the same packages give another layer."""
+"""Version of the layer. Increase it when the same packages give another layer."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 
 
 @dataclass(frozen=True)
 class Package:
-    """An installed package; one alternative of each need is enough."""
+    """An installed package. ``needs`` are its dependencies, each with alternatives."""
 
     name: str
     architecture: str
@@ -28,14 +28,14 @@ class Package:
 
 
 def installed() -> dict[str, Package]:
-    """Return the machine's packages by name, without those of a foreign architecture."""
+    """Return the machine's packages by name, without those for another architecture."""
     ours = (run(["dpkg", "--print-architecture"]).strip(), "all")
-    found: dict[str, Package] = {}
+    packages: dict[str, Package] = {}
     for line in run(["dpkg-query", "--show", f"--showformat={_FIELDS}"]).splitlines():
         name, architecture, version, status, needs = line.split("\t")
         if status == "installed" and architecture in ours:
-            found[name] = Package(name, architecture, version, _needs(needs))
-    return found
+            packages[name] = Package(name, architecture, version, _needs(needs))
+    return packages
 
 
 def _needs(text: str) -> tuple[tuple[str, ...], ...]:
@@ -44,23 +44,23 @@ def _needs(text: str) -> tuple[tuple[str, ...], ...]:
 
 
 def closure(wanted: Sequence[str], packages: Mapping[str, Package]) -> list[Package]:
-    """Return the wanted packages and all that they need, by name.
+    """Return the wanted packages and their dependencies, sorted by name.
 
-    A need that no package meets by its name is a virtual one, and left out. Raises LocalClusterError where a wanted
-    package is not installed.
+    A dependency that is no package's name is virtual and left out. Raises LocalClusterError if a wanted package is not
+    installed.
     """
     missing = sorted(set(wanted) - packages.keys())
     if missing:
         raise LocalClusterError(f"Debian packages are missing. Run `apt-get install {' '.join(missing)}` as root.")
-    found: dict[str, Package] = {}
+    included: dict[str, Package] = {}
     waiting = list(wanted)
     while waiting:
         package = packages[waiting.pop()]
-        if package.name not in found:
-            found[package.name] = package
+        if package.name not in included:
+            included[package.name] = package
             met = (next((name for name in names if name in packages), None) for names in package.needs)
             waiting += [name for name in met if name]
-    return [found[name] for name in sorted(found)]
+    return [included[name] for name in sorted(included)]
 
 
 def write_layer(target: Path, packages: Sequence[Package], *, more: Sequence[Path], excluded: Sequence[str]) -> Path:
@@ -70,10 +70,10 @@ def write_layer(target: Path, packages: Sequence[Package], *, more: Sequence[Pat
     wanted = {Path(line) for line in listed if line.startswith("/") and not _matches(line, excluded)} - {Path("/")}
     wanted |= {item for path in more for item in (path, *path.rglob("*"))}
     with tarfile.open(target, "w") as archive:
-        for place in sorted({_place(path) for path in [*wanted, *_byte_code(wanted)]}):
-            # A machine may leave out what its packages list, and folders hold what belongs to other packages, too.
-            if os.path.lexists(place):
-                archive.add(place, str(place).lstrip("/"), recursive=False)
+        for path in sorted({_resolved(path) for path in [*wanted, *_byte_code(wanted)]}):
+            # A machine may lack files that its packages list, and folders may have files of other packages.
+            if os.path.lexists(path):
+                archive.add(path, str(path).lstrip("/"), recursive=False)
     return target
 
 
@@ -81,8 +81,8 @@ def _matches(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 
 
-def _place(path: Path) -> Path:
-    # Packages list files below /lib where that is a link to /usr/lib.
+def _resolved(path: Path) -> Path:
+    # Packages list files below /lib even where it is a link to /usr/lib.
     return path.parent.resolve() / path.name
 
 

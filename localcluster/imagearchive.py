@@ -1,4 +1,4 @@
-"""Container images from a folder's or a tar file's content, without a builder: one layer and its description."""
+"""Container images of one layer, written without a builder."""
 
 import hashlib
 import io
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 FORMAT = 2
-"""To be raised when write() writes something else, so that archives are made again."""
+"""Version of the archives. Increase it when write() changes them, so that they are written again."""
 
 _BLOCK = 1 << 20
 

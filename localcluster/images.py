@@ -1,4 +1,4 @@
-"""The project's own images: built from images/ with buildah and loaded into the local cluster, for the slow tests."""
+"""The project's images for the slow tests: build them from images/ with buildah and load them into the cluster."""
 
 import os
 import shutil
@@ -18,8 +18,8 @@ from localcluster.progress import step
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """A Dockerfile, the image that it makes and the image that it starts from."""
+class ImageBuild:
+    """A Dockerfile, the image that it builds and its base image."""
 
     dockerfile: str
     name: str
@@ -32,13 +32,13 @@ def tag() -> str:
     return str(project["version"])
 
 
-def recipes() -> dict[str, Recipe]:
-    """Return what can be built, each after what it is based on."""
+def image_builds() -> dict[str, ImageBuild]:
+    """Return the images that can be built, each after its base image."""
     runner = f"localhost/compression-runner:{tag()}"
     return {
-        "operator": Recipe("operator.Dockerfile", f"localhost/compression-operator:{tag()}", podimages.DEBIAN),
-        "runner": Recipe("runner.Dockerfile", runner, podimages.DEBIAN),
-        "runner-cuda": Recipe("runner-cuda.Dockerfile", f"{runner}-cuda", runner),
+        "operator": ImageBuild("operator.Dockerfile", f"localhost/compression-operator:{tag()}", podimages.DEBIAN),
+        "runner": ImageBuild("runner.Dockerfile", runner, podimages.DEBIAN),
+        "runner-cuda": ImageBuild("runner-cuda.Dockerfile", f"{runner}-cuda", runner),
     }
 
 
@@ -46,34 +46,34 @@ NAMES: Final = ("operator", "runner", "runner-cuda")
 
 
 def build(names: tuple[str, ...] = NAMES) -> None:
-    """Build images into a storage of their own; the runner takes 6 GB and needs its base for the CUDA one."""
+    """Build images into a separate storage. The runner takes 6 GB, and runner-cuda needs the runner as its base."""
     with exclusive(_lock()):
         _buildah("pull", "--quiet", f"docker-archive:{podimages.debian_archive()}")
         for name in names:
-            recipe = recipes()[name]
-            with step(f"build {recipe.name}"):
-                # No namespaces and no systemd are needed that way.
+            image = image_builds()[name]
+            with step(f"build {image.name}"):
+                # With these options the build needs no namespaces and no systemd.
                 _buildah(
                     "bud", "--isolation", "chroot", "--network", "host", "--pull-never", "--quiet",
-                    "--file", str(paths.REPOSITORY / "images" / recipe.dockerfile),
-                    "--build-arg", f"BASE={recipe.based_on}", "--tag", recipe.name, str(paths.REPOSITORY),
+                    "--file", str(paths.REPOSITORY / "images" / image.dockerfile),
+                    "--build-arg", f"BASE={image.based_on}", "--tag", image.name, str(paths.REPOSITORY),
                 )  # fmt: skip
 
 
 def load(names: tuple[str, ...] = NAMES) -> None:
-    """Put built images into the running cluster's containerd, without a copy on disk in between."""
+    """Load built images into the running cluster's containerd, without a copy on disk."""
     with exclusive(_lock()):
         for name in names:
-            recipe = recipes()[name]
-            with step(f"load {recipe.name}"):
-                _stream(recipe.name)
+            image = image_builds()[name]
+            with step(f"load {image.name}"):
+                _stream(image.name)
 
 
 @contextmanager
 def mounted(name: str) -> Iterator[Path]:
-    """Mount the files of a built image, for as long as the block runs."""
+    """Mount the files of a built image while the block runs."""
     with exclusive(_lock()):
-        container = run(_command("from", "--pull-never", recipes()[name].name), env=_environment()).strip()
+        container = run(_command("from", "--pull-never", image_builds()[name].name), env=_environment()).strip()
         try:
             yield Path(run(_command("mount", container), env=_environment()).strip())
         finally:
@@ -84,11 +84,11 @@ def mounted(name: str) -> Iterator[Path]:
 def tag_as(name: str, reference: str) -> None:
     """Give a built image another name in the builder's storage."""
     with exclusive(_lock()):
-        _buildah("tag", recipes()[name].name, reference)
+        _buildah("tag", image_builds()[name].name, reference)
 
 
 def push(reference: str) -> None:
-    """Put an image of the builder's storage into the running cluster's containerd: its nodes need no registry then."""
+    """Load an image of the builder's storage into the running cluster's containerd, in place of a registry."""
     with exclusive(_lock()):
         _stream(reference)
 
@@ -96,7 +96,7 @@ def push(reference: str) -> None:
 def clean() -> None:
     """Remove the images from the cluster and the builder's storage."""
     with exclusive(_lock()):
-        ours = {recipe.name for recipe in recipes().values()}
+        ours = {image.name for image in image_builds().values()}
         if containers.SOCKET.is_socket():
             loaded = sorted(ours & set(containers.images()))
             if loaded:
@@ -126,7 +126,7 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    # Layers of gigabytes would otherwise pass through /var/tmp, and stay there after an interruption.
+    # Otherwise layers of gigabytes would go through /var/tmp, and stay there after an interruption.
     temporary = _storage() / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     return {**os.environ, "TMPDIR": str(temporary)}

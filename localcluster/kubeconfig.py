@@ -1,6 +1,6 @@
-"""Kubeconfig files: self-contained, so that they can be copied and outlive the files that they were made from.
+"""Kubeconfig files with embedded certificates, so that they can be copied.
 
-They are written as JSON, which is YAML too, so that `down` needs no package but the standard library.
+They are JSON, which is also YAML, so that `down` needs only the standard library.
 """
 
 import base64

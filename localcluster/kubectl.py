@@ -1,4 +1,4 @@
-"""The API of a cluster, by way of kubectl: what it accepts is what a user's kubectl accepts."""
+"""The API of a cluster through kubectl, as for its users."""
 
 import json
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class Kubectl:
     kubeconfig: Path
 
     def run(self, *arguments: str, stdin: str | None = None, timeout: float | None = 120.0) -> str:
-        """Run kubectl and return what it printed; raises LocalClusterError with its message when it fails."""
+        """Run kubectl and return its output. Raises LocalClusterError with its message if it fails."""
         return run([tools.kubectl(), "--kubeconfig", self.kubeconfig, *arguments], stdin=stdin, timeout=timeout)
 
     def read(self, *arguments: str) -> Any:
-        """Run kubectl with JSON output and return what it means."""
+        """Run kubectl with JSON output and return the parsed output."""
         return json.loads(self.run(*arguments, "--output=json"))
 
     def apply(self, *objects: dict[str, Any]) -> None:
@@ -32,8 +32,7 @@ class Kubectl:
     def wait_for_crds(self) -> None:
         """Wait until the API server serves the resources of every CRD.
 
-        `kubectl wait` ends with an error on a CRD that has no conditions yet, as it has none for a moment after it is
-        created.
+        `kubectl wait` fails on a CRD without conditions, and a new CRD has none for a moment.
         """
         until("that every CRD is served", lambda: all(map(_is_established, self.read("get", "crd")["items"])), 30.0)
 

@@ -1,4 +1,4 @@
-"""What kubelet, CNI and buildah write to places that no setting moves, which other programs may use too."""
+"""Files that the kubelet and CNI write to fixed paths, which other programs may use too."""
 
 from pathlib import Path
 
@@ -10,17 +10,17 @@ _DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 
 
 def find() -> list[Path]:
-    """Return the files of the cluster in those places."""
+    """Return the files of the cluster at those paths."""
     links = [link for link in _listed(_POD_LOG_LINKS) if link.is_symlink()]
-    found = [link for link in links if link.readlink().is_relative_to(paths.logs())]
-    # The results of loopback have no name of ours, but the id of a container that also has one of our network.
+    log_links = [link for link in links if link.readlink().is_relative_to(paths.logs())]
+    # Results of the loopback plugin do not have our name, but the id of a container with a result of our network.
     results = _listed(_CNI_RESULTS)
     ours = {path.name.split("-")[-2] for path in results if path.name.startswith(f"{network.CNI_NAME}-")}
-    return found + [path for path in results if path.name.split("-")[-2] in ours]
+    return log_links + [path for path in results if path.name.split("-")[-2] in ours]
 
 
 def remove() -> None:
-    """Remove those files, and the folders that are empty without them."""
+    """Remove those files and the folders that become empty."""
     for path in find():
         path.unlink()
     socket = _DEVICE_PLUGINS / "kubelet.sock"

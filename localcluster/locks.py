@@ -1,4 +1,4 @@
-"""A lock between processes, so that two clones or test workers do not build or start the same thing twice."""
+"""A lock between processes, so that two clones or test workers do not build or start the same program twice."""
 
 import fcntl
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file for the length of the block; the kernel frees it when the holder dies."""
+    """Hold the lock file during the block. The kernel releases it when the process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -8,7 +8,7 @@ from localcluster.command import run
 
 
 def below(folders: Sequence[Path]) -> list[Path]:
-    """Return the mount points at or below these folders, the deepest and last mounted first."""
+    """Return the mount points at or below these folders, in reverse order of mounting."""
     points = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         # proc(5): the mount point is field 5; blanks in it are octal escapes.
@@ -19,7 +19,7 @@ def below(folders: Sequence[Path]) -> list[Path]:
 
 
 def unmount(folders: Sequence[Path]) -> None:
-    """Unmount everything at or below these folders; nothing may use it any more."""
+    """Unmount everything at or below these folders, after its users have ended."""
     for point in below(folders):
-        # Lazily: the users are dead, but the kernel may not have finished their exit.
+        # --lazy: the users have ended, but the kernel may not have finished their exit.
         run(["umount", "--lazy", point])

@@ -1,4 +1,4 @@
-"""Namespaces in which compression pods run: restricted, with the Python environment and the object store's keys."""
+"""Namespaces for compression pods: restricted, with the Python environment and the object store's keys."""
 
 from typing import Any, Final
 
@@ -16,12 +16,12 @@ def prepare(name: str) -> None:
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     _release(kubectl, name)
     kubectl.apply(_volume(name), _claim(name), _secret(name))
-    # A pod that comes before its claim is bound is tried again after five seconds.
+    # A pod created before its claim is bound is retried only after five seconds.
     kubectl.run("wait", "--namespace", name, "--for=jsonpath={.status.phase}=Bound", f"pvc/{CLAIM}", "--timeout=60s")
 
 
 def _release(kubectl: Kubectl, namespace: str) -> None:
-    """A volume whose namespace was deleted keeps the old claim's uid: such a one must go before it can be bound."""
+    """Delete a volume that has the uid of an old claim, whose namespace was deleted: it cannot be bound again."""
     name = f"{CLAIM}-{namespace}"
     if kubectl.run("get", "pv", name, "--ignore-not-found", "--output=jsonpath={.status.phase}") in (
         "Released",

@@ -1,4 +1,4 @@
-"""The bridge on which node, API server, S3 server and pods meet, and its traces in the kernel."""
+"""The bridge that connects node, API server, S3 server and pods, and its state in the kernel."""
 
 import json
 import re
@@ -10,18 +10,18 @@ from localcluster.command import run
 BRIDGE = "compression0"
 ADDRESS = "10.244.0.1"
 SUBNET = "10.244.0.0/24"
-# A bridge without an address of its own takes the lowest one of what is plugged in. Each pod that came or went could
-# then change it, and the other pods lost the API server and the object store until they asked for it anew.
+# A bridge without its own hardware address uses the lowest one of its ports. Then each new or deleted pod could change
+# it, and the other pods would lose the API server and the object store until they resolve it again.
 HARDWARE_ADDRESS = "0a:58:0a:f4:00:01"
-# Only addresses of this machine, for what pods must not reach.
+# Loopback address for servers that pods must not reach.
 LOOPBACK = "127.244.0.1"
 
 CNI_NAME = "compression-operator-local"
 _COMMENT = CNI_NAME
-# Chains of kube-proxy and the kubelet. They have no mark of ours: see _ours().
+# Chains of kube-proxy and the kubelet. They do not have our comment: see _own_rules().
 _CHAINS = re.compile(r"KUBE-[A-Z0-9-]+")
 _SAVED = paths.RUN / "sysctls.json"
-# What the cluster needs, and what the kubelet changes by itself.
+# Settings that the cluster needs or that the kubelet changes.
 _SYSCTLS = (
     "net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet", "vm/overcommit_memory", "vm/panic_on_oom",
     "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
@@ -29,7 +29,7 @@ _SYSCTLS = (
 
 
 def create(folder: Path) -> None:
-    """Make the bridge with its address, its forwarding rules and the CNI configuration in the folder."""
+    """Create the bridge with its address, its forwarding rules, and the CNI configuration in the folder."""
     _save_sysctls()
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     run(
@@ -42,35 +42,35 @@ def create(folder: Path) -> None:
     run(
         ["iptables", "-w", "-t", "nat", "-A", "POSTROUTING", "-s", SUBNET, "!", "-d", SUBNET, *mark, "-j", "MASQUERADE"]
     )
-    # Where Docker runs, the policy of FORWARD is DROP.
+    # With Docker, the policy of FORWARD is DROP.
     run(["iptables", "-w", "-I", "FORWARD", "-i", BRIDGE, *mark, "-j", "ACCEPT"])
     run(["iptables", "-w", "-I", "FORWARD", "-o", BRIDGE, *mark, "-j", "ACCEPT"])
     _write_cni(folder)
 
 
 def links() -> list[str]:
-    """Return the cluster's network interfaces that exist: the bridge and what is plugged into it."""
-    found = [BRIDGE] if Path("/sys/class/net", BRIDGE).exists() else []
+    """Return the existing network interfaces of the cluster: the bridge and its ports."""
+    bridge = [BRIDGE] if Path("/sys/class/net", BRIDGE).exists() else []
     ports = Path("/sys/class/net", BRIDGE, "brif")
-    return found + (sorted(port.name for port in ports.iterdir()) if ports.exists() else [])
+    return bridge + (sorted(port.name for port in ports.iterdir()) if ports.exists() else [])
 
 
 def rules() -> list[str]:
     """Return the lines of iptables-save that belong to the cluster."""
-    return [line for lines in _saved().values() for line in _ours(lines)]
+    return [line for lines in _saved().values() for line in _own_rules(lines)]
 
 
 def another_kubernetes() -> bool:
-    """Tell whether another Kubernetes keeps its rules on this machine, which the cluster would fight with."""
+    """Return whether another Kubernetes has iptables rules on this machine, which would conflict with the cluster."""
     return not _exists() and any(_CHAINS.search(line) for lines in _saved().values() for line in lines)
 
 
 def remove() -> None:
-    """Remove interfaces, iptables rules and chains, and put the kernel's settings back."""
+    """Remove interfaces, iptables rules and chains, and restore the kernel's settings."""
     for link in reversed(links()):
         run(["ip", "link", "delete", link])
     for table, lines in _saved().items():
-        _remove_rules(table, _ours(lines))
+        _remove_rules(table, _own_rules(lines))
     if _SAVED.exists():
         for name, value in json.loads(_SAVED.read_text()).items():
             Path("/proc/sys", name).write_text(value)
@@ -101,7 +101,7 @@ def _save_sysctls() -> None:
 
 
 def _saved() -> dict[str, list[str]]:
-    """Return the lines of iptables-save by table; a table that was never used is not there."""
+    """Return the lines of iptables-save by table. Unused tables are absent."""
     tables: dict[str, list[str]] = {}
     table = ""
     for line in run(["iptables-save"]).splitlines():
@@ -112,8 +112,8 @@ def _saved() -> dict[str, list[str]]:
     return tables
 
 
-def _ours(lines: list[str]) -> list[str]:
-    # Without the bridge's traces, chains of Kubernetes are those of a cluster that is none of our business.
+def _own_rules(lines: list[str]) -> list[str]:
+    # If the bridge does not exist, chains of Kubernetes belong to another cluster.
     exists = _exists()
     return [line for line in lines if _COMMENT in line or (exists and _CHAINS.search(line))]
 

@@ -1,4 +1,4 @@
-"""The kubelet and kube-proxy of the one node."""
+"""The kubelet and kube-proxy of the single node."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ NAME = "local"
 
 
 def kubelet(binary: Path, folder: Path, kubeconfig: Path, client_authority: Path, pod_logs: Path) -> list[str]:
-    """Write the kubelet's configuration into the folder, which also is its root, and return its command line."""
+    """Write the kubelet's configuration into the folder, which is also its root folder; return its command line."""
     config: dict[str, Any] = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -31,7 +31,7 @@ def kubelet(binary: Path, folder: Path, kubeconfig: Path, client_authority: Path
         "oomScoreAdj": 0,
         "podLogsDir": str(pod_logs),
         "serializeImagePulls": False,
-        # Images come from archives and must not be collected; a developer's disk is often nearly full.
+        # Images come from archives and must not be garbage-collected; a developer's disk is often nearly full.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {
             "memory.available": "100Mi",
@@ -64,9 +64,9 @@ def kube_proxy(binary: Path, folder: Path, kubeconfig: Path) -> list[str]:
         "metricsBindAddress": f"{network.ADDRESS}:10249",
         "nodePortAddresses": [network.SUBNET],
         "clientConnection": {"kubeconfig": str(kubeconfig)},
-        # Answers between pods of the bridge would bypass the translation of addresses: let them come through the node.
+        # Otherwise responses between pods on the bridge would bypass NAT.
         "iptables": {"masqueradeAll": True, "localhostNodePorts": False},
-        # Zero leaves the kernel's limits as they are.
+        # Zero keeps the kernel's limits.
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
     }
     folder.mkdir(parents=True, exist_ok=True)

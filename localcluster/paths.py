@@ -1,4 +1,4 @@
-"""Where everything of the local cluster lies."""
+"""Paths of the local cluster."""
 
 import os
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 SOURCES = Path(__file__).resolve().parent
 
-# Sockets and process records: short (a socket's path has at most 107 bytes) and the same for every clone and user
-# environment, so that `down` finds the processes even when the cache was moved or deleted.
+# Sockets and process records. The path is short (a socket's path has at most 107 bytes) and the same for every clone
+# and environment, so that `down` finds the processes even after the cache was moved or deleted.
 RUN = Path("/run/compression-operator")
 
 
 def cache() -> Path:
-    """Return the folder that every clone on this machine shares for what can be built again."""
+    """Return the cache folder, which all clones on this machine share."""
     root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(root) / "compression-operator"
 

@@ -1,4 +1,4 @@
-"""Images that are made once: pause, this machine's Python for pods, and a Debian to build the project's images on."""
+"""Images that are built once: pause, this machine's Python for pods, and a Debian base for the project's images."""
 
 import hashlib
 import tempfile
@@ -12,7 +12,7 @@ PAUSE = "localhost/compression-operator-pause:local"
 BASE = "localhost/compression-operator-base:local"
 DEBIAN = "localhost/compression-operator-debian:local"
 
-# The Python that the site's environment was made with, what its wheels expect of a system, and a shell to look around.
+# The Python of the site's environment, the libraries that its wheels need, and a shell for debugging.
 _BASE_PACKAGES = ("base-files", "ca-certificates", "coreutils", "dash", "libc-bin", "libstdc++6", "python3", "tzdata")
 _AUTHORITIES = Path("/etc/ssl/certs")
 _SUITE = "bookworm"
@@ -23,7 +23,7 @@ _ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 
 def base_archive() -> Path:
-    """Return the archive of the image that pods run in, made when missing."""
+    """Return the archive of the image of the pods; create it if missing."""
     debian.ensure(debian.SITE)
     packages = hostfiles.closure(_BASE_PACKAGES, hostfiles.installed())
     versions = [(package.name, package.version) for package in packages]
@@ -42,9 +42,9 @@ def base_archive() -> Path:
 
 
 def debian_archive() -> Path:
-    """Return the archive of a Debian whose packages can be added to, made when missing.
+    """Return the archive of a Debian image with apt; create it if missing.
 
-    It has this machine's certificate authorities, so that registries behind a proxy can be reached from a build.
+    It has this machine's certificate authorities, so that builds can reach registries behind a proxy.
     """
     debian.ensure(debian.IMAGES)
     key = hashlib.sha256(repr((_SUITE, _DEBIAN_PACKAGES, _EXCLUDED)).encode() + _bundle().read_bytes()).hexdigest()[:16]
@@ -66,7 +66,7 @@ def _bundle() -> Path:
 
 
 def pause_archive() -> Path:
-    """Return the archive of the pause image, made when missing."""
+    """Return the archive of the pause image; create it if missing."""
     binary = gobuild.ensure(gobuild.PAUSE)
     target = binary.with_name(f"pause-image{imagearchive.FORMAT}.tar")
     with exclusive(paths.cache() / "locks" / "pause-image"), tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
-"""Processes that outlive the command that started them, and end when `down` says so.
+"""Processes that continue after the command that started them, until `down` stops them.
 
-Each process writes its own record before it becomes the program, so there is no moment at which one runs unrecorded.
-A record has the process id and its start time (and the boot it belongs to): a recycled id is never mistaken for ours.
+Each process writes its own record before it executes the program, so none runs without a record. A record has the
+process id, its start time and the boot id, so a reused process id is not mistaken for it.
 """
 
 import os
@@ -17,7 +17,7 @@ from localcluster.errors import LocalClusterError
 
 RECORDS = paths.RUN / "processes"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-# The shell joins the cgroups of `down`, notes who it is, and becomes the program.
+# The shell joins the cgroups, writes its record, and executes the program.
 _LAUNCHER = """
 record=$1; shift
 groups=$1; shift
@@ -30,24 +30,24 @@ _GRACE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Identity:
-    """A process for as long as it lives: its id and its start in clock ticks since boot."""
+    """The identity of a process: its id and its start in clock ticks since boot."""
 
     pid: int
     start: int
 
     def is_alive(self) -> bool:
-        """Tell whether this very process runs (a zombie does not)."""
+        """Return whether this process runs. A zombie does not count."""
         return identify(self.pid) == self
 
     def executable(self) -> Path | None:
-        """Return the program that it runs, or None when it or its file is gone."""
+        """Return its program, None if the process or the file does not exist any more."""
         try:
             return Path(f"/proc/{self.pid}/exe").readlink() if self.is_alive() else None
         except FileNotFoundError:
             return None
 
     def signal(self, number: int) -> None:
-        """Send a signal, unless the process is gone."""
+        """Send a signal, unless the process has ended."""
         if self.is_alive():
             try:
                 os.kill(self.pid, number)
@@ -56,7 +56,7 @@ class Identity:
 
 
 def identify(pid: int) -> Identity | None:
-    """Return the identity of the live process with this id, or None."""
+    """Return the identity of the running process with this id, None if there is none."""
     try:
         return _parse(Path(f"/proc/{pid}/stat").read_text())
     except (FileNotFoundError, ProcessLookupError):
@@ -83,7 +83,7 @@ def start(
     log.parent.mkdir(parents=True, exist_ok=True)
     groups = " ".join(str(group) for group in cgroups)
     with log.open("ab") as output:
-        # setsid forks: nobody here is the parent who would have to wait for it.
+        # setsid forks, so this process is not the parent and need not wait for it.
         subprocess.run(
             ["setsid", "--fork", "/bin/sh", "-ec", _LAUNCHER, "launcher", str(RECORDS / name), groups,
              *(str(word) for word in argv)],
@@ -97,7 +97,7 @@ def start(
 
 
 def recorded(name: str) -> Identity | None:
-    """Return the live process of that name, or None when it never ran, has ended, or ran before the last boot."""
+    """Return the running process of that name, None if it has ended or never ran since the last boot."""
     try:
         boot, stat = (RECORDS / name).read_text().split("\n", 1)
     except (FileNotFoundError, ValueError):
@@ -109,20 +109,20 @@ def recorded(name: str) -> Identity | None:
 
 
 def names() -> list[str]:
-    """Return the names of all records, of live and ended processes."""
+    """Return the names of all records, of running and ended processes."""
     return sorted(path.name for path in RECORDS.iterdir()) if RECORDS.exists() else []
 
 
 def stop(wanted: Sequence[str]) -> None:
-    """End recorded processes together and forget their records."""
-    # Their data goes with them, so nobody gains from a slow farewell.
+    """Stop recorded processes together and remove their records."""
+    # Their data is removed too, so they need no grace period.
     end([identity for name in wanted if (identity := recorded(name))], grace=0.0)
     for name in wanted:
         (RECORDS / name).unlink(missing_ok=True)
 
 
 def end(identities: Sequence[Identity], grace: float = _GRACE_SECONDS) -> None:
-    """End processes: SIGTERM, and after the grace period SIGKILL; raises LocalClusterError if one survives that."""
+    """Stop processes by SIGTERM, and by SIGKILL after the grace period. Raises LocalClusterError if one survives."""
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _GRACE_SECONDS)):
         for identity in identities:
             identity.signal(number)

@@ -1,4 +1,4 @@
-"""One line on the terminal for each step that took time, with its seconds."""
+"""Progress output: one line for each step that takes time, with its seconds."""
 
 import sys
 import threading
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 _lock = threading.Lock()
 QUICK = 0.1
-"""Seconds within which a step has only seen that there is nothing to do."""
+"""Seconds within which a step had nothing to do."""
 
 
 def say(text: str) -> None:
-    """Write a line to standard output, whole even when several steps run beside each other."""
+    """Write a whole line to standard output, even if several steps run in parallel."""
     with _lock:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
@@ -20,7 +20,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def step(title: str, *, slow: str = "") -> Iterator[None]:
-    """Announce a step that is slow; report a failure, and the end of a step that was not quick, with its seconds."""
+    """Announce a slow step. Report a failure, and the end of a step that was not quick, with its seconds."""
     if slow:
         say(f"  ...  {title} ({slow})")
     started = time.monotonic()

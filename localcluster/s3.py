@@ -1,4 +1,4 @@
-"""The S3 server: versitygw on a folder."""
+"""The S3 server: versitygw with a folder for its buckets."""
 
 import socket
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ _NAME = "versitygw"
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """A running S3 server: its buckets are the folders of `folder`."""
+    """A running S3 server. Its buckets are the folders in `folder`."""
 
     host: str
     port: int
@@ -29,11 +29,11 @@ class ObjectStore:
 
     @property
     def endpoint(self) -> str:
-        """URL to give to a client."""
+        """URL for clients."""
         return f"http://{self.host}:{self.port}"
 
     def kill(self) -> None:
-        """End the server as a crash would; its objects stay."""
+        """Kill the server, as in a crash. Its objects stay."""
         self._servers.stop(_NAME)
 
     def restart(self) -> None:
@@ -42,17 +42,17 @@ class ObjectStore:
 
 
 def command(binary: Path, folder: Path, host: str, port: int) -> list[str]:
-    """Return the arguments of versitygw that serves a folder, which must exist."""
+    """Return the command line of versitygw for an existing folder."""
     return [str(binary), "--port", f"{host}:{port}", "--region", REGION, str(folder)]
 
 
 def environment() -> Mapping[str, str]:
-    """Variables with the server's own credentials."""
+    """Return the environment variables with the server's credentials."""
     return {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
 
 
 def answers(host: str, port: int) -> bool:
-    """Tell whether something listens there."""
+    """Return whether a server listens at the address."""
     try:
         with socket.create_connection((host, port), timeout=1):
             return True
@@ -62,7 +62,7 @@ def answers(host: str, port: int) -> bool:
 
 @contextmanager
 def start() -> Iterator[ObjectStore]:
-    """Start an empty S3 server on a free loopback port; it ends with the block or with the process that holds it."""
+    """Start an empty S3 server on a free loopback port. It ends with the block or with the process."""
     gobuild.ensure(gobuild.VERSITYGW)
     with servers("s3") as group:
         store = ObjectStore("127.0.0.1", ports.free(), group.folder / "buckets", group)

@@ -1,4 +1,4 @@
-"""Servers that live as long as a `with` block and never longer than the process that holds it."""
+"""Servers that run during a `with` block, and never longer than the process."""
 
 import shutil
 import subprocess
@@ -16,16 +16,16 @@ _LOG_LINES = 20
 
 
 class Servers:
-    """Processes in one temporary folder, each with a log file NAME.log there."""
+    """Server processes with a temporary folder, which has a log file NAME.log for each."""
 
     def __init__(self, folder: Path, group: int) -> None:
-        """Start nothing yet; servers will join the watcher's process group."""
+        """Set the folder, and the process group of the watcher, which servers will join."""
         self.folder = folder
         self._group = group
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, argv: Sequence[str | Path], env: Mapping[str, str] | None = None) -> int:
-        """Start a server, without waiting for it, and return its process id."""
+        """Start a server without waiting for it; return its process id."""
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [str(word) for word in argv],
@@ -40,7 +40,7 @@ class Servers:
         return process.pid
 
     def wait(self, what: str, ready: Callable[[], bool], seconds: float = 180.0) -> None:
-        """Wait until ready() is true; raises LocalClusterError with the log when a server ended or time ran out."""
+        """Wait until ready() is true. Raises LocalClusterError with the log if a server ends or the time is over."""
         deadline = time.monotonic() + seconds
         while not ready():
             for name, process in self._running.items():
@@ -52,13 +52,13 @@ class Servers:
             time.sleep(0.05)
 
     def stop(self, name: str) -> None:
-        """Kill one server and wait for its end; its data stays, as after a crash."""
+        """Kill a server and wait for its end. Its data stays, as after a crash."""
         process = self._running.pop(name)
         process.kill()
         process.wait()
 
     def stop_all(self) -> None:
-        """Kill every server and wait for its end."""
+        """Kill all servers and wait for their ends."""
         for process in self._running.values():
             process.kill()
         for name in list(self._running):
@@ -71,7 +71,7 @@ class Servers:
 
 @contextmanager
 def servers(prefix: str) -> Iterator[Servers]:
-    """Give an empty set of servers, and end all of them and remove their folder afterwards."""
+    """Yield an empty set of servers; afterwards stop all of them and remove their folder."""
     folder = Path(tempfile.mkdtemp(prefix=f"compression-operator-{prefix}-"))
     watcher = subprocess.Popen(
         [sys.executable, "-I", "-S", paths.SOURCES / "watcher.py", folder], stdin=subprocess.PIPE, process_group=0

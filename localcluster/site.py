@@ -1,7 +1,7 @@
-"""The Python environment that pods mount: dependencies as locked, and a snapshot of this clone's packages.
+"""The Python environment that pods mount: locked dependencies, and a snapshot of this clone's packages.
 
-Every state of the packages has a folder of its own that never changes again, so that a pod which runs keeps the code
-that it started with. Folders share their files (hard links) with the environment of the dependencies.
+Each version of the packages has its own folder, which does not change, so that a running pod keeps its code. Folders
+share files (hard links) with the environment of the dependencies.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ from localcluster.command import run
 from localcluster.locks import exclusive
 
 PYTHON: Final = "/usr/bin/python3.11"
-"""Debian's own interpreter: the base image has it at the same path."""
+"""Debian's interpreter, which the base image has at the same path."""
 MOUNT: Final = "/opt/compression"
 _EXTRAS: Final = ("--no-dev", "--extra", "operator", "--extra", "runner")
-# A third of all code, which pods seldom or never import: the libraries' tests, and models of another kind than MiniLM.
+# A third of all code, which pods rarely import: the libraries' tests, and transformers models other than MiniLM's.
 _NOT_COMPILED: Final = r"/tests?/|/torch/testing/|/transformers/models/(?!auto/|bert/)[^/]+/"
-# Byte code is never checked against its source, because snapshots never change. A library may hold files for another
-# Python.
+# Byte code is not checked against its source, because snapshots do not change. Some libraries have files for another
+# version of Python.
 _COMPILE: Final = """
 import compileall, py_compile, re, sys
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
@@ -39,12 +39,12 @@ def root() -> Path:
 
 
 def current() -> Path:
-    """Return the link to the newest snapshot: what a PersistentVolume names."""
+    """Return the link to the newest snapshot, which PersistentVolumes use."""
     return root() / "current"
 
 
 def ensure() -> Path:
-    """Return the snapshot of this clone, made when it is new, and let ``current`` name it."""
+    """Return the snapshot of this clone, create it if missing, and point ``current`` to it."""
     debian.ensure(debian.SITE)
     with exclusive(paths.cache() / "locks" / "site"):
         dependencies = _dependencies()
@@ -57,13 +57,13 @@ def ensure() -> Path:
 
 
 def _dependencies() -> Path:
-    """Return the environment with what uv.lock names, compiled."""
+    """Return the environment with the packages of uv.lock, with byte code."""
     lock = (paths.REPOSITORY / "uv.lock").read_bytes()
     key = hashlib.sha256(lock + repr((PYTHON, _NOT_COMPILED)).encode()).hexdigest()[:16]
     target = root() / f"dependencies-{key}"
     if not target.exists():
         unfinished = _fresh(target)
-        # Beside scripts/setup, which takes this lock for its own environment, the same wheels would come twice.
+        # scripts/setup takes the same lock, so that the wheels are downloaded once.
         with exclusive(paths.cache() / "locks" / "uv"):
             _uv(
                 ["sync", "--frozen", "--no-install-project", *_EXTRAS, "--python", PYTHON],
@@ -92,7 +92,7 @@ def _own_packages() -> list[str]:
 
 
 def _compile(folders: list[Path]) -> None:
-    """Write byte code, as pods cannot."""
+    """Write byte code, since pods cannot."""
     run([PYTHON, "-c", _COMPILE, _NOT_COMPILED, *folders])
 
 
@@ -133,6 +133,6 @@ def _point_to(target: Path) -> None:
 
 def _forget_older() -> None:
     for pattern in ("snapshot-*", "dependencies-*"):
-        made = sorted(root().glob(pattern), key=lambda folder: folder.stat().st_mtime)
-        for folder in made[:-_KEPT]:
+        folders = sorted(root().glob(pattern), key=lambda folder: folder.stat().st_mtime)
+        for folder in folders[:-_KEPT]:
             shutil.rmtree(folder, ignore_errors=True)

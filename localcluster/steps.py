@@ -1,4 +1,4 @@
-"""Steps that run beside each other, each as soon as those that it needs are done."""
+"""Steps that run in parallel, each as soon as the steps that it needs are done."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,25 +10,25 @@ from localcluster.progress import step
 _AT_ONCE = 32
 
 Step = Future[Any]
-"""A step that runs, or waits for those that it needs."""
+"""A step that runs or waits for other steps."""
 
 
 class Steps:
-    """A block that ends when all of its steps have; it raises the error of the first step that failed."""
+    """A context manager that waits for all of its steps. It raises the error of the first failed step."""
 
     def __init__(self) -> None:
-        """Begin with no step."""
+        """Create the thread pool, without steps."""
         self._pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
         self._steps: list[Step] = []
 
     def __enter__(self) -> Self:
-        """Begin the block."""
+        """Return the steps."""
         return self
 
     def add(self, title: str, work: Callable[[], object], *, after: Iterable[Step] = (), slow: str = "") -> Step:
-        """Start a step, now or when those of ``after`` are done; it does not start when one of them failed.
+        """Start a step when the steps in ``after`` are done. It does not start if one of them fails.
 
-        ``slow`` announces a step that takes long.
+        ``slow`` is a note for the announcement of a slow step.
         """
         needed = tuple(after)
 

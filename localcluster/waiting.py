@@ -1,4 +1,4 @@
-"""Waiting for something that another process does."""
+"""Wait for a condition of another process."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from localcluster.errors import LocalClusterError
 
 
 def until(what: str, ready: Callable[[], bool], seconds: float, remedy: str = "") -> None:
-    """Look ten times a second until ready() is true; raises LocalClusterError after the given seconds."""
+    """Check ten times a second until ready() is true. Raises LocalClusterError after the given seconds."""
     deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:

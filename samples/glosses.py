@@ -1,4 +1,4 @@
-"""WordNet's definitions and example sentences: real English, each with its part of speech."""
+"""Definitions and example sentences of WordNet, with their part of speech."""
 
 import re
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ EXAMPLE = re.compile(r'"([^"]+)"')
 
 
 def of_part(part: str) -> list[str]:
-    """The definitions of one part of speech in the order of the dictionary, each once."""
+    """Return the distinct definitions of one part of speech in the order of the dictionary."""
     return list(dict.fromkeys(text for text, _ in _read(part) if len(text) >= 20))
 
 
 def sentences(count: int) -> list[str]:
-    """`count` distinct sentences of 25 to 400 characters, examples and definitions, spread over the dictionary."""
-    found: dict[str, None] = {}
+    """Return `count` distinct examples and definitions of 25 to 400 characters, spread over the dictionary."""
+    distinct: dict[str, None] = {}
     for part in PARTS:
         for definition, examples in _read(part):
             for text in (*examples, definition):
                 if 25 <= len(text) <= 400:
-                    found[text] = None
-    every = list(found)
+                    distinct[text] = None
+    every = list(distinct)
     step = len(every) / count
     return [every[int(index * step)] for index in range(count)]
 

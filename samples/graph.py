@@ -1,4 +1,4 @@
-"""The sample for task onnx: a graph of two layers with inputs for it, made from a fixed seed."""
+"""The sample for task onnx: a graph of two layers and its inputs, from a fixed seed."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ WIDTH = 512
 
 
 def perceptron(destination: Path) -> None:
-    """Writes model.onnx, (batch, 512) to (batch, 16), and inputs.npz with 500 inputs `x`."""
+    """Write model.onnx, (batch, 512) to (batch, 16), and inputs.npz with 500 inputs `x`."""
     random = np.random.default_rng(SEED)
     first = (random.normal(size=(WIDTH, WIDTH)) / WIDTH**0.5).astype(np.float32)
     second = (random.normal(size=(WIDTH, 16)) / WIDTH**0.5).astype(np.float32)

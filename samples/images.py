@@ -17,7 +17,7 @@ LABELS = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", 
 
 
 def read(part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (n, 28, 28) and labels (n,) of `train` or `t10k`."""
+    """Return images (n, 28, 28) and labels (n,) of `train` or `t10k`."""
     folder = debian("dataset-fashion-mnist") / "usr/share/datasets/fashion-mnist"
     images = gzip.decompress((folder / f"{part}-images-idx3-ubyte.gz").read_bytes())
     labels = gzip.decompress((folder / f"{part}-labels-idx1-ubyte.gz").read_bytes())
@@ -31,7 +31,7 @@ CHECKPOINT = Path(__file__).parent / "fashion-resnet"
 
 
 def fashion(destination: Path, count: int = 2000) -> None:
-    """Writes model/ (a ResNet of 78,000 weights) and images.parquet (image: PNG bytes, label)."""
+    """Write model/ (a ResNet of 78,000 weights) and images.parquet (image: PNG bytes, label)."""
     images, labels = read("t10k")
     destination.mkdir(parents=True, exist_ok=True)
     table = pa.table({"image": [png(image) for image in images[:count]], "label": labels[:count]})
@@ -40,14 +40,14 @@ def fashion(destination: Path, count: int = 2000) -> None:
 
 
 def train_fashion(destination: Path) -> None:
-    """Trains the ResNet whose checkpoint lies in this folder again: some minutes on two cores."""
+    """Train the ResNet of the shipped checkpoint, some minutes on two cores."""
     from samples.training import fashion_resnet
 
     fashion_resnet(*read("train"), destination, LABELS)
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """An image (28, 28) as a PNG file."""
+    """Return an image (28, 28) as a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG")
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Fine-tunes MiniLM on mails: two epochs at 128 tokens, about eleven minutes of one core."""
+"""Fine-tune MiniLM on mails: two epochs at 128 tokens, about eleven minutes on one core."""
 
 # torch annotates little of what training calls.
 # mypy: disallow-untyped-calls=False
@@ -16,7 +16,7 @@ LENGTH = 128
 
 
 def fine_tune(base: Path, into: Path, rows: Sequence[tuple[str, int]], names: Sequence[str]) -> None:
-    """Trains all of MiniLM but its word vectors on texts and labels; writes a Transformers directory."""
+    """Train MiniLM without its word embeddings on texts and labels; write a Transformers folder."""
     torch.manual_seed(SEED)
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = BertForSequenceClassification.from_pretrained(

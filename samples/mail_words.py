@@ -1,7 +1,7 @@
-"""The sample of a table with groups: the words of SpamAssassin's mails, and what kind each mail is.
+"""The tabular sample with groups: the words of SpamAssassin's mails and the kind of each mail.
 
-Two linear models come with it, which are as good as each other on the average of all mails: one that has learned from
-all kinds, and one that has never seen hard ham (newsletters and the like, which are wanted and look much like spam).
+It has two linear models with the same average accuracy: one trained on all kinds, and one trained without hard ham
+(wanted mails such as newsletters, which look like spam).
 """
 
 from pathlib import Path
@@ -16,16 +16,16 @@ from onnx import TensorProto, helper, numpy_helper
 from samples import mails
 
 WORDS = 1000
-"""Columns: a word counts for the one that its hash names."""
+"""Number of columns. The hash of a word selects its column."""
 HARD_WEIGHT = 10.0
-"""How much more than another a mail of hard ham counts for the fair model: there are few of them."""
+"""Sample weight of hard ham for the fair model, since there are few of these mails."""
 REGULARISATION = 0.1
 
 
 def mail_words(destination: Path) -> None:
-    """Writes model.onnx, unfair.onnx (which has learned no hard ham) and test.parquet.
+    """Write model.onnx, unfair.onnx (trained without hard ham) and test.parquet.
 
-    The table has 2,898 rows: w0 to w999, 1 where the mail has a word of that number; label, 0 ham 1 spam; and kind.
+    The table has 2,898 rows: w0 to w999, 1 if the mail has a word with that number; label, 0 ham 1 spam; and kind.
     """
     from sklearn.feature_extraction.text import HashingVectorizer
 
@@ -45,7 +45,7 @@ def mail_words(destination: Path) -> None:
 
 
 def _train(words: NDArray[np.float32], labels: NDArray[np.int64], weights: NDArray[np.float64], into: Path) -> None:
-    """Learns from words (mails, WORDS) and writes a graph that gives two logits."""
+    """Train on words (mails, WORDS) and write a graph with two logits."""
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=REGULARISATION, max_iter=1000).fit(words, labels, sample_weight=weights)

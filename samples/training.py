@@ -1,4 +1,4 @@
-"""Trains the two small classifiers of the samples, with fixed seeds, in about a minute each on two cores."""
+"""Train the two small classifiers of the samples with fixed seeds, about a minute each on two cores."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ SEED = 20261124
 
 
 def gloss_classifier(base: Path, into: Path, texts: Sequence[str], labels: Sequence[int], names: Sequence[str]) -> None:
-    """Trains a classification head on MiniLM's pooled output; the backbone stays as it is."""
+    """Train a classification head on MiniLM's pooled output, without the backbone."""
     torch.manual_seed(SEED)
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = BertForSequenceClassification.from_pretrained(
@@ -53,7 +53,7 @@ def gloss_classifier(base: Path, into: Path, texts: Sequence[str], labels: Seque
 def fashion_resnet(
     images: NDArray[np.uint8], labels: NDArray[np.int64], into: Path, names: Sequence[str], epochs: int = 3
 ) -> None:
-    """Trains a ResNet with three stages on images (n, 28, 28) of one channel."""
+    """Train a ResNet with three stages on images (n, 28, 28) of one channel."""
     torch.manual_seed(SEED)
     config = ResNetConfig(
         num_channels=1,

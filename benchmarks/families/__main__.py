@@ -1,10 +1,10 @@
-"""`python -m benchmarks.families [FAMILY ...]`: tries each family with each method, and writes docs/models.md.
+"""`python -m benchmarks.families [FAMILY ...]`: try each family with each method, and write docs/models.md.
 
-FAMILY is a name or task/name; all by default. What was tried before with the same sources, libraries and family is not
-tried again: what was cut off goes on. `--missing` tries only what has no published outcome, or a fault: the table is
-completed over several sessions while the code moves. Outcomes are published after each family. `--plant FAULT` plants a
-fault on the runner's side, and ends with 1 where the comparison with the library does not catch it. `--table` tries
-nothing, and writes the table of what was tried.
+FAMILY is a name or task/name; all by default. An interrupted run continues: pairs that were tried with the same
+sources, libraries and family are skipped. `--missing` tries only pairs without a published outcome, or with a fault: it
+completes the table over several sessions while the code changes. Outcomes are published after each family. `--plant
+FAULT` plants a fault on the runner's side, and exits with 1 if the comparison with the library does not detect it.
+`--table` only writes the table of the published outcomes.
 """
 
 import argparse
@@ -34,7 +34,7 @@ PLANTED: Final = "planted"
 
 
 def main() -> int:
-    """Try what is missing; 1 where there is a fault, or one that was planted is not caught."""
+    """Try the missing pairs; return 1 for a fault, or for a planted fault that is not detected."""
     given = arguments_of()
     chosen = [one for one in families() if not given.families or {one.name, one.title} & {*given.families}]
     store = Store(sources_digest())
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def arguments_of() -> argparse.Namespace:
-    """Return what the command line asks for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.families", description=__doc__)
     parser.add_argument("families", nargs="*", help="names of samples/families.yaml, or task/name")
     parser.add_argument("--method", action="append", choices=[_title(one) for one in (None, *variants())])
@@ -69,7 +69,7 @@ def arguments_of() -> argparse.Namespace:
 
 
 class Trial:
-    """Families beside each other, the methods of each in turn."""
+    """Tries families in parallel, and the methods of each in sequence."""
 
     def __init__(self, store: Store, given: argparse.Namespace) -> None:
         self._store, self._given = store, given
@@ -124,7 +124,7 @@ class Trial:
             TABLE.write_text(render(families(), variants(), published(families())))
 
     def known(self, family: Family, variant: Variant | None) -> dict[str, Any] | None:
-        """Return what came of a pair where that need not be tried again."""
+        """Return the known outcome of a pair; None if it must be tried."""
         if self._given.again:
             return None
         kept = self._store.get(family, variant)
@@ -134,7 +134,7 @@ class Trial:
         return outcome if self._given.missing and outcome and outcome["status"] != "fault" else None
 
     def _attempt(self, worker: Worker, family: Family, variant: Variant | None) -> dict[str, Any]:
-        """Try a pair, or compare a baseline; a fault counts where a process shows it that has done nothing before."""
+        """Try a pair, or compare a baseline; a fault counts only if a fresh process shows it too."""
         began, was_fresh = time.monotonic(), worker.is_fresh
         outcome = self._called(worker, family, variant)
         if outcome["status"] == "fault" and not was_fresh:
@@ -159,14 +159,14 @@ class Trial:
         return outcome
 
     def _folder(self, family: Family) -> Path:
-        """The model, its data and the checkpoints of its jobs; they stay until every pair of the family is tried."""
+        """Return the folder of a family's model, data and checkpoints; it stays until all its pairs are tried."""
         folder = self._store.root / "work" / self._store.sources[:16] / family.task / family.name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 
 def _plant(name: str, store: Store) -> int:
-    """Plant one fault, or all; return how many are not caught."""
+    """Plant one fault, or all; return 1 if one is not detected."""
     _alone()
     server, missed = Server(LIMIT_SECONDS), 0
     for fault in FAULTS if name == "all" else (name,):
@@ -184,7 +184,7 @@ def _plant(name: str, store: Store) -> int:
 
 
 def _alone() -> None:
-    """Let jobs wait for no other run on this machine: their latencies are not what is looked at."""
+    """Do not let jobs wait for other runs on this machine: their latencies do not matter."""
     os.environ["COMPRESSION_LOCK"] = str(Path(tempfile.gettempdir()) / f"compression-families-{os.getpid()}.lock")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -1,4 +1,4 @@
-"""What the runner measures a tiny model by: the baseline's graph, the prepared rows, and its answers."""
+"""The runner's baseline of a tiny model: its graph, the prepared rows, and its answers."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,15 +16,15 @@ from compression_runner.evaluation.answers.answers import answers
 from compression_runner.evaluation.answers.greedy import written
 from compression_runner.evaluation.answers.next_tokens import next_tokens
 from compression_runner.inference.opening import open_predictor
-from compression_runner.pipeline.places import of_trial
 from compression_runner.pipeline.preflight import preflight
+from compression_runner.pipeline.run_locations import of_trial
 from compression_runner.pipeline.staging import stage
 from compression_runner.storage import Stores
 from compression_runner.telemetry.progress import RunProgress
 from compressionjob.tasks import TASKS
 
 STAGE: Final[dict[str, Any]] = {"pack": {}}
-"""The stage that changes least: what it is given is the baseline."""
+"""A stage that does not change the model: its input is the baseline."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,19 @@ class Baseline:
     data: SampleSet
     classes: tuple[str, ...]
     dropped: int = 0
-    """How many values at the end of each answer get lost: a fault that is planted."""
+    """Number of values to drop at the end of each answer, as a planted fault."""
 
     def answers(self, batch: int) -> Answers:
-        """Return the answers in batches of so many rows.
+        """Return the answers in batches of `batch` rows.
 
-        Raises InvalidInput where the model's outputs are not those of its task.
+        Raises InvalidInput if the model's outputs do not fit its task.
         """
         task = self.family.task
         with open_predictor(self.graph, 1, "onnxruntime") as predictor:
             if TASKS[task].running_text:
                 return Answers(values=next_tokens(predictor, self.data, batch)[:, 0, : self._end])
-            if self.data.writing is not None:
-                return Answers(texts=self.data.writing.texts(written(predictor, self.data, batch)[:, : self._end]))
+            if self.data.generation is not None:
+                return Answers(texts=self.data.generation.texts(written(predictor, self.data, batch)[:, : self._end]))
             values = answers(predictor, self.data, task, batch)[:, : self._end]
         return Answers(values=values, names=self.classes)
 
@@ -65,19 +65,19 @@ class Baseline:
 
 
 def baseline_of(family: Family, folder: Path) -> Baseline:
-    """Export the model of a family's folder as a run does, or take it from the checkpoint of one.
+    """Export the model of a family's folder as a run does, or take it from a checkpoint.
 
-    Raises a RunnerError where that cannot be.
+    Raises a RunnerError if that fails.
     """
     job = read_manifest(manifest(family, STAGE, folder / "baseline.yaml"))
-    places = of_trial(job.spec, Stores(environment={}, base=folder), folder / "work")
-    staged = stage(job.spec, preflight(job.spec, places), places, RunProgress())
+    locations = of_trial(job.spec, Stores(environment={}, base=folder), folder / "work")
+    models = stage(job.spec, preflight(job.spec, locations), locations, RunProgress())
     classes = _classes(folder / "model") if TASKS[family.task].classifies else ()
-    return Baseline(family, staged.baseline, staged.data, classes)
+    return Baseline(family, models.baseline, models.data, classes)
 
 
 def _classes(model: Path) -> tuple[str, ...]:
-    """Return the first name that the runner has for each class, in the order of their numbers."""
+    """Return the runner's first name of each class, in the order of their numbers."""
     names: dict[int, str] = {}
     for name, number in class_names(model).items():
         names.setdefault(number, name)
@@ -85,5 +85,5 @@ def _classes(model: Path) -> tuple[str, ...]:
 
 
 def with_padding(baseline: Baseline, token: int) -> Baseline:
-    """Return the baseline with rows that are filled up with another token."""
+    """Return the baseline with another padding token."""
     return replace(baseline, data=replace(baseline.data, padding={**baseline.data.padding, "input_ids": token}))

@@ -14,11 +14,11 @@ from compressionjob.tasks import TASKS
 
 SEED: Final = 7
 WRITTEN: Final = 9
-"""Tokens of an answer at most."""
+"""Most tokens of an answer."""
 
 
 def build(family: Family, folder: Path) -> Path:
-    """Write the model's folder, as save_pretrained and sentence-transformers leave it."""
+    """Write the model's folder, as save_pretrained and sentence-transformers do."""
     import transformers
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def build(family: Family, folder: Path) -> Path:
     if family.processor:
         chosen = dict(family.processor)
         getattr(transformers, _without_torchvision(chosen.pop("class")))(**chosen).save_pretrained(folder)
-        # A model is published with the name of the processor for everybody.
+        # Published models have the name of the general processor.
         _rename(folder / "preprocessor_config.json", family.processor["class"])
     if TASKS[family.task].classifies:
         names = {number: f"class-{number}" for number in range(LABELS)}
@@ -65,7 +65,7 @@ def _class_of(family: Family) -> Any:
 
 
 def _without_torchvision(name: str) -> str:
-    """The class of an image processor that needs no torchvision."""
+    """Return the class of an image processor that needs no torchvision."""
     import transformers
 
     return f"{name}Pil" if hasattr(transformers, f"{name}Pil") else name
@@ -80,7 +80,7 @@ def _rename(place: Path, name: str) -> None:
 
 
 def _spread(model: torch.nn.Module) -> None:
-    """Draw matrices anew, so that answers differ from row to row: initial weights of 0.02 hide what is wrong."""
+    """Draw larger random matrices, so that answers differ between rows: initial weights of 0.02 hide errors."""
     generator = torch.Generator().manual_seed(SEED)
     for module in model.modules():
         table = isinstance(module, torch.nn.Embedding)
@@ -93,7 +93,7 @@ def _spread(model: torch.nn.Module) -> None:
 
 
 def _save_modules(folder: Path, pooling: str, width: int) -> None:
-    """Write what sentence-transformers adds to a folder."""
+    """Write the files that sentence-transformers adds to a folder."""
     kinds = (("Transformer", ""), ("Pooling", "1_Pooling"))
     modules = [
         {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}

@@ -18,7 +18,7 @@ FAMILIES: Final = ROOT / "samples" / "families.yaml"
 
 @dataclass(frozen=True)
 class Family:
-    """One family for one task: what its tiny model is made of."""
+    """One family for one task: the parts of its tiny model."""
 
     name: str
     task: Task
@@ -32,17 +32,17 @@ class Family:
 
     @property
     def title(self) -> str:
-        """The task and the name, by which results are kept."""
+        """The task and the name, which identify results."""
         return f"{self.task}/{self.name}"
 
     @property
     def digest(self) -> str:
-        """Return the hash of all that the tiny model is made of."""
+        """Return the hash of all parts of the tiny model."""
         return hashlib.sha256(json.dumps(vars(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def families(path: Path = FAMILIES) -> list[Family]:
-    """Return every family for every task that it is tried for, in the order of the file."""
+    """Return every family for each of its tasks, in the order of the file."""
     entries = yaml.safe_load(path.read_text())["families"]
     return [
         Family(task=task, **{key: value for key, value in entry.items() if key != "tasks"})

@@ -1,4 +1,4 @@
-"""One model's baseline beside its own library, batch by batch."""
+"""Compare a model's baseline with its own library, batch by batch."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ BATCHES: Final = (1, 8)
 
 
 def differences(baseline: Baseline, model: Path) -> dict[int, Difference]:
-    """Return how far the baseline is from what the library answers with the model, by batch."""
+    """Return the difference between the baseline's and the library's answers, by batch size."""
     rows = data_of(baseline.family.data).evaluation
     return {
         batch: difference(
@@ -30,7 +30,7 @@ def differences(baseline: Baseline, model: Path) -> dict[int, Difference]:
 def check(family: Family, folder: Path, result: Path, planted: str = "") -> None:
     """Compare a family's baseline with its library, with a planted fault or without one, and write the outcome.
 
-    A baseline that the runner refuses is an outcome too: the pairs show whether it does so in time.
+    A baseline that the runner refuses is an outcome too: the pairs show whether `plan` refuses it.
     """
     prepare(family, folder)
     fault = FAULTS[planted] if planted else None
@@ -40,12 +40,12 @@ def check(family: Family, folder: Path, result: Path, planted: str = "") -> None
     except RunnerError as error:
         result.write_text(json.dumps(Outcome("refused", " ".join(str(error).split())).to_json()))
         return
-    found = differences(fault.answering(baseline) if fault else baseline, folder / "model")
-    result.write_text(json.dumps(_outcome(found)))
+    by_batch = differences(fault.answering(baseline) if fault else baseline, folder / "model")
+    result.write_text(json.dumps(_outcome(by_batch)))
 
 
-def _outcome(found: dict[int, Difference]) -> dict[str, Any]:
-    wrong = [f"batch {batch}: {one.size:.2g} ({one.why})" for batch, one in found.items() if not one.agrees]
+def _outcome(by_batch: dict[int, Difference]) -> dict[str, Any]:
+    wrong = [f"batch {batch}: {one.size:.2g} ({one.why})" for batch, one in by_batch.items() if not one.agrees]
     outcome = Outcome("fault" if wrong else "judged", "; ".join(wrong), "comparison" if wrong else "").to_json()
     # JSON has no infinity.
-    return {**outcome, "largest": min(1e9, max(one.size for one in found.values()))}
+    return {**outcome, "largest": min(1e9, max(one.size for one in by_batch.values()))}

@@ -1,4 +1,4 @@
-"""How far the runner's answers are from those of the model's own library."""
+"""Compare the runner's answers with those of the model's own library."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOLERANCE: Final = 1e-3
-"""Relative to the largest value: a graph and torch add in different orders, and layers in between make more of it."""
+"""Relative to the largest value: a graph and torch add in different orders, and layers amplify the difference."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """One row or text for each sample; `names` are those of the columns, where they are classes."""
+    """One row or text for each sample; `names` are those of the columns, if they are classes."""
 
     values: NDArray[Any] | None = None
     texts: list[str] | None = None
@@ -21,19 +21,19 @@ class Answers:
 
 @dataclass(frozen=True)
 class Difference:
-    """The largest difference, relative to the largest value; of texts the share that differs. `why` says of what."""
+    """The largest difference, relative to the largest value, or the share of different texts; `why` explains it."""
 
     size: float
     why: str = ""
 
     @property
     def agrees(self) -> bool:
-        """Whether both answer alike."""
+        """Whether both answers are equal within TOLERANCE."""
         return self.size <= TOLERANCE
 
 
 def difference(ours: Answers, theirs: Answers) -> Difference:
-    """Return how far two sides are apart; infinitely where they answer in different shapes or classes."""
+    """Return the difference of two sides; infinite for different shapes or classes."""
     if theirs.texts is not None:
         return _of_texts(ours.texts or [], theirs.texts)
     one, other = _values(ours), _values(theirs)

@@ -1,4 +1,4 @@
-"""What transformers' pipelines and sentence-transformers answer to the same rows."""
+"""Answer the same rows with transformers' pipelines and sentence-transformers."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,11 +13,11 @@ from benchmarks.families.rows import Rows
 from compressionjob.tasks import Task
 
 LENGTH: Final = 32
-"""Tokens at which texts are cut, as in the jobs."""
+"""Length of truncated texts in tokens, as in the jobs."""
 
 
 def answers(task: Task, model: Path, rows: Rows, windows: Sequence[Sequence[int]], batch: int) -> Answers:
-    """Return the library's answers, in batches of so many rows; `windows` are rows of running text as tokens."""
+    """Return the library's answers, in batches of `batch` rows; `windows` are rows of running text as tokens."""
     return _BY_TASK[task](model, rows, windows, batch)
 
 
@@ -37,7 +37,7 @@ def _texts(model: Path, rows: Rows, _windows: Sequence[Sequence[int]], batch: in
 
 
 def _numbers(model: Path, rows: Rows, windows: Sequence[Sequence[int]], batch: int) -> Answers:
-    """The pipeline calls the one number a class."""
+    """Return the predicted numbers; the pipeline treats the number as a class."""
     return Answers(values=_texts(model, rows, windows, batch).values)
 
 
@@ -64,7 +64,7 @@ def _speech(model: Path, rows: Rows, _windows: Sequence[Sequence[int]], batch: i
 
 
 def _whispered(whole: Any, waves: Sequence[Any], batch: int) -> list[str]:
-    """What the pipeline does but for timestamps, which it takes from a tokenizer with tokens for them."""
+    """Transcribe as the pipeline does, without timestamps, which need special tokens."""
     texts: list[str] = []
     for part in _batches(waves, batch):
         extractor = whole.feature_extractor
@@ -76,40 +76,40 @@ def _whispered(whole: Any, waves: Sequence[Any], batch: int) -> list[str]:
 
 
 def _videos(model: Path, rows: Rows, _windows: Sequence[Sequence[int]], batch: int) -> Answers:
-    """The pipeline for videos reads files only, with a library of its own: this is what it does with their frames."""
+    """Classify frames as the pipeline for videos does; the pipeline itself reads only files."""
     from PIL import Image
     from transformers import AutoModelForVideoClassification
 
     loaded: Any = AutoModelForVideoClassification.from_pretrained(model)
     prepare = _image_processor(model)
     clips = [[Image.open(io.BytesIO(frame)).convert("RGB") for frame in video] for video in rows["video"]]
-    found = []
+    answered = []
     for part in _batches(clips, batch):
         pixels = [prepare(clip, return_tensors="pt")["pixel_values"] for clip in part]
         stacked = torch.cat([one if one.dim() == 5 else one[None] for one in pixels])
         with torch.no_grad():
-            found.append(loaded(stacked).logits.flatten(1).numpy())
+            answered.append(loaded(stacked).logits.flatten(1).numpy())
     names = loaded.config.id2label
-    return Answers(values=np.concatenate(found), names=tuple(names[number] for number in range(len(names))))
+    return Answers(values=np.concatenate(answered), names=tuple(names[number] for number in range(len(names))))
 
 
 def _next_tokens(model: Path, _rows: Rows, windows: Sequence[Sequence[int]], batch: int) -> Answers:
-    """The loss of each token of running text: no pipeline gives it, the model itself does."""
+    """Return the loss of each token of running text, from the model itself: no pipeline returns it."""
     from transformers import AutoModelForCausalLM
 
     loaded: Any = AutoModelForCausalLM.from_pretrained(model)
-    found = []
+    losses_by_batch = []
     for part in _batches(windows, batch):
         ids = torch.tensor([list(window) for window in part])
         with torch.no_grad():
             logits = loaded(input_ids=ids).logits[:, :-1]
         losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
-        found.append(losses.numpy())
-    return Answers(values=np.concatenate(found))
+        losses_by_batch.append(losses.numpy())
+    return Answers(values=np.concatenate(losses_by_batch))
 
 
 def _summaries(model: Path, rows: Rows, _windows: Sequence[Sequence[int]], batch: int) -> Answers:
-    """What `generate` writes greedily: transformers has no pipeline for summaries since version 5."""
+    """Generate summaries greedily: transformers has no pipeline for summaries since version 5."""
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
     loaded: Any = AutoModelForSeq2SeqLM.from_pretrained(model)
@@ -131,21 +131,21 @@ def _pipeline(task: str, model: Path, batch: int, **parts: Any) -> Any:
 
 
 def _image_processor(model: Path) -> Any:
-    """The model's own processor, in its version without torchvision."""
+    """Return the model's own processor, in its version without torchvision."""
     from compression_runner.dataset.images import processor
 
     return processor(model)
 
 
 def _scores(answered: Sequence[Sequence[Mapping[str, Any]]]) -> Answers:
-    """Rows of scores from a pipeline's labels, whose order is that of the scores."""
+    """Return rows of scores from a pipeline's labels, whose order is that of the scores."""
     names = tuple(sorted(str(answer["label"]) for answer in answered[0]))
     rows = [{str(answer["label"]): float(answer["score"]) for answer in row} for row in answered]
     return Answers(values=np.array([[row[name] for name in names] for row in rows]), names=names)
 
 
 def _waves(rows: Rows, rate: int) -> Iterator[dict[str, Any]]:
-    """Recordings at the model's rate: pipelines resample with torchaudio, and that is not what is compared."""
+    """Yield recordings at the model's rate: resampling by torchaudio is not part of the comparison."""
     import soundfile
     from scipy import signal
 

@@ -1,4 +1,4 @@
-"""Every method of the registry, once with each algorithm and structure that the contract has for it."""
+"""Every method of the registry, once with each algorithm and structure of the contract."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from compressionjob.methods.registry import METHODS
 from compressionjob.pipeline import Stage
 
 CHOICES: Final = ("method", "structure")
-"""Fields by whose values a method is another algorithm."""
+"""Fields whose values select an algorithm of a method."""
 NEEDED: Final[Mapping[str, Any]] = {
     "sparsity": "0.5",
     "rank": 4,
     "student": {"layers": 1},
     "training": {"maxSteps": 2, "batchSize": 8},
 }
-"""What a method cannot do without, or would take long with by default."""
+"""Required parameters of methods, and parameters whose defaults would take long."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A stage with its parameters, as a manifest has it. `group` is the method of the registry."""
+    """A stage with its parameters, as in a manifest. `group` is the method of the registry."""
 
     group: str
     name: str
@@ -43,7 +43,7 @@ class Variant:
 
     @property
     def version(self) -> int:
-        """The method's version by now."""
+        """The method's current version."""
         return RUNNERS[Stage.model_validate(self.stage).key].version
 
     @property
@@ -55,15 +55,15 @@ class Variant:
 def variants() -> list[Variant]:
     """Return every variant in the order of the registry.
 
-    Raises ValueError for a method of which no variant is valid: its parameters belong into NEEDED.
+    Raises ValueError for a method without a valid variant: its required parameters belong in NEEDED.
     """
-    found = []
+    every_variant = []
     for group, parameters in METHODS.items():
         valid = list(_of(group, parameters))
         if not valid:
-            raise ValueError(f"no parameters of {group} are valid: name what it needs in NEEDED")
-        found += valid
-    return found
+            raise ValueError(f"no parameters of {group} are valid: add its required parameters to NEEDED")
+        every_variant += valid
+    return every_variant
 
 
 def _of(group: str, parameters: type[BaseModel]) -> Iterator[Variant]:

@@ -18,7 +18,7 @@ Answering = Callable[[Baseline], Baseline]
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: in the folder that the runner is given, or in what it makes of it. `family` is one that it hurts."""
+    """One fault, in the runner's model folder or in its baseline. `family` is a family that it affects."""
 
     family: str
     folder: Folder | None = None
@@ -26,12 +26,12 @@ class Fault:
 
     @property
     def changes_folder(self) -> bool:
-        """Whether the runner reads another model than the library."""
+        """Whether the runner reads a different model than the library."""
         return self.folder is not None
 
 
 def _pool_otherwise(model: Path) -> None:
-    """Let the folder ask for the first token's state instead of the mean."""
+    """Set pooling to the first token's state instead of the mean."""
     place = model / "1_Pooling" / "config.json"
     settings: dict[str, Any] = json.loads(place.read_text())
     modes = {name: name == "pooling_mode_cls_token" for name in settings if name.startswith("pooling_mode_")}
@@ -45,19 +45,19 @@ def _swap_labels(baseline: Baseline) -> Baseline:
 
 
 def _pad_with_words(baseline: Baseline) -> Baseline:
-    """Fill rows up with a token that is a word."""
+    """Pad rows with the token of a word."""
     return with_padding(baseline, baseline.data.padding["input_ids"] + 9)
 
 
 def _drop_last(baseline: Baseline) -> Baseline:
-    """Lose the last value of each answer."""
+    """Drop the last value of each answer."""
     return replace(baseline, dropped=1)
 
 
 def _shift_positions(baseline: Baseline) -> Baseline:
     """Give each token the position of the next, in the graph's table of positions.
 
-    Raises ValueError for a graph that has none.
+    Raises ValueError for a graph without such a table.
     """
     model = onnx.load(baseline.graph)
     tables = [tensor for tensor in model.graph.initializer if any(part in tensor.name for part in POSITIONS)]
@@ -79,11 +79,11 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "output": Fault("text-classification/gpt2", answering=_drop_last),
     "positions": Fault("text-classification/gpt2", answering=_shift_positions),
 }
-"""Name of a fault -> what it does."""
+"""Name of a fault -> fault."""
 
 
 def planted_folder(fault: Fault, folder: Path, into: Path) -> Path:
-    """Copy a family's folder, with the fault in the model that the runner will read."""
+    """Copy a family's folder, with the fault in the runner's model."""
     shutil.copytree(folder / "model", into / "model", dirs_exist_ok=True)
     shutil.copytree(folder / "data", into / "data", dirs_exist_ok=True)
     if fault.folder:

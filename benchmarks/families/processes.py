@@ -1,4 +1,4 @@
-"""Work in fresh processes with a hard time limit: forked from one server that has imported the libraries."""
+"""Run functions in fresh processes with a hard time limit, forked from a server that has imported the libraries."""
 
 import multiprocessing
 import os
@@ -28,12 +28,12 @@ IMPORTED: Final = (
     "compression_runner.pipeline.run",
     "compression_runner.formats.export",
 )
-"""What every process would import by itself, in seconds."""
+"""Modules that every process needs, and that take seconds to import."""
 LATE: Final = "it did not end in {:g} s and was killed"
 
 
 class Server:
-    """Gives out processes, each with an address space of its own."""
+    """Starts processes, each with its own address space."""
 
     def __init__(self, limit_seconds: float, imported: Sequence[str] = IMPORTED) -> None:
         self._context = multiprocessing.get_context("forkserver")
@@ -41,19 +41,19 @@ class Server:
         self._limit = limit_seconds
 
     def worker(self) -> "Worker":
-        """Return a process for several pieces of work; it starts with the first."""
+        """Return a process for several calls; it starts with the first."""
         return Worker(self._context, self._limit)
 
     def call(self, log: Path, work: Callable[..., None], *arguments: Any) -> str:
-        """Run `work` in a process of its own; return what went wrong in one line, or nothing."""
+        """Run `work` in its own process; return an error in one line, or an empty string."""
         with self.worker() as worker:
             return worker.call(log, work, *arguments)
 
 
 class Worker:
-    """A process that does one piece of work after the other: what libraries prepare at first use, they prepare once.
+    """A process for successive calls, so that libraries initialize only once.
 
-    Where something goes wrong it is replaced, so that nothing of a failure is left for the next.
+    After an error, the process is replaced, so that a failure cannot affect the next call.
     """
 
     def __init__(self, context: ForkServerContext, limit_seconds: float) -> None:
@@ -68,14 +68,13 @@ class Worker:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the next piece of work is the first of its process."""
+        """Whether the next call is the first of its process."""
         return self._running is None
 
     def call(self, log: Path, work: Callable[..., None], *arguments: Any) -> str:
-        """Run `work` and wait for it; return what went wrong in one line, or nothing.
+        """Run `work` and wait for it; return an error in one line, or an empty string.
 
-        All that the process writes meanwhile goes to `log`. After the time limit it is killed, with all that it has
-        started.
+        The output of the process goes to `log`. After the time limit, the process and its children are killed.
         """
         if self._running is None:
             self._running = self._start()
@@ -91,7 +90,7 @@ class Worker:
         return wrong
 
     def close(self) -> None:
-        """End the process, with all that it has started."""
+        """Kill the process and its children."""
         if self._running is None:
             return
         process, pipe = self._running
@@ -112,7 +111,7 @@ class Worker:
 
 
 def _serve(pipe: Connection) -> None:
-    """The process: a group of its own, so that it can be killed with its children."""
+    """Serve calls, in a process group that can be killed with its children."""
     os.setsid()
     while True:
         try:
@@ -128,7 +127,7 @@ def _serve(pipe: Connection) -> None:
 
 
 def _last_words(log: Path) -> str:
-    """The last line of a traceback, which names the exception."""
+    """Return the last line of a traceback, which names the exception."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     starts = [index for index, line in enumerate(lines) if line.startswith("Traceback")]
     after = lines[starts[-1] + 1 :] if starts else lines[-1:]

@@ -1,4 +1,4 @@
-"""Rows of data for tiny models: drawn from a seed, sorted by length so that each batch has the same rows everywhere."""
+"""Random rows of data for tiny models, from a fixed seed; sorted by length, so that all batches are the same."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ LABELS: Final = 3
 
 @dataclass(frozen=True)
 class Data:
-    """The rows that are measured on, and those that stages learn from, which have labels and targets too."""
+    """The rows of evaluation and training data; training rows have labels and targets too."""
 
     evaluation: Rows
     training: Rows
@@ -36,7 +36,7 @@ class Data:
 
 
 def data_of(kind: str, *, numbers: bool = False) -> Data:
-    """Return the rows of a kind: sentences, pictures, videos or recordings; their targets are texts or numbers."""
+    """Return rows of sentences, pictures, videos or recordings; their targets are texts or numbers."""
     column, draw = _KINDS[kind]
     random = np.random.default_rng(11)
     values = draw(random, EVALUATED + LEARNED)
@@ -53,7 +53,7 @@ def _length(value: Any) -> int:
 
 
 def _sentences(random: np.random.Generator, count: int) -> list[str]:
-    """Distinct sentences of 3 to 14 words."""
+    """Return distinct sentences of 3 to 14 words."""
     drawn: dict[str, None] = {}
     while len(drawn) < count:
         drawn[" ".join(random.choice(WORDS, size=int(random.integers(3, 15))))] = None
@@ -78,7 +78,7 @@ def _videos(random: np.random.Generator, count: int) -> list[list[bytes]]:
 
 
 def _recordings(random: np.random.Generator, count: int) -> list[bytes]:
-    """Two tones and some noise, of half a second to a second."""
+    """Return recordings of two tones and noise, between half a second and a second long."""
     import soundfile
 
     encoded = []

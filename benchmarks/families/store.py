@@ -1,4 +1,4 @@
-"""Outcomes in the user's cache, each under a key of all that it depends on; and those of the published table."""
+"""Outcomes in the user's cache, each with a key of everything that it depends on, and published outcomes."""
 
 import hashlib
 import json
@@ -16,13 +16,13 @@ from tests.methods.sources import Sources
 KEPT: Final = CACHE / "families"
 PUBLISHED: Final = Path(__file__).parent / "results.json"
 COMPARISON: Final = "baseline"
-"""Stands in the place of a method for the comparison of the baseline with the library."""
+"""Stands for the method in the comparison of the baseline with the library."""
 ENTRIES: Final = ("benchmarks/families/trying.py", "benchmarks/families/checking.py")
-"""What outcomes come from, with all that it imports: the runner among it."""
+"""The modules that compute outcomes; with their imports, they include the runner."""
 
 
 def sources_digest(root: Path = ROOT) -> str:
-    """Return the hash of all code that outcomes depend on, and of the locked libraries."""
+    """Return the hash of the code that outcomes depend on, and of the locked libraries."""
     files = Sources(root).dependencies(*(root / entry for entry in ENTRIES))
     counted = {file for file in files if file.suffix == ".py" or file.is_relative_to(root / "jobs")}
     digest = hashlib.sha256()
@@ -44,7 +44,7 @@ class Store:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
     def get(self, family: Family, variant: Variant | None) -> dict[str, Any] | None:
-        """Return the outcome that was kept under this very key."""
+        """Return the outcome with this key; None if there is none."""
         try:
             kept: dict[str, Any] = json.loads(self._place(family, variant).read_text())
         except (OSError, ValueError):
@@ -52,7 +52,7 @@ class Store:
         return kept["outcome"] if kept.get("key") == self.key(family, variant) else None
 
     def put(self, family: Family, variant: Variant | None, outcome: Mapping[str, Any]) -> None:
-        """Keep an outcome, with the version of the method that it is of."""
+        """Store an outcome with the version of its method."""
         place = self._place(family, variant)
         place.parent.mkdir(parents=True, exist_ok=True)
         versioned = {**outcome, "version": version_of(variant)}
@@ -66,12 +66,12 @@ class Store:
 
 
 def version_of(variant: Variant | None) -> int:
-    """Return the version of a method by now; of the export, for the comparison of the baseline."""
+    """Return the current version of a method, or of the export for the comparison of the baseline."""
     return variant.version if variant else EXPORT.version
 
 
 def publish(store: Store, families: Sequence[Family], variants: Sequence[Variant], path: Path = PUBLISHED) -> None:
-    """Write the outcomes that the store has of these families beside those that were published before."""
+    """Add the store's outcomes of these families to the published ones."""
     before = published(families, path)
     content = json.loads(path.read_text()) if path.is_file() else {}
     for family in families:
@@ -88,7 +88,7 @@ def publish(store: Store, families: Sequence[Family], variants: Sequence[Variant
 
 
 def published(families: Sequence[Family], path: Path = PUBLISHED) -> dict[str, dict[str, Any]]:
-    """Return the published outcomes by family; those of a family that has changed since do not count."""
+    """Return the published outcomes by family, except of families that have changed."""
     content = json.loads(path.read_text()) if path.is_file() else {}
     kept = {family.title: content.get(family.title, {}) for family in families}
     return {

@@ -15,21 +15,23 @@ MAX_NOTE: Final = 160
 
 _HEAD: Final = """# Models
 
-Which families of Transformers models work with which methods. A family that is not listed may work too: try
-`compression-runner plan JOB.yaml`, which says in one line what cannot work, before anything runs.
+Look up which methods work with your family of Transformers models. A family or a pair that is not tried yet may work
+too: `compression-runner plan JOB.yaml` states in one line what cannot work, before anything runs.
 
-Each family is tried with tiny random weights (`samples/families.yaml`) by `make test-families`: every method of the
-registry, each as a job of one stage, judged against limits on size and quality. *Baseline* is the largest difference
-between the baseline's answers and those of transformers' or sentence-transformers' own pipeline on the same rows, at
-batch 1 and 8, relative to the largest answer; of texts it is the share that differs. All pairs take hours:
-`python -m benchmarks.families --missing` tries those that are missing or showed a fault, and goes on where it was cut
-off.
+- ✓: every method of the group that the cell does not name ends with a verdict. Pass and Fail both count, because the
+  tiny models of this test hardly get smaller.
+- A name with a footnote: `plan` refuses this method for the reason in the footnote. –: `plan` refuses the whole group.
+- ✗ with a name: the method ends with an error, which is listed at the end of this page.
+- ?: not tried yet, either the whole group or the methods that follow.
+- °: tried with an earlier version of the method.
+- *Baseline*: the largest difference between the answers of the baseline and those of the pipeline of transformers or
+  sentence-transformers on the same rows, at batch 1 and 8, relative to the largest answer. For texts it is the share
+  of texts that differ.
 
-- ✓: the methods of the group end with a verdict, but for those that are named (Pass or Fail: a tiny model gets hardly
-  smaller).
-- A name with a footnote is a method that `plan` refuses, and why. –: `plan` refuses the whole group.
-- ✗ and a name: a fault, listed below. ?: not run yet with this family.
-- °: tried with an earlier version of the method; what it gives may have changed since.
+`make test-families` runs each method with each family, as a job of one stage with limits on size and quality. The
+models are tiny and have random weights (`samples/families.yaml`). All pairs take hours.
+`python -m benchmarks.families --missing` runs the pairs that are missing or ended with an error, and continues where it
+stopped.
 """
 OLDER: Final = "°"
 
@@ -48,20 +50,20 @@ def _table(
     groups = {group: list(members) for group, members in groupby(variants, key=lambda variant: variant.group)}
     lines = [f"## {task}\n", f"| family | {' | '.join(groups)} | baseline |", f"|---|{'---|' * len(groups)}---|"]
     for family in families:
-        found = outcomes.get(family.title, {})
-        cells = [_cell(members, found, notes) for members in groups.values()]
-        lines.append(f"| {family.name} | {' | '.join(cells)} | {_baseline(found.get(COMPARISON), notes)} |")
+        by_method = outcomes.get(family.title, {})
+        cells = [_cell(members, by_method, notes) for members in groups.values()]
+        lines.append(f"| {family.name} | {' | '.join(cells)} | {_baseline(by_method.get(COMPARISON), notes)} |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(members: Sequence[Variant], found: Mapping[str, Mapping[str, Any]], notes: "_Notes") -> str:
+def _cell(members: Sequence[Variant], by_method: Mapping[str, Mapping[str, Any]], notes: "_Notes") -> str:
     by_status: dict[str, list[Variant]] = {}
     for variant in members:
-        outcome = found.get(variant.title)
+        outcome = by_method.get(variant.title)
         by_status.setdefault(outcome["status"] if outcome else "missing", []).append(variant)
     refused = by_status.get("refused", [])
-    marks = {variant.title: notes.mark(found[variant.title]["line"]) for variant in refused}
-    older = {variant.title: OLDER * is_older(found.get(variant.title), variant) for variant in members}
+    marks = {variant.title: notes.mark(by_method[variant.title]["line"]) for variant in refused}
+    older = {variant.title: OLDER * is_older(by_method.get(variant.title), variant) for variant in members}
     parts = []
     if "judged" in by_status:
         parts.append("✓" + max(older[variant.title] for variant in by_status["judged"]))
@@ -81,7 +83,7 @@ def _name(variant: Variant) -> str:
 
 
 def is_older(outcome: Mapping[str, Any] | None, variant: Variant | None) -> bool:
-    """Return whether an outcome is of an earlier version of the method, or of one that was not kept."""
+    """Return whether an outcome has an earlier version of the method, or no version."""
     return outcome is not None and outcome.get("version") != version_of(variant)
 
 
@@ -104,30 +106,35 @@ def _summary(families: Sequence[Family], variants: Sequence[Variant], outcomes: 
     judged = [one for one in families if _judged(outcomes.get(one.title, {}))]
     compared = [outcomes.get(one.title, {}).get(COMPARISON) for one in families]
     sizes = [outcome["largest"] for outcome in compared if outcome and outcome["status"] == "judged"]
-    largest = f" The largest difference of a baseline that agrees is {max(sizes):.1g}." if sizes else ""
+    largest = f" The largest accepted difference of a baseline is {max(sizes):.1g}." if sizes else ""
     return (
-        f"{len(families)} families (a family counts once for each task), {len(variants)} methods: "
-        f"{pairs.count('judged')} pairs judged, {pairs.count('refused')} refused by `plan`, {pairs.count('fault')} "
-        f"faults, {pairs.count('missing')} not run yet. {len(judged)} families were judged against a limit.{largest}\n"
+        f"There are {len(families)} families (a family counts once for each task) and {len(variants)} methods. Pairs "
+        f"with a verdict: {pairs.count('judged')}; refused by `plan`: {pairs.count('refused')}; with an error: "
+        f"{pairs.count('fault')}; not tried yet: {pairs.count('missing')}. Families with at least one verdict: "
+        f"{len(judged)}.{largest}\n"
     )
 
 
-def _judged(found: Mapping[str, Mapping[str, Any]]) -> bool:
-    return any(outcome["status"] == "judged" for name, outcome in found.items() if name != COMPARISON)
+def _judged(by_method: Mapping[str, Mapping[str, Any]]) -> bool:
+    return any(outcome["status"] == "judged" for name, outcome in by_method.items() if name != COMPARISON)
 
 
 def _faults(families: Sequence[Family], outcomes: Outcomes) -> str:
-    """The faults, each once with what it says and all families that show it."""
-    shown: dict[str, list[str]] = {}
+    """List the errors, each once with all families and methods that end with it."""
+    shown: dict[str, dict[str, list[str]]] = {}
     for family in families:
         for name, outcome in outcomes.get(family.title, {}).items():
             if outcome["status"] == "fault":
-                said = f"{name}, {outcome['stage'] or 'process'}: {_safe(outcome['line'])}"
-                shown.setdefault(said, []).append(family.title)
+                error = f"{outcome['stage'] or 'process'}: {_safe(outcome['line'])}"
+                shown.setdefault(error, {}).setdefault(family.title, []).append(name)
     if not shown:
         return ""
-    heading = "## Faults\n\n`python -m benchmarks.families FAMILY --method METHOD --again` shows one:\n"
-    return "\n".join([heading, *(f"- {said} ({', '.join(titles)})" for said, titles in shown.items()), ""])
+    heading = "## Errors\n\n`python -m benchmarks.families FAMILY --method METHOD --again` runs a pair again.\n"
+    return "\n".join([heading, *(f"- {error} ({_pairs(methods)})" for error, methods in shown.items()), ""])
+
+
+def _pairs(methods: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{family}: {', '.join(names)}" for family, names in methods.items())
 
 
 def _safe(line: str) -> str:
@@ -135,13 +142,13 @@ def _safe(line: str) -> str:
 
 
 class _Notes:
-    """Footnotes: each reason once, numbered as they come."""
+    """Footnotes: each reason once, numbered by first use."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     def mark(self, reason: str) -> str:
-        """Return the mark of a reason."""
+        """Return the footnote mark of a reason."""
         number = self._numbers.setdefault(_short(reason), len(self._numbers) + 1)
         return f"[^{number}]"
 
@@ -152,6 +159,6 @@ class _Notes:
 
 
 def _short(reason: str) -> str:
-    """The problem without its field, value and remedy, cut."""
+    """Return the problem without its field, value and remedy, truncated."""
     problem = reason.split(": ", 1)[-1].split(" to do: ")[0]
     return _safe(problem if len(problem) <= MAX_NOTE else f"{problem[:MAX_NOTE]}...")

@@ -15,7 +15,7 @@ LETTERS: Final = ("<pad>", "<unk>", "|", *"abcdefghijklmnopqrstuvwxyz")
 
 @dataclass(frozen=True)
 class Kind:
-    """Special tokens in the order of their numbers, what each of them is for, and what is put around a text."""
+    """Special tokens in the order of their ids, their roles, and the template around a text."""
 
     specials: tuple[str, ...]
     roles: dict[str, str]
@@ -77,7 +77,7 @@ def save_tokenizer(kind: str, folder: Path) -> dict[str, Any]:
 
 
 def _save_bytes(folder: Path) -> dict[str, Any]:
-    """The tokenizer of a model whose tokens are bytes, and two pairs of them: some classes need merges."""
+    """Write a byte-level tokenizer with two merges, which some classes need."""
     import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -93,7 +93,7 @@ def _save_bytes(folder: Path) -> dict[str, Any]:
 
 
 def _save_letters(folder: Path) -> dict[str, Any]:
-    """The tokenizer of a model that says a letter for each frame (CTC)."""
+    """Write the tokenizer of a CTC model, with letters as tokens."""
     import transformers
 
     place = folder / "vocab.json"

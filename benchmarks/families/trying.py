@@ -1,4 +1,4 @@
-"""One model with one method: `plan`, and where that agrees `run`, as the command line does them."""
+"""Try one model with one method: `plan`, and `run` if `plan` accepts it, as on the command line."""
 
 import json
 import logging
@@ -27,9 +27,9 @@ LOG: Final = logging.getLogger("compression_runner")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a pair: judged against its limits, refused by `plan` in one line, or a fault, which that line names.
+    """The outcome of a pair: judged against its limits, refused by `plan`, or a fault; `line` is the message.
 
-    `stage` is where a fault showed.
+    `stage` is the command or comparison that showed a fault.
     """
 
     status: Status
@@ -37,12 +37,12 @@ class Outcome:
     stage: str = ""
 
     def to_json(self) -> dict[str, str]:
-        """As it is kept."""
+        """Return the outcome for the results file."""
         return {"status": self.status, "line": self.line, "stage": self.stage}
 
 
 class Said(logging.Handler):
-    """The errors that commands write while it is entered."""
+    """Collects the errors that commands log within the block."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -56,7 +56,7 @@ class Said(logging.Handler):
         LOG.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it."""
+        """Store a record."""
         self.records.append(record)
 
     @property
@@ -67,7 +67,7 @@ class Said(logging.Handler):
 
 
 def prepare(family: Family, folder: Path) -> None:
-    """Write model and data of a family into its folder, where they are not there."""
+    """Write model and data of a family into its folder, if they are missing."""
     ready = folder / "model" / ".ready"
     if not ready.is_file():
         build(family, folder / "model")
@@ -76,7 +76,7 @@ def prepare(family: Family, folder: Path) -> None:
 
 
 def manifest(family: Family, stage: Mapping[str, Any], place: Path) -> Path:
-    """Write a job of one stage for a family's model, and return where it lies."""
+    """Write a job of one stage for a family's model, and return its path."""
     data = {"evaluation": "evaluation", "training": "training"}
     metric = TASKS[family.task].unlabelled[-1 if TASKS[family.task].running_text else 0]
     spec = {
@@ -93,22 +93,22 @@ def manifest(family: Family, stage: Mapping[str, Any], place: Path) -> Path:
 
 
 def refusals(family: Family, variants: Sequence[Variant], folder: Path, result: Path) -> None:
-    """Let `plan` look at every pair of a family, and write to `result` what came of those that it does not agree to."""
+    """Run `plan` for every pair of a family, and write the outcomes of the refused pairs to `result`."""
     prepare(family, folder)
     planned = {variant.title: _planned(family, variant, folder) for variant in variants}
-    found = {title: outcome.to_json() for title, outcome in planned.items() if outcome}
-    result.write_text(json.dumps(found))
+    refused = {title: outcome.to_json() for title, outcome in planned.items() if outcome}
+    result.write_text(json.dumps(refused))
 
 
 def attempt(family: Family, variant: Variant, folder: Path, result: Path) -> None:
-    """Try a pair, and write its outcome to `result`. An exception leaves none: it is the fault that is looked for."""
+    """Try a pair, and write its outcome to `result`. An exception is a fault, and writes no outcome."""
     prepare(family, folder)
     outcome = _planned(family, variant, folder) or _ran(family, variant, folder)
     result.write_text(json.dumps(outcome.to_json()))
 
 
 def _planned(family: Family, variant: Variant, folder: Path) -> Outcome | None:
-    """What came of `plan`; None where it agrees."""
+    """Return the outcome of `plan`; None if it accepts the pair."""
     from compression_runner.commands.plan import plan
 
     with Said() as said:
@@ -135,7 +135,7 @@ def _job(family: Family, variant: Variant, folder: Path) -> Path:
 
 
 def measure_shortly() -> None:
-    """Let measuring take a second: few blocks, few repeats, few resamples."""
+    """Shorten measurements to about a second: few blocks, few repeats, few resamples."""
     from compression_runner.evaluation.speed import sizing, throughput
     from compression_runner.evaluation.statistics import block_bootstrap, paired_bootstrap
 

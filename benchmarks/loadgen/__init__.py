@@ -1,1 +1,1 @@
-"""What MLPerf LoadGen adds to a query, beside a bare loop around the same predictor."""
+"""The overhead of MLPerf LoadGen per query, compared with a bare loop around the same predictor."""

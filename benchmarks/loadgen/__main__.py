@@ -1,4 +1,4 @@
-"""`python -m benchmarks.loadgen [--threads N] [--ahead]`: LoadGen beside a bare loop; results.json and README.md."""
+"""`python -m benchmarks.loadgen [--threads N] [--ahead]`: compare LoadGen with a bare loop; write README.md."""
 
 import argparse
 import importlib.metadata
@@ -13,8 +13,9 @@ from typing import Any, Final
 from benchmarks.loadgen.timing import compare
 from compression_runner.artifact import seal
 from compression_runner.dataset.loading import load_samples
-from compression_runner.evaluation.machine.noise import machine, noise_between, noise_notes, read_noise
-from compression_runner.evaluation.speed.contender import contender
+from compression_runner.evaluation.machine.description import machine
+from compression_runner.evaluation.machine.noise import noise_between, noise_notes, read_noise
+from compression_runner.evaluation.speed.system_under_test import system_under_test
 from compression_runner.formats.onnx_files import GRAPH
 from compression_runner.inference.onnx import OnnxPredictor
 from compression_runner.methods.registry import METHODS
@@ -30,15 +31,15 @@ END: Final = "<!-- end of results -->"
 
 
 def main() -> int:
-    """Measure and write."""
+    """Measure, and write results.json and README.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loadgen", description=__doc__)
     parser.add_argument("--threads", type=int, default=1, help="threads of MiniLM (default 1)")
-    parser.add_argument("--ahead", action="store_true", help="go before all other processes (SCHED_FIFO; takes root)")
+    parser.add_argument("--ahead", action="store_true", help="run before all other processes (SCHED_FIFO; needs root)")
     chosen = parser.parse_args()
     if chosen.ahead:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
     before = read_noise()
-    found = {
+    timings = {
         "a query that does nothing": compare(lambda query: None, queries=2000, samples=64, pairs=30),
         "MiniLM": _minilm(chosen.threads),
     }
@@ -51,7 +52,7 @@ def main() -> int:
         "ahead": chosen.ahead,
         "noise": noise.to_report().to_json(),
         "notes": noise_notes(noise),
-        "found": found,
+        "found": timings,
     }
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     page = HERE / "README.md"
@@ -62,7 +63,7 @@ def main() -> int:
 
 
 def _minilm(threads: int) -> dict[str, Any]:
-    """One text of 128 tokens, the float32 graph."""
+    """Compare queries of one text of 128 tokens with the float32 graph."""
     with tempfile.TemporaryDirectory() as folder:
         source, exported = Path(folder) / "minilm", Path(folder) / "onnx"
         minilm(source)
@@ -78,21 +79,21 @@ def _minilm(threads: int) -> dict[str, Any]:
             sequence_length=Benchmark().sequence_length,
         )
         with OnnxPredictor(exported / GRAPH, threads) as predictor:
-            side = contender(predictor, data, Benchmark())
+            side = system_under_test(predictor, data, Benchmark())
             return compare(side.answer, queries=25, samples=side.queries, pairs=30)
 
 
 def _table(results: dict[str, Any]) -> str:
     lines = ["| query | bare loop p50 / p99 | LoadGen p50 / p99 | p50, LoadGen by loop |", "|---|---|---|---|"]
-    for name, found in results["found"].items():
+    for name, timings in results["found"].items():
         cells = [
-            " / ".join(format_duration(found[way][which]["value"]) for which in ("p50", "p99"))
+            " / ".join(format_duration(timings[way][which]["value"]) for which in ("p50", "p99"))
             for way in ("bare", "loadgen")
         ]
-        ratio = found["p50Ratio"]
+        ratio = timings["p50Ratio"]
         lines.append(
             f"| {name} | {cells[0]} | {cells[1]} | "
-            f"{ratio['value']:.4f} ({ratio['low']:.4f} to {ratio['high']:.4f}), {found['queries']} queries each |"
+            f"{ratio['value']:.4f} ({ratio['low']:.4f} to {ratio['high']:.4f}), {timings['queries']} queries each |"
         )
     ours, versions = results["machine"], results["versions"]
     about = (

@@ -1,4 +1,4 @@
-"""The same queries through LoadGen and through a bare loop, in turn."""
+"""Time the same queries with LoadGen and with a bare loop, in alternating blocks."""
 
 import time
 from collections.abc import Callable
@@ -26,10 +26,10 @@ def compare(answer: Callable[[int], object], queries: int, samples: int, pairs: 
             for query in range(WARM_UP):
                 answer(query % samples)
             if way:
-                found = loadgen.single_stream(
+                recorded = loadgen.single_stream(
                     lambda indices: (answer(indices[0]), None)[1], samples=samples, queries=queries, seed=pair + 1
                 )
-                through.append(found.latency)
+                through.append(recorded.latency)
             else:
                 bare.append(_loop(answer, queries, samples, seed=pair + 1))
     ratio = speedup_interval(through, bare, 0.5, CONFIDENCE)
@@ -42,16 +42,16 @@ def compare(answer: Callable[[int], object], queries: int, samples: int, pairs: 
 
 
 def _loop(answer: Callable[[int], object], queries: int, samples: int, seed: int) -> NDArray[np.float64]:
-    """Return the seconds of each query of a plain loop, the samples in an order that is drawn before."""
+    """Return the seconds of each query of a bare loop; the order of the samples is drawn before."""
     chosen = np.random.default_rng(seed).integers(0, samples, queries).tolist()
-    found = np.empty(queries)
+    seconds = np.empty(queries)
     for index, query in enumerate(chosen):
         before = time.perf_counter()
         answer(query)
-        found[index] = time.perf_counter() - before
-    return found
+        seconds[index] = time.perf_counter() - before
+    return seconds
 
 
 def _percentiles(blocks: list[NDArray[np.float64]]) -> dict[str, dict[str, float]]:
     estimates = {name: percentile_interval(blocks, quantile, CONFIDENCE) for name, quantile in PERCENTILES.items()}
-    return {name: found.model_dump(include={"value", "low", "high"}) for name, found in estimates.items()}
+    return {name: estimate.model_dump(include={"value", "low", "high"}) for name, estimate in estimates.items()}

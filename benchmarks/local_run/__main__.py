@@ -1,7 +1,7 @@
-"""`python -m benchmarks.local_run [--repeats N]`: both tools in turn, a comparison, results.json and README.md.
+"""`python -m benchmarks.local_run [--repeats N]`: run both tools in turn, compare them, and write README.md.
 
-A run that is complete is kept: who stops the benchmark and starts it again goes on with the next run, and more repeats
-are added to those that are there. After a change of this project's code, or of the tools, all runs are made again.
+Complete runs are kept: an interrupted benchmark continues with the next run, and more repeats add to existing ones.
+After a change of this project's code, or of the tools, all runs are repeated.
 """
 
 import argparse
@@ -23,7 +23,8 @@ from benchmarks.local_run.table import write_table
 from benchmarks.local_run.tools import REQUIREMENTS, olive_python, olive_result, run_olive, run_ours
 from benchmarks.methods.staleness import current, made_with, methods_of
 from benchmarks.tooling import CACHE, Cost
-from compression_runner.evaluation.machine.noise import machine, noise_between, noise_notes, read_noise
+from compression_runner.evaluation.machine.description import machine
+from compression_runner.evaluation.machine.noise import noise_between, noise_notes, read_noise
 
 HERE: Final = Path(__file__).parent
 GRAPH: Final = "model.onnx"
@@ -32,7 +33,7 @@ FOLDER: Final = CACHE / "benchmark-local-run"
 
 @dataclass(frozen=True)
 class Setup:
-    """What every run of the benchmark has: inputs, a folder for its runs, and how Python is started."""
+    """The setup of every run: inputs, a folder for its runs, and Python's interpreter and environment."""
 
     work: Path
     python: Path
@@ -86,13 +87,13 @@ def main() -> int:
 
 
 def _prepared() -> Setup:
-    """Return the setup of this state of the code, made where it is missing; runs of other states are removed."""
+    """Return the setup of this version of the code, created if missing; remove runs of other versions."""
     work = FOLDER / _state()
     for other in FOLDER.glob("*"):
         if other != work:
             shutil.rmtree(other)
     python = olive_python()
-    # Byte code as after an installation by pip, whatever the environment says: it is no part of a run.
+    # Byte code is written before the runs, as by an installation with pip.
     environment = {"PYTHONPYCACHEPREFIX": str(work / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
     setup = Setup(work, python, environment)
     ready = work / "ready"
@@ -100,19 +101,19 @@ def _prepared() -> Setup:
         shutil.rmtree(work, ignore_errors=True)
         for name, folder in (("minilm", setup.model), ("sentences", setup.data.parent)):
             subprocess.run([sys.executable, "-m", "samples", name, str(folder)], check=True)
-        _say("one run of each that does not count: it writes the libraries' byte code")
+        _say("warm-up: one run of each tool writes the libraries' byte code")
         _run(setup, "uncounted")
         ready.touch()
     return setup
 
 
 def _kept_run(setup: Setup, name: str) -> dict[str, Any]:
-    """Return the record of a run: that of an earlier start of the benchmark where there is one."""
+    """Return the record of a run, which may come from an interrupted benchmark."""
     record = setup.work / f"run-{name}.json"
     if not record.is_file():
-        made = _run(setup, name)
+        record_content = _run(setup, name)
         partial = record.with_suffix(".partial")
-        partial.write_text(json.dumps(made, indent=1))
+        partial.write_text(json.dumps(record_content, indent=1))
         partial.replace(record)
     run: dict[str, Any] = json.loads(record.read_text())
     return run
@@ -127,7 +128,7 @@ def _run(setup: Setup, name: str) -> dict[str, Any]:
     cost, phases, report = run_ours(setup.model, setup.data, ours, setup.environment)
     olive_cost, _ = run_olive(setup.model, olive, setup.python, setup.environment)
     return {
-        "ours": _cost(cost) | {"phases": [phase.to_json() for phase in phases]} | _told(report),
+        "ours": _cost(cost) | {"phases": [phase.to_json() for phase in phases]} | _summary(report),
         "olive": _cost(olive_cost),
         "notes": noise_notes(noise_between(before, read_noise())),
     }
@@ -144,12 +145,16 @@ def _state() -> str:
 
 
 def _cost(cost: Cost) -> dict[str, Any]:
-    found = asdict(cost)
-    return {"wallSeconds": found["wall_seconds"], "cpuSeconds": found["cpu_seconds"], "peakBytes": found["peak_bytes"]}
+    fields = asdict(cost)
+    return {
+        "wallSeconds": fields["wall_seconds"],
+        "cpuSeconds": fields["cpu_seconds"],
+        "peakBytes": fields["peak_bytes"],
+    }
 
 
-def _told(report: dict[str, Any]) -> dict[str, Any]:
-    """Return what a run's own report says of its time, and of the speed-up that it found."""
+def _summary(report: dict[str, Any]) -> dict[str, Any]:
+    """Return times, speed-up and verdict of a run's report."""
     return {"timings": report["timings"], "speedupP50": report["speedups"]["p50"], "verdict": report["verdict"]}
 
 

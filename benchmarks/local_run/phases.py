@@ -1,4 +1,4 @@
-"""What each phase of a run costs, in seconds and CPU seconds: by the lines of its log, while the process runs."""
+"""Measure the seconds and CPU seconds of each phase of a run, by the lines of its log."""
 
 import os
 import re
@@ -18,14 +18,14 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of a run, and what it cost."""
+    """One phase of a run, and its cost."""
 
     name: str
     wall_seconds: float
     cpu_seconds: float
 
     def to_json(self) -> dict[str, str | float]:
-        """Return the phase as results.json has it."""
+        """Return the phase for results.json."""
         return {
             "name": self.name,
             "wallSeconds": round(self.wall_seconds, 2),
@@ -34,22 +34,22 @@ class Phase:
 
 
 class PhaseClock:
-    """Reads the clocks whenever the log of a run says that a phase has ended."""
+    """Reads the clocks when the log of a run reports the end of a phase."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
         self._before = (0.0, 0.0)
         self._phases: list[Phase] = []
 
-    def heard(self, process: int, line: str) -> None:
-        """Read the clocks where the line begins the first phase or ends one."""
+    def on_line(self, process: int, line: str) -> None:
+        """Read the clocks if the line begins the first phase or ends a phase."""
         text = line.strip()
         ended = ENDED.match(text)
         if ended or (not self._phases and FIRST.match(text)):
             self._close(ended[1] if ended else START, time.monotonic() - self._start, cpu_seconds(process))
 
     def ended(self, cost: Cost) -> list[Phase]:
-        """Return the phases; what the whole run cost beyond them is the end of the process."""
+        """Return the phases; the remaining cost of the run is the end of the process."""
         self._close(END, cost.wall_seconds, cost.cpu_seconds)
         return self._phases
 
@@ -59,7 +59,7 @@ class PhaseClock:
 
 
 def cpu_seconds(process: int) -> float:
-    """Return the CPU time of a process so far, with that of its children that have ended."""
-    # What follows the name, which may hold spaces and parentheses; utime is the 14th field of proc(5)'s list.
+    """Return the CPU time of a process and its ended children."""
+    # The fields after the name, which may contain spaces and parentheses; utime is the 14th field of proc(5)'s list.
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return sum(int(ticks) for ticks in fields[11:15]) / _TICKS

@@ -1,4 +1,4 @@
-"""What the two results are worth: size, quality against the same FP32 model, and latency against each other."""
+"""Compare the two results: size, quality against the same FP32 model, and latency."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,9 @@ from compression_runner.evaluation.answers.answers import answers
 from compression_runner.evaluation.machine.cpus import usable_cpus
 from compression_runner.evaluation.machine.noise import noise_between, noise_notes, read_noise
 from compression_runner.evaluation.quality.comparison import embedding_quality
-from compression_runner.evaluation.speed.contender import contender
 from compression_runner.evaluation.speed.latency import LatencyPlan, measure_latency
 from compression_runner.evaluation.speed.latency_run import QUANTILES
+from compression_runner.evaluation.speed.system_under_test import system_under_test
 from compression_runner.inference.onnx import OnnxPredictor
 from compression_runner.inference.predictor import Predictor
 from compressionjob.spec import Benchmark, EvaluationData
@@ -31,7 +31,7 @@ class Models:
 
 
 def compare(models: Models, model_dir: Path, data: Path) -> dict[str, Any]:
-    """Return size, quality and latency of both results; the two are measured interleaved."""
+    """Return size, quality and latency of both results, measured in alternating blocks."""
     benchmark = Benchmark()
     evaluation = load_samples(
         EvaluationData(source=f"file://{data}"),
@@ -43,7 +43,7 @@ def compare(models: Models, model_dir: Path, data: Path) -> dict[str, Any]:
     threads = usable_cpus()
     before = read_noise()
     with OnnxPredictor(models.ours, threads) as ours, OnnxPredictor(models.olive, threads) as olive:
-        sides = [contender(predictor, evaluation, benchmark) for predictor in (olive, ours)]
+        sides = [system_under_test(predictor, evaluation, benchmark) for predictor in (olive, ours)]
         run = measure_latency(sides[0], sides[1], LatencyPlan(CONFIDENCE, None, SECONDS))
         noise = noise_between(before, read_noise())
         quality = _quality(models.full, {"ours": ours, "olive": olive}, evaluation, threads)
@@ -56,7 +56,7 @@ def compare(models: Models, model_dir: Path, data: Path) -> dict[str, Any]:
         "quality": quality,
         "latencySeconds": latencies,
         "oliveLatencyOverOurs": {
-            name: interval(found) for name in QUANTILES if (found := run.speedup(name, CONFIDENCE))
+            name: interval(speedup) for name in QUANTILES if (speedup := run.speedup(name, CONFIDENCE))
         },
         "queriesPerModel": sum(len(block) for block in run.latencies(1)),
         "notes": [*run.notes, *noise_notes(noise)],
@@ -69,8 +69,8 @@ def _quality(
 ) -> dict[str, dict[str, dict[str, float]]]:
     with OnnxPredictor(full, threads) as baseline:
         expected = answers(baseline, data, "text-embedding", 1)
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    scores_by_tool: dict[str, dict[str, dict[str, float]]] = {}
     for side, predictor in predictors.items():
         scores = embedding_quality(expected, answers(predictor, data, "text-embedding", 1), CONFIDENCE).scores
-        found[side] = {metric: interval(score.compressed) for metric, score in scores.items()}
-    return found
+        scores_by_tool[side] = {metric: interval(score.compressed) for metric, score in scores.items()}
+    return scores_by_tool

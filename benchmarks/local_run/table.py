@@ -1,4 +1,4 @@
-"""results.json as the table of README.md."""
+"""Render results.json as the table of README.md."""
 
 import statistics
 from collections.abc import Callable
@@ -12,7 +12,7 @@ END: Final = "<!-- end of results -->"
 
 
 def write_table(readme: Path, results: dict[str, Any], now: Current) -> None:
-    """Replace what stands between the marks in `readme`."""
+    """Replace the text between the marks in `readme`."""
     before, rest = readme.read_text().split(START)
     _, after = rest.split(END)
     readme.write_text(f"{before}{START}\n{_table(results, now)}\n{END}{after}")
@@ -62,7 +62,7 @@ def _ours(results: dict[str, Any], phase: str) -> str:
 
 
 def _times_olive(results: dict[str, Any]) -> str:
-    """Return by how much this project's runs cost more than Olive's: medians of seconds, and of CPU seconds."""
+    """Return this project's cost as a multiple of Olive's: medians of seconds, and of CPU seconds."""
     ratios = []
     for key in ("wallSeconds", "cpuSeconds"):
         ours, olive = (statistics.median(run[side][key] for run in results["runs"]) for side in ("ours", "olive"))
@@ -95,8 +95,8 @@ def _spread(values: list[float], digits: int = 1) -> str:
     return f"{text} ({min(values):.{digits}f} to {max(values):.{digits}f})" if len(values) > 1 else text
 
 
-def _interval(found: dict[str, float], digits: int, scale: float = 1.0) -> str:
-    value, low, high = (found[key] * scale for key in ("value", "low", "high"))
+def _interval(interval: dict[str, float], digits: int, scale: float = 1.0) -> str:
+    value, low, high = (interval[key] * scale for key in ("value", "low", "high"))
     if low == high:
         return f"{value:.{digits}f}"
     if high >= 86_400:

@@ -1,4 +1,4 @@
-"""The two tools as processes: what each is told, and what it cost in seconds and memory."""
+"""Run the two tools as processes: their configuration, and their cost in seconds and memory."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ def run_ours(
     command = [str(Path(sys.executable).with_name("compression-runner")), "run", str(manifest), "--workdir", str(work)]
     # 3 is a verdict other than Pass, which is a result too.
     clock = PhaseClock()
-    cost = timed(command, environment, work / "log.txt", accepted=(0, 3), heard=clock.heard)
+    cost = timed(command, environment, work / "log.txt", accepted=(0, 3), on_line=clock.on_line)
     return cost, clock.ended(cost), json.loads((work / "report.json").read_text())
 
 
@@ -39,14 +39,14 @@ def run_olive(
     quiet = {"HF_HUB_OFFLINE": "1", "OLIVE_DISABLE_TELEMETRY": "1"}
     command = [str(python.with_name("olive")), "run", "--config", str(configuration)]
     cost = timed(command, {**quiet, **environment}, work / "log.txt", accepted=(0,))
-    found = olive_result(work)
-    if not found.is_file():
-        raise ToolFailedError(f"Olive wrote no {found.name}; see {work / 'log.txt'}")
-    return cost, found
+    graph = olive_result(work)
+    if not graph.is_file():
+        raise ToolFailedError(f"Olive wrote no {graph.name}; see {work / 'log.txt'}")
+    return cost, graph
 
 
 def olive_result(work: Path) -> Path:
-    """Return where a run of Olive in this folder leaves its model."""
+    """Return the path of the model of an Olive run in this folder."""
     return work / "out" / "model.onnx"
 
 
@@ -75,7 +75,7 @@ def _manifest(model: Path, data: Path, work: Path) -> dict[str, Any]:
 
 
 def _olive_configuration(model: Path, work: Path) -> dict[str, Any]:
-    """Return the shortest configuration that gives what our manifest asks for.
+    """Return the shortest configuration that is equivalent to our manifest.
 
     The older exporter, Olive's default, does not run this version of transformers.
     """

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.methods [NAME ...]`: runs the local examples in full, and writes results.json and the table.
+"""`python -m benchmarks.methods [NAME ...]`: run the local examples in full, and write results.json and the table.
 
-An example that was run before by the same code, on the same machine, with the same libraries, is not run again: what
-was cut off goes on. `--table` writes the table alone, from the results that are there. `--check` lists the stale
-results of all benchmarks, and ends with 1 where there are any.
+An example that was run before with the same code, machine and libraries is skipped, so an interrupted benchmark
+continues. `--table` only writes the table from the existing results. `--check` lists the stale results of all
+benchmarks, and exits with 1 if there are any.
 """
 
 import argparse
@@ -23,7 +23,7 @@ HERE: Final = Path(__file__).parent
 
 
 def main() -> int:
-    """Run what is missing; 1 where a run ended without a report, or where the check lists stale results."""
+    """Run the missing examples; return 1 if a run ended without a report, or if there are stale results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__)
     parser.add_argument("names", nargs="*", help="examples to run; all by default")
     parser.add_argument("--again", action="store_true", help="run also what was run before")
@@ -51,12 +51,12 @@ def _run(results: Results, names: list[str], *, again: bool) -> list[str]:
             continue
         _say(f"[{index + 1}/{len(chosen)}] {case.name}")
         start = time.monotonic()
-        told = run_case(prepared(case))
-        if told is None:
+        entry = run_case(prepared(case))
+        if entry is None:
             broken.append(case.name)
             continue
-        results.put(case.name, key, told)
-        _say(f"    {told['verdict']}, {time.monotonic() - start:.0f} s")
+        results.put(case.name, key, entry)
+        _say(f"    {entry['verdict']}, {time.monotonic() - start:.0f} s")
     return broken
 
 
@@ -71,7 +71,7 @@ def _say(text: str) -> None:
 
 
 def case_names() -> list[str]:
-    """Every example that is run."""
+    """Return the names of all examples."""
     return [case.name for case in CASES]
 
 

@@ -1,4 +1,4 @@
-"""Which examples are run, and the samples that they need."""
+"""The examples to run, and the samples that they need."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from compression_runner.evaluation.machine.noise import machine
+from compression_runner.evaluation.machine.description import machine
 from compression_runner.methods.registry import METHODS, STEPS, Key
 from compressionjob.pipeline import Stage
 
@@ -21,7 +21,7 @@ ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples" / "local"
 DATA: Final = EXAMPLES / "data"
 SOURCE: Final = re.compile(r"file://\./data/([^/]+)")
-# Samples that were there before each had a folder of its own.
+# Samples from before each one had its own folder.
 ELSEWHERE: Final = {"sentences.parquet": ("sentences", DATA)}
 
 
@@ -33,7 +33,7 @@ class Case:
 
     @classmethod
     def named(cls, name: str) -> "Case":
-        """The example of a name."""
+        """Return the example with this name."""
         return cls(EXAMPLES / f"{name}.yaml")
 
     @property
@@ -49,10 +49,11 @@ class Case:
 
     @property
     def samples(self) -> dict[str, Path]:
-        """Sample name -> where it has to lie."""
+        """Sample name -> the folder where the example expects it."""
         spec = self.manifest["spec"]
-        sources = [spec["model"]["source"], *(part["source"] for part in spec["data"].values() if "source" in part)]
-        places = (found[1] for source in sources if (found := SOURCE.match(source)))
+        parts = [*spec["data"].values(), *spec["data"].get("tasks", ())]
+        sources = [spec["model"]["source"], *(part["source"] for part in parts if "source" in part)]
+        places = (match[1] for source in sources if (match := SOURCE.match(source)))
         return dict(ELSEWHERE.get(place, (place, DATA / place)) for place in places)
 
     def digest(self) -> str:
@@ -60,7 +61,7 @@ class Case:
         return hashlib.sha256(json.dumps(self.manifest, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def fingerprint(self) -> str:
-        """The hash of all that a result depends on: manifest, methods, libraries, machine."""
+        """Return the hash of everything that a result depends on: manifest, methods, libraries, machine."""
         used = {key: METHODS[key] for key in self._methods}
         methods = {key: method.version for key, method in used.items()}
         libraries = {name: version(name) for method in used.values() for name in method.libraries}
@@ -77,9 +78,9 @@ CASES: Final = [Case(path) for path in sorted(EXAMPLES.glob("*.yaml"))]
 
 
 def prepared(case: Case) -> Case:
-    """The case, once its samples lie where it looks for them.
+    """Create the missing samples of a case, and return it.
 
-    Raises CalledProcessError where a sample cannot be made.
+    Raises CalledProcessError if a sample cannot be created.
     """
     for name, place in case.samples.items():
         if not _complete(place, name):

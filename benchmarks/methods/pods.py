@@ -1,6 +1,6 @@
-"""`python -m benchmarks.methods.pods NAME ...`: local examples as jobs of the local cluster; writes pods.json.
+"""`python -m benchmarks.methods.pods NAME ...`: run local examples on the local cluster, and write pods.json.
 
-Models and data go into the cluster's object store; the manifest is the example's, with s3:// in the place of file://.
+Models and data are uploaded to the cluster's object store; the manifests are the examples', with s3:// for file://.
 """
 
 import argparse
@@ -15,9 +15,9 @@ from typing import Any, Final
 from benchmarks.methods.cases import DATA, Case, prepared
 from benchmarks.methods.running import figures
 from benchmarks.methods.staleness import made_with, methods_of
-from compression_runner.evaluation.machine.noise import machine
+from compression_runner.evaluation.machine.description import machine
 from demo.installation import ensure_bucket, install_chart, object_store, upload
-from demo.watching import follow
+from demo.watch import follow
 from localcluster import s3
 from localcluster.components import admin_kubeconfig, s3_endpoint
 from localcluster.kubectl import Kubectl
@@ -31,7 +31,7 @@ LOCAL: Final = "file://./data/"
 
 
 def main() -> int:
-    """Run the named examples one after the other; 1 where one ended without a verdict."""
+    """Run the named examples in sequence; return 1 if one ended without a verdict."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.methods.pods", description=__doc__)
     parser.add_argument("names", nargs="+", help="examples of examples/local")
     names = parser.parse_args().names
@@ -47,10 +47,10 @@ def main() -> int:
         case = prepared(Case.named(name))
         for folder in case.samples:
             upload(store, DATA / folder, BUCKET, folder)
-        told = _run(kubectl, store, case)
-        broken |= told is None
-        if told:
-            results[name] = told
+        entry = _run(kubectl, store, case)
+        broken |= entry is None
+        if entry:
+            results[name] = entry
             RESULTS.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
     return 1 if broken else 0
 
@@ -73,13 +73,13 @@ def _run(kubectl: Kubectl, store: Any, case: Case) -> dict[str, Any] | None:
         **figures(report, 0),
         "startTime": status["startTime"],
         "completionTime": status["completionTime"],
-        # A pod's libraries are its own: its report names their versions.
+        # The libraries are those of the pod: its report names their versions.
         "madeWith": made_with(methods_of(report), [case], report["provenance"]["versions"].get),
     }
 
 
 def manifest(local: dict[str, Any]) -> dict[str, Any]:
-    """The example as a job of the cluster: everything that was a file is an object."""
+    """Convert the example to a job of the cluster, with objects instead of files."""
     text = json.dumps(local).replace(LOCAL, f"s3://{BUCKET}/")
     job: dict[str, Any] = json.loads(text)
     spec = job["spec"]
@@ -90,11 +90,11 @@ def manifest(local: dict[str, Any]) -> dict[str, Any]:
 
 
 def _runtime(kubectl: Kubectl) -> dict[str, Any]:
-    """The chart's runtime for CPUs, with memory for a language model."""
-    found = kubectl.read("get", "compressionruntime", "cpu")
-    spec = copy.deepcopy(found["spec"])
+    """Return the chart's runtime for CPUs, with memory for a language model."""
+    runtime = kubectl.read("get", "compressionruntime", "cpu")
+    spec = copy.deepcopy(runtime["spec"])
     spec["resources"]["limits"]["memory"] = "12Gi"
-    return {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": {"name": RUNTIME}, "spec": spec}
+    return {"apiVersion": runtime["apiVersion"], "kind": runtime["kind"], "metadata": {"name": RUNTIME}, "spec": spec}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""All published results that depend on methods, and which of them are stale."""
+"""Find stale results in all published files that depend on methods."""
 
 import json
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ COMMANDS: Final = {
 
 @dataclass(frozen=True)
 class StaleResult:
-    """One row that has to be measured again."""
+    """One row that must be measured again."""
 
     file: str
     row: str
     reasons: list[str]
     seconds: float | None
-    """How long its last run took, where that was kept."""
+    """Duration of its last run, if known."""
 
 
 def stale_results(now: Current) -> list[StaleResult]:
@@ -42,7 +42,7 @@ def stale_results(now: Current) -> list[StaleResult]:
 
 
 def records(content: dict[str, Any]) -> dict[str, Record | None]:
-    """Return the record of each row: all together in the file, or one in each entry."""
+    """Return the record of each row; a file has one record of all rows, or one in each entry."""
     if "madeWith" in content:
         together: dict[str, Record | None] = content["madeWith"]
         return together
@@ -50,7 +50,7 @@ def records(content: dict[str, Any]) -> dict[str, Record | None]:
 
 
 def summary(stale: list[StaleResult]) -> str:
-    """Return the list for people, by file, with the command that measures its rows again."""
+    """Return the stale rows as text, by file, with the command that measures them again."""
     if not stale:
         return "no published result is stale\n"
     lines = []

@@ -1,4 +1,4 @@
-"""Runs one example as a user would, and keeps of its report what the table tells."""
+"""Run one example as a user does, and return the figures of its report for the table."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ VERDICTS: Final = (0, 3)
 
 
 def run_case(case: Case) -> dict[str, Any] | None:
-    """The figures of a run; None, with what it said on stderr, where it ended without a report."""
+    """Return the figures of a run; None, with its output on stderr, if it ended without a report."""
     workdir = WORK / case.name
     command = [sys.executable, "-c", _CHILD, str(case.path), str(workdir)]
     began = time.monotonic()
@@ -31,13 +31,13 @@ def run_case(case: Case) -> dict[str, Any] | None:
 
 
 def model_name(source: str) -> str:
-    """The sample that a model is from: the last name of its location that says something."""
+    """Return the sample of a model: the last meaningful name of its location."""
     place = Path(source)
     return place.parent.name if place.stem == "model" else place.name
 
 
 def figures(report: dict[str, Any], peak_bytes: int) -> dict[str, Any]:
-    """What the table tells of a report."""
+    """Return the table's figures of a report."""
     before, after = report["baseline"], report["compressed"]
     return {
         "task": report["job"]["spec"]["model"]["task"],
@@ -64,7 +64,7 @@ def figures(report: dict[str, Any], peak_bytes: int) -> dict[str, Any]:
 
 
 _OBJECTIVE: Final = ("name", "limit", "direction", "measured", "low", "high", "verdict")
-# A child of its own, so that the peak of its memory is known when it ends.
+# A child process, so that the peak of its memory is known when it ends.
 _CHILD: Final = """
 import resource, subprocess, sys
 manifest, workdir = sys.argv[1:]

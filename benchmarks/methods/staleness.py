@@ -1,6 +1,6 @@
-"""What a published result was made with, and what of that has changed since: then the result is stale.
+"""Record the versions behind a published result, and detect changes that make it stale.
 
-A result names its machine and its libraries, so another machine or library alone does not make it stale.
+A result names its machine and its libraries, so a different machine or library alone does not make it stale.
 """
 
 import importlib.metadata
@@ -16,7 +16,7 @@ from compressionjob.methods.registry import METHODS as STAGES
 Record = Mapping[str, Mapping[str, Any]]
 """By name: versions of methods, versions of libraries, digests of examples."""
 Stale = Mapping[str, list[str]]
-"""Row of a table -> what has changed since it was measured."""
+"""Row of a table -> changes since it was measured."""
 
 MARK: Final = "†"
 METHODS: Final = {title_of(key): method for key, method in BY_KEY.items()}
@@ -25,7 +25,7 @@ METHODS: Final = {title_of(key): method for key, method in BY_KEY.items()}
 
 @dataclass(frozen=True)
 class Current:
-    """What a result would be made with now: the version of every method, the digest of every example."""
+    """The current versions of all methods, and the digests of all examples."""
 
     methods: Mapping[str, int]
     examples: Mapping[str, str]
@@ -38,14 +38,14 @@ def current() -> Current:
 
 
 def methods_of(report: Mapping[str, Any]) -> set[str]:
-    """Return the titles of the methods that ran, inserted conversions and stages that were given up included."""
+    """Return the titles of the methods that ran, including conversions and stages that were given up."""
     whole_pipeline = (report.get("fallback") or {}).get("stages", [])
     stages = [*report["stages"], *whole_pipeline]
     return {method_title(stage["method"], stage.get("parameters", {})) for stage in stages}
 
 
 def method_title(stage: str, parameters: Mapping[str, Any]) -> str:
-    """Return the title of the method that a stage names."""
+    """Return the title of a stage's method."""
     family = STAGES.get(stage)
     variant = family.model_validate(parameters).chosen().variant if family else ""
     return title_of((stage, variant))
@@ -56,7 +56,7 @@ def made_with(
     examples: Iterable[Case] = (),
     library_version: Callable[[str], str | None] = importlib.metadata.version,
 ) -> dict[str, dict[str, Any]]:
-    """Return the record of a result that is made now; a library whose version is None is left out."""
+    """Return the record of a new result, without libraries whose version is None."""
     used = {name: METHODS[name] for name in sorted(methods)}
     libraries = sorted({library for method in used.values() for library in method.libraries})
     versions = {library: library_version(library) for library in libraries}
@@ -73,7 +73,7 @@ def stale_rows(records: Mapping[str, Record | None], now: Current) -> dict[str, 
 
 
 def reasons(record: Record | None, now: Current) -> list[str]:
-    """Return what has changed since a result was made; empty where it is not stale."""
+    """Return the changes since a result was measured; empty if it is not stale."""
     if record is None:
         return ["the versions of its methods are unknown"]
     examples = ["the example" for name, digest in record["examples"].items() if now.examples.get(name) != digest]
@@ -86,7 +86,7 @@ def reasons(record: Record | None, now: Current) -> list[str]:
 
 
 def note(stale: Stale, command: str, mark: str = "") -> str:
-    """Return the paragraph and the list that name stale rows by what has changed; empty where there are none."""
+    """Return a paragraph and a list of stale rows by change; empty without stale rows."""
     if not stale:
         return ""
     by_reason: dict[str, list[str]] = {}

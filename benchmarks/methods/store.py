@@ -1,4 +1,4 @@
-"""results.json: figures by example, each with the fingerprint of what they depend on; written after every run."""
+"""results.json: figures by example, each with the fingerprint of its inputs; written after every run."""
 
 import json
 from datetime import UTC, datetime
@@ -7,18 +7,18 @@ from typing import Any
 
 
 class Results:
-    """The results that are there, and those that come."""
+    """The existing and new results."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.content: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
 
     def has(self, name: str, fingerprint: str) -> bool:
-        """Whether the example was run with this very fingerprint."""
+        """Return whether the example was run with this fingerprint."""
         return bool(self.content.get(name, {}).get("fingerprint") == fingerprint)
 
     def put(self, name: str, fingerprint: str, figures: dict[str, Any]) -> None:
-        """Keeps the figures of an example; the file is complete at any moment."""
+        """Store the figures of an example; the file is replaced atomically."""
         today = datetime.now(UTC).strftime("%Y-%m-%d")
         self.content[name] = {"fingerprint": fingerprint, "date": today, **figures}
         partial = self._path.with_suffix(".part")

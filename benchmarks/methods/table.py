@@ -1,25 +1,32 @@
-"""The table of the docs, from results.json, pods.json and what a result would be made with now."""
+"""Render the table of the docs from results.json, pods.json and the current versions."""
 
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, Final
 
 from benchmarks.methods.staleness import MARK, Current, note, stale_rows
 from compressionjob.schema import format_bytes, format_duration
 
 TABLE: Final = Path(__file__).parents[2] / "docs" / "methods" / "results.md"
-# The metric that says most, where the example names none.
+# Preferred metrics, if the example names none.
 PREFERRED: Final = ("accuracy", "f1", "perplexity", "mae", "wer", "rouge", "cosine", "agreement")
 
 _HEAD: Final = """# Results
 
-Each line is an example of `examples/local`, run in full by `make results` (`benchmarks/methods`); the table is made
-from `benchmarks/methods/results.json`, and CI compares the two. *Size* is the result's divided by the baseline's, *p50*
-the baseline's median latency divided by the result's, both measured in the same run; *quality* is that of the baseline
-and of the result on real data that nothing was learned from. *Seconds* are those of the stages alone, *peak* is the
-memory of the whole run. A verdict that is no Pass is a result too.
+Compare the size, the quality and the speed that the methods reach on real models. Each line is an example of
+`examples/local`, run in full.
 
-| example | model | stages | size | quality | p50 | seconds | peak | verdict |
-|---|---|---|---|---|---|---|---|---|
+- *size*: size of the compressed model divided by that of the baseline.
+- *quality*: score of the baseline and of the compressed model, on real data that no stage has used.
+- *p50*: median latency of the baseline divided by that of the compressed model, from the same run.
+- *seconds*: time of the stages alone. *peak*: memory of the whole run.
+- *verdict*: the table also lists verdicts other than Pass.
+- *machine*: see [below](#machines). The speed-up of quantized models depends on its instructions.
+
+`make results` runs the examples, and makes the table from `benchmarks/methods/results.json`; CI compares the two.
+
+| example | model | stages | size | quality | p50 | seconds | peak | verdict | machine |
+|---|---|---|---|---|---|---|---|---|---|
 """
 
 _PODS: Final = """
@@ -37,13 +44,21 @@ that writes.
 |---|---|---|---|
 """
 
+_MACHINES: Final = """
+## Machines
+
+"""
+LETTERS: Final = ascii_uppercase
+"""Names of the machines."""
+
 
 def render(results: dict[str, Any], pods: dict[str, Any], now: Current) -> str:
-    """The page, from the results of runs on the machine itself and of those in pods of the local cluster."""
+    """Return the page, from the results of local runs and of pods on the local cluster."""
     stale = _stale(results, now)
     marks = {name: f" {MARK}" if name in stale else "" for name in results}
+    machines = _machines(results)
     lines = [
-        _line(name, entry, marks[name])
+        _line(name, entry, marks[name], machines.index(_machine(entry)))
         for name, entry in sorted(results.items(), key=lambda item: (item[1]["model"], item[0]))
     ]
     return (
@@ -52,7 +67,7 @@ def render(results: dict[str, Any], pods: dict[str, Any], now: Current) -> str:
         + note(stale, "make results", MARK)
         + _language_models(results, marks)
         + _in_pods(pods, _stale(pods, now))
-        + _machines(results)
+        + _legend(machines)
     )
 
 
@@ -72,7 +87,7 @@ def _in_pods(pods: dict[str, Any], stale: dict[str, list[str]]) -> str:
 
 
 def _language_models(results: dict[str, Any], marks: dict[str, str]) -> str:
-    """Their speed in tokens, and what memory a process that writes needs."""
+    """Return the language models' speed in tokens per second, and the memory of a generating process."""
     lines = []
     for name, entry in sorted(results.items()):
         if entry["task"] == "text-generation":
@@ -82,7 +97,7 @@ def _language_models(results: dict[str, Any], marks: dict[str, str]) -> str:
     return _TOKENS + "".join(lines)
 
 
-def _line(name: str, entry: dict[str, Any], mark: str) -> str:
+def _line(name: str, entry: dict[str, Any], mark: str, machine: int) -> str:
     before, after = entry["sizeBytes"]
     stages = " → ".join(_stage(stage) for stage in entry["pipeline"])
     seconds = sum(stage["seconds"] for stage in entry["stages"])
@@ -96,17 +111,18 @@ def _line(name: str, entry: dict[str, Any], mark: str) -> str:
         format_duration(seconds),
         format_bytes(entry["runPeakBytes"]),
         entry["verdict"],
+        f"{LETTERS[machine]}, {entry['date']}",
     ]
     return f"| {' | '.join(cells)} |\n"
 
 
 def _stage(stage: dict[str, Any]) -> str:
     method, parameters = next((key, value) for key, value in stage.items() if key != "name")
-    told = [str(parameters[key]) for key in _TOLD if parameters.get(key) not in (None, "unstructured")]
-    return f"{method} {' '.join(told)}".strip()
+    values = [str(parameters[key]) for key in _SHOWN if parameters.get(key) not in (None, "unstructured")]
+    return f"{method} {' '.join(values)}".strip()
 
 
-_TOLD: Final = ("method", "structure", "algorithm", "dtype", "sparsity", "pattern", "codec")
+_SHOWN: Final = ("method", "structure", "algorithm", "dtype", "sparsity", "pattern", "codec")
 
 
 def _quality(entry: dict[str, Any]) -> str:
@@ -118,11 +134,20 @@ def _quality(entry: dict[str, Any]) -> str:
 
 
 def _speedup(entry: dict[str, Any]) -> str:
-    found = entry["speedups"].get("p50")
-    return f"{found['value']:.2f}x ({found['low']:.2f} to {found['high']:.2f})" if found else "-"
+    speedup = entry["speedups"].get("p50")
+    return f"{speedup['value']:.2f}x ({speedup['low']:.2f} to {speedup['high']:.2f})" if speedup else "-"
 
 
-def _machines(results: dict[str, Any]) -> str:
-    said = {(entry["date"], entry["machine"]["cpu"], entry["machine"]["usableCpus"]) for entry in results.values()}
-    machines = "; ".join(f"{processor}, {cpus} CPUs, {date}" for date, processor, cpus in sorted(said))
-    return f"\nMeasured on: {machines}. Versions of all libraries stand in `benchmarks/methods/results.json`.\n"
+def _machines(results: dict[str, Any]) -> list[str]:
+    return sorted({_machine(entry) for entry in results.values()})
+
+
+def _machine(entry: dict[str, Any]) -> str:
+    machine = entry["machine"]
+    instructions = ", ".join(machine.get("instructions", [])) or "instructions not recorded"
+    return f"{machine['cpu']} ({instructions}), {machine['usableCpus']} CPUs"
+
+
+def _legend(machines: list[str]) -> str:
+    lines = "".join(f"- {letter}: {machine}\n" for letter, machine in zip(LETTERS, machines, strict=False))
+    return f"{_MACHINES}{lines}\nVersions of all libraries are in `benchmarks/methods/results.json`.\n"

@@ -1,1 +1,1 @@
-"""How the control loop behaves with thousands of jobs: on a real API server and etcd, without kubelets."""
+"""Measure the control loop with thousands of jobs, on a real API server and etcd, without kubelets."""

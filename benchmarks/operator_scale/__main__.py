@@ -1,6 +1,6 @@
 """Measure the control loop: ``python -m benchmarks.operator_scale [N ...]`` writes results.json beside this file."""
 
-# ruff: noqa: T201 - a benchmark prints what it finds
+# ruff: noqa: T201 - a benchmark prints its results
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ RESULTS = Path(__file__).with_name("results.json")
 
 
 async def measure(size: int, kubeconfig: Path, folder: Path) -> dict[str, Any]:
-    """All figures for ``size`` jobs on one fresh API server."""
+    """Return all figures for ``size`` jobs on one fresh API server."""
     async with load_client(kubeconfig) as client:
         await client.send("POST", RUNTIMES, RUNTIME)
         bare = BARE_JOBS / await client.create(JOBS, bare_jobs(BARE_JOBS), AT_ONCE)
@@ -63,7 +63,7 @@ async def measure(size: int, kubeconfig: Path, folder: Path) -> dict[str, Any]:
 
 
 async def drain(client: LoadClient, controller: Controller, size: int) -> dict[str, Any]:
-    """A backlog of ``size`` jobs gets its children and statuses: rate, and CPU time by job."""
+    """Measure a backlog of ``size`` jobs that gets children and statuses: rate, and CPU time per job."""
     await wait_leading(controller)
     started, cpu_before = time.perf_counter(), controller.cpu_seconds()
 
@@ -95,7 +95,7 @@ async def _count(client: LoadClient) -> int:
 
 
 async def steady_applies(client: LoadClient) -> dict[str, Any]:
-    """Jobs applied at a steady rate, with all the others present: time from sending the apply to seeing the child."""
+    """Apply jobs at a steady rate beside all others; measure the time from the request to the child."""
     loop = asyncio.get_running_loop()
     seen: dict[str, float] = {}
 
@@ -121,14 +121,14 @@ async def steady_applies(client: LoadClient) -> dict[str, Any]:
 
 
 async def events_by_outcome(controller: Controller) -> dict[str, int]:
-    """How many Events were sent, repeated, dropped or failed so far."""
+    """Return the number of Events by outcome: sent, repeated, dropped, failed."""
     samples = await controller.samples()
     name = 'compression_operator_events_total{outcome="'
     return {key[len(name) : -2]: int(value) for key, value in samples.items() if key.startswith(name)}
 
 
 async def look_again(controller: Controller, size: int) -> dict[str, Any]:
-    """A restart with everything done: how long and how costly it is to find out that there is nothing to do."""
+    """Measure a restart with all jobs done: the time and cost until the operator has checked them."""
     started = time.perf_counter()
     await wait_leading(controller)
 
@@ -156,7 +156,7 @@ async def look_again(controller: Controller, size: int) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Where the figures come from."""
+    """Describe the machine."""
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "processor": models[0].split(":", 1)[1].strip() if models else platform.machine(),
@@ -168,7 +168,7 @@ def machine() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure each size on a fresh server; a size that was measured before is replaced in results.json."""
+    """Measure each size on a fresh server, and replace its entry in results.json."""
     sizes = [int(argument) for argument in sys.argv[1:]] or list(SIZES)
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"sizes": {}}
     for size in sizes:

@@ -1,4 +1,4 @@
-"""The operator as a process that is measured from outside: its CPU time and its memory."""
+"""Run the operator as a process, and measure its CPU time and memory from outside."""
 
 import asyncio
 import os
@@ -31,11 +31,11 @@ class Controller:
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def peak_mebibytes(self) -> float:
-        """The most memory that it ever had resident."""
+        """Return the peak of the resident memory."""
         return self._memory("VmHWM")
 
     def mebibytes(self) -> float:
-        """The memory that it has resident now."""
+        """Return the current resident memory."""
         return self._memory("VmRSS")
 
     async def samples(self) -> dict[str, float]:
@@ -57,7 +57,7 @@ class Controller:
 
 @asynccontextmanager
 async def running(kubeconfig: Path, folder: Path, lease: str) -> AsyncIterator[Controller]:
-    """An operator with its default settings, from its start as leader until the block ends."""
+    """Run an operator with its default settings, from its start as leader until the block ends."""
     port = ports.free()
     environment = _environment(kubeconfig, folder)
     warm_up = await asyncio.create_subprocess_exec(
@@ -77,13 +77,13 @@ async def running(kubeconfig: Path, folder: Path, lease: str) -> AsyncIterator[C
 
 
 def _environment(kubeconfig: Path, folder: Path) -> dict[str, str]:
-    """The environment, with compiled bytecode kept as it is in the operator's image."""
+    """Return the environment, with cached byte code as in the operator's image."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return kept | {"KUBECONFIG": str(kubeconfig), "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
 
 
 async def leads(controller: Controller) -> bool:
-    """Whether the operator leads."""
+    """Return whether the operator is the leader."""
     try:
         return (await controller.samples()).get("compression_operator_leader") == 1
     except aiohttp.ClientError:
@@ -91,5 +91,5 @@ async def leads(controller: Controller) -> bool:
 
 
 async def wait_leading(controller: Controller) -> None:
-    """Wait until the operator leads."""
+    """Wait until the operator is the leader."""
     await eventually("the operator leads", lambda: leads(controller), seconds=120, pause=0.1)

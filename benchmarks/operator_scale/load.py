@@ -1,4 +1,4 @@
-"""The load: CompressionJobs and bare Jobs, created by a client that does nothing else."""
+"""Create the load: CompressionJobs and bare Jobs."""
 
 import asyncio
 import copy
@@ -29,7 +29,7 @@ RUNTIME: dict[str, Any] = {
     "metadata": {"name": "cpu"},
     "spec": {"image": "runner:1", "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "2Gi"}}},
 }
-# Suspended: its child is created and its status written, and then nothing happens, as no kubelet is there.
+# Suspended: the operator creates its child and writes its status, and then nothing happens without a kubelet.
 JOB: dict[str, Any] = {
     "apiVersion": "compression-operator.io/v1alpha1",
     "kind": "CompressionJob",
@@ -56,22 +56,22 @@ JOB: dict[str, Any] = {
 
 
 class LoadClient:
-    """A client with one session and as many requests in flight as asked for."""
+    """A client with one session and a given number of concurrent requests."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
     async def send(self, method: str, path: str, body: Any = None, **params: str) -> dict[str, Any]:
-        """One request; raises aiohttp.ClientResponseError when it is refused."""
+        """Send one request, and return its response. Raises aiohttp.ClientResponseError if it is refused."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         async with self._session.request(method, path, data=data, params=params, headers=headers) as answer:
             answer.raise_for_status()
-            found: dict[str, Any] = await answer.json()
-            return found
+            document: dict[str, Any] = await answer.json()
+            return document
 
     async def create(self, path: str, manifests: list[dict[str, Any]], at_once: int) -> float:
-        """Create objects as fast as ``at_once`` requests in flight allow; returns the seconds that it took."""
+        """Create objects with ``at_once`` concurrent requests; return the seconds."""
         waiting = iter(manifests)
 
         async def work() -> None:
@@ -85,7 +85,7 @@ class LoadClient:
         return time.perf_counter() - started
 
     async def apply_at_rate(self, manifests: list[dict[str, Any]], rate: float) -> dict[str, float]:
-        """Create CompressionJobs at a steady rate; returns when each was sent, by uid (loop time)."""
+        """Create CompressionJobs at a steady rate; return the loop time of each request, by uid."""
         loop = asyncio.get_running_loop()
         started, sent = loop.time(), dict[str, float]()
 
@@ -101,7 +101,7 @@ class LoadClient:
         return sent
 
     async def watch(self, path: str, selector: str, see: Callable[[dict[str, Any]], None]) -> None:
-        """Hand every event of a watch to ``see`` until cancelled, starting now."""
+        """Pass every event of a watch to ``see`` until cancelled."""
         now = (await self.send("GET", path, limit="1"))["metadata"]["resourceVersion"]
         params = {"watch": "true", "resourceVersion": now, "labelSelector": selector}
         async with self._session.get(path, params=params, timeout=aiohttp.ClientTimeout(total=None)) as stream:
@@ -114,7 +114,7 @@ class LoadClient:
 
 @asynccontextmanager
 async def load_client(kubeconfig: Path) -> AsyncIterator[LoadClient]:
-    """A client for this kubeconfig."""
+    """Yield a client for this kubeconfig."""
     connection = await Credentials({**os.environ, "KUBECONFIG": str(kubeconfig)}).load()
     connector = aiohttp.TCPConnector(limit=0, ssl=connection.ssl_context())
     async with aiohttp.ClientSession(connection.server, connector=connector) as session:
@@ -122,15 +122,15 @@ async def load_client(kubeconfig: Path) -> AsyncIterator[LoadClient]:
 
 
 def compression_jobs(prefix: str, count: int) -> list[dict[str, Any]]:
-    """Manifests of CompressionJobs."""
+    """Return manifests of CompressionJobs."""
     jobs = [_named(JOB, f"{prefix}-{number}") for number in range(count)]
-    for job in jobs:  # each to a destination of its own: one that is in use is waited for
+    for job in jobs:  # separate destinations: a job waits for a destination that is in use
         job["spec"]["output"] = {"destination": f"s3://models/{job['metadata']['name']}"}
     return jobs
 
 
 def bare_jobs(count: int) -> list[dict[str, Any]]:
-    """Manifests of Jobs as the operator would create them, but owned by nobody and outside its watch."""
+    """Return Jobs as the operator creates them, but without an owner and outside of its watch."""
     uid = "00000000-0000-4000-8000-000000000000"
     named = _named(JOB, "bare")
     named["metadata"] |= {"uid": uid, "namespace": "default", "resourceVersion": "1"}
@@ -148,7 +148,7 @@ def _named(manifest: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 async def eventually(what: str, look: Callable[[], Awaitable[bool]], seconds: float, pause: float = 0.25) -> None:
-    """Look until it is so; raises TimeoutError with ``what`` after ``seconds``."""
+    """Poll ``look`` until it is true. Raises TimeoutError with ``what`` after ``seconds``."""
     end = time.monotonic() + seconds
     while not await look():
         if time.monotonic() > end:

@@ -22,7 +22,7 @@ def main() -> int:
     """Run the comparison."""
     from benchmarks.methods.staleness import current
     from benchmarks.pack.table import write_tables
-    from compression_runner.evaluation.machine.noise import machine
+    from compression_runner.evaluation.machine.description import machine
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pack", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="rounds of everything; the fastest counts (default 3)")
@@ -31,7 +31,7 @@ def main() -> int:
         measured = _measure(Path(work), rounds)
     results = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": machine(),
+        "machine": machine().to_json(),
         "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
         "rounds": rounds,
         **measured,
@@ -55,16 +55,16 @@ def _measure(work: Path, rounds: int) -> dict[str, Any]:
         sys.stderr.write(f"{name}\n")
         if name in TYPES:
             sides = {"auto": in_memory(artifact, "auto"), "zipnn": zipnn_itself(artifact, TYPES[name])}
-            # In turn, and more often than files: these are the speeds that are compared.
+            # Alternate, and repeat more often than files: these speeds are compared.
             for _ in range(2 * rounds):
                 for side in sides.values():
                     side.measure()
-            in_one_go[name] = {side: contender.figures for side, contender in sides.items()}
-        contenders = {codec: file_to_file(artifact, codec, work) for codec in CODECS}
+            in_one_go[name] = {side: packer.figures for side, packer in sides.items()}
+        packers = {codec: file_to_file(artifact, codec, work) for codec in CODECS}
         for _ in range(rounds):
-            for contender in contenders.values():
-                contender.measure()
-        files[name] = {codec: contender.figures for codec, contender in contenders.items()}
+            for packer in packers.values():
+                packer.measure()
+        files[name] = {codec: packer.figures for codec, packer in packers.items()}
     return {
         "inMemory": in_one_go,
         "files": files,

@@ -1,4 +1,4 @@
-"""What is packed: MiniLM's weights in three float types, pruned, and as an INT8 graph, each a sealed artifact."""
+"""The packed artifacts: MiniLM's weights in three float types, pruned, and as an INT8 graph."""
 
 from pathlib import Path
 
@@ -13,29 +13,29 @@ from compressionjob.methods.registry import Quantize
 from samples.text import minilm
 
 TYPES = {"FP32": "float32", "FP16": "float16", "BF16": "bfloat16"}
-"""What zipnn calls them."""
+"""zipnn's names of the types."""
 METHODS_BEFORE = {
     "FP32, 90 % pruned": ("prune",),
     "INT8 ONNX, by channel": ("export", "quantize"),
     "INT8 ONNX, by tensor": ("export", "quantize"),
 }
-"""The methods that made a subject, where it is not the model as it came."""
+"""The methods that created a subject, except of the source model."""
 
 
 def make(work: Path) -> dict[str, Artifact]:
-    """The artifacts by name, written below `work`."""
+    """Return the artifacts by name, written below `work`."""
     source = work / "minilm"
     minilm(source)
     full = seal(source, "transformers", "text-embedding")
-    found = {"FP32": full}
+    artifacts = {"FP32": full}
     for name in ("FP16", "BF16"):
-        found[name] = _cast(full, getattr(torch, TYPES[name]), work / name)
-    found["FP32, 90 % pruned"] = _stage("prune", full, Prune.model_validate({"sparsity": "0.9"}), work / "pruned")
+        artifacts[name] = _cast(full, getattr(torch, TYPES[name]), work / name)
+    artifacts["FP32, 90 % pruned"] = _stage("prune", full, Prune.model_validate({"sparsity": "0.9"}), work / "pruned")
     exported = _stage("export", full, None, work / "onnx")
-    found["INT8 ONNX, by channel"] = _stage("quantize", exported, Quantize(), work / "int8")
+    artifacts["INT8 ONNX, by channel"] = _stage("quantize", exported, Quantize(), work / "int8")
     by_tensor = Quantize.model_validate({"granularity": "tensor"})
-    found["INT8 ONNX, by tensor"] = _stage("quantize", exported, by_tensor, work / "int8-by-tensor")
-    return found
+    artifacts["INT8 ONNX, by tensor"] = _stage("quantize", exported, by_tensor, work / "int8-by-tensor")
+    return artifacts
 
 
 def _cast(source: Artifact, dtype: torch.dtype, into: Path) -> Artifact:

@@ -1,4 +1,4 @@
-"""results.json as the tables of README.md and of the method's page."""
+"""Render results.json as the tables of README.md and of the method's page."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +11,7 @@ END: Final = "<!-- end of results -->"
 
 
 def write_tables(pages: Iterable[Path], results: dict[str, Any], now: Current) -> None:
-    """Replace what stands between the marks in each of the pages."""
+    """Replace the text between the marks in each of the pages."""
     for page in pages:
         before, rest = page.read_text().split(START)
         _, after = rest.split(END)
@@ -19,12 +19,12 @@ def write_tables(pages: Iterable[Path], results: dict[str, Any], now: Current) -
 
 
 def tables(results: dict[str, Any], now: Current) -> str:
-    """The tables, where they are from, and which of their results are stale."""
+    """Return the tables, with their origin and their stale results."""
     machine, versions = results["machine"], results["versions"]
     about = (
         f"{machine['cpu']}, one thread, {results['date']}; "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
-        + f"; the fastest of {results['rounds']} rounds in turn (of {2 * results['rounds']} in memory), in CPU time. "
+        + f"; fastest of {results['rounds']} in turn (of {2 * results['rounds']} in memory), in CPU time. "
         "Ratio: size before by size after. Speeds: MB of plain bytes a second."
     )
     lines = "\n".join(
@@ -47,13 +47,13 @@ def tables(results: dict[str, Any], now: Current) -> str:
     return f"{lines}\n{note(stale_rows(results['madeWith'], now), 'python -m benchmarks.pack')}".rstrip("\n")
 
 
-def _in_memory(found: dict[str, Any]) -> list[str]:
+def _in_memory(by_subject: dict[str, Any]) -> list[str]:
     lines = [
-        "| MiniLM | ratio, auto | ratio, zipnn | packing, auto | packing, zipnn | auto's by zipnn's "
+        "| MiniLM | ratio, auto | ratio, zipnn | packing, auto | packing, zipnn | packing, auto by zipnn "
         "| unpacking, auto | unpacking, zipnn |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, sides in found.items():
+    for name, sides in by_subject.items():
         ours, theirs = sides["auto"], sides["zipnn"]
         speed = ours["packMBps"] / theirs["packMBps"]
         lines.append(
@@ -63,11 +63,11 @@ def _in_memory(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _files(found: dict[str, Any]) -> list[str]:
-    codecs = list(next(iter(found.values())))
-    lines = ["| codec | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]
+def _files(by_subject: dict[str, Any]) -> list[str]:
+    codecs = list(next(iter(by_subject.values())))
+    lines = ["| codec | " + " | ".join(by_subject) + " |", "|---" * (len(by_subject) + 1) + "|"]
     for codec in codecs:
-        cells = (_cell(figures[codec]) for figures in found.values())
+        cells = (_cell(figures[codec]) for figures in by_subject.values())
         lines.append(f"| {codec} | " + " | ".join(cells) + " |")
     return lines
 
@@ -76,9 +76,9 @@ def _cell(figures: dict[str, float]) -> str:
     return f"{figures['ratio']:.3f}, {figures['packMBps']:.0f} / {figures['unpackMBps']:.0f}"
 
 
-def _lz4_and_gzip(found: dict[str, Any]) -> str:
-    lz4, gzip = found["FP32"]["lz4"], found["FP32"]["gzip"]
+def _lz4_and_gzip(by_subject: dict[str, Any]) -> str:
+    lz4, gzip = by_subject["FP32"]["lz4"], by_subject["FP32"]["gzip"]
     return (
         f"LZ4 packs FP32 weights {lz4['packMBps'] / gzip['packMBps']:.0f} times as fast as gzip at zlib's level 6, and "
-        f"makes them {lz4['ratio']:.3f} times smaller against {gzip['ratio']:.3f}: on floats, speed is all that it has."
+        f"makes them {lz4['ratio']:.3f} times smaller against {gzip['ratio']:.3f}: on floats, it is only fast."
     )

@@ -1,4 +1,4 @@
-"""Sizes and speeds, in memory and from file to file; a speed is that of the fastest of some rounds, in turn."""
+"""Measure sizes and speeds, in memory and from file to file; a speed is that of the fastest round."""
 
 import contextlib
 import hashlib
@@ -13,14 +13,14 @@ import torch
 import zipnn
 
 from compression_runner.artifact import Artifact, File
-from compression_runner.methods.pack.codecs import CODECS, Damaged, compress, decompress
+from compression_runner.methods.pack.codecs import CODECS, DamagedFile, compress, decompress
 from compression_runner.methods.pack.spans import Span, spans_of
 from compressionjob.methods.pack import DEFAULT_LEVELS
 
 
 @dataclass
-class Contender:
-    """One way to pack, and what was measured of it: bytes before and after, and the fewest seconds each way."""
+class PackerUnderTest:
+    """A way to pack, with its measured bytes before and after, and the seconds of each round."""
 
     pack: Callable[[], int]
     unpack: Callable[[], object]
@@ -32,7 +32,7 @@ class Contender:
     unpack_seconds: list[float] = field(default_factory=list)
 
     def measure(self) -> None:
-        """One round. CPU seconds: both sides run on one thread, and what else the machine does counts for neither."""
+        """Measure one round in CPU seconds: both sides run on one thread, and other processes do not count."""
         self.prepare()
         began = time.process_time()
         self.packed = self.pack()
@@ -42,11 +42,11 @@ class Contender:
         self.pack_seconds.append(packed - began)
         self.unpack_seconds.append(unpacked - packed)
         if not self.check():
-            raise ValueError("what was packed did not come back")
+            raise ValueError("unpacking does not restore the packed bytes")
 
     @property
     def figures(self) -> dict[str, float]:
-        """Ratio, and megabytes a second of plain bytes."""
+        """Ratio, and megabytes of plain bytes per second."""
         return {
             "ratio": round(self.plain / self.packed, 4),
             "packMBps": round(self.plain / min(self.pack_seconds) / 1e6, 1),
@@ -55,17 +55,17 @@ class Contender:
 
 
 class InMemory:
-    """A file's bytes as what a codec packs. Not hashed: the library that is compared does not hash either."""
+    """A file in memory, as a codec's source, without hashes: the compared library does not hash either."""
 
     def __init__(self, content: bytes) -> None:
         self._file = io.BytesIO(content)
 
     def read(self, size: int) -> bytes:
-        """The next bytes."""
+        """Return the next bytes."""
         return self._file.read(size)
 
     def sample(self, start: int, size: int) -> bytes:
-        """Some bytes."""
+        """Return the bytes at a position, without moving."""
         here = self._file.tell()
         self._file.seek(start)
         content = self._file.read(size)
@@ -73,39 +73,39 @@ class InMemory:
         return content
 
     def sha256(self) -> bytes:
-        """No digest."""
+        """Return an empty digest."""
         return bytes(hashlib.sha256().digest_size)
 
 
 def weights_of(artifact: Artifact) -> tuple[File, list[Span]]:
-    """The one weight file, and its spans."""
+    """Return the one weight file, and its spans."""
     (file,) = [file for file in artifact.files if file.weights]
     return file, spans_of(artifact)[file.path]
 
 
-def file_to_file(artifact: Artifact, codec: str, work: Path) -> Contender:
-    """As the stage does it: read, checksum, pack, write; then read, unpack, checksum."""
+def file_to_file(artifact: Artifact, codec: str, work: Path) -> PackerUnderTest:
+    """Pack and unpack as the stage does: read, checksum, pack, write; then read, unpack, checksum."""
     file, spans = weights_of(artifact)
     target = work / "packed"
-    found: list[object] = []
+    checks: list[object] = []
 
     def pack() -> int:
         source = artifact.path / file.path
-        found[:] = [compress(CODECS[codec], DEFAULT_LEVELS.get(codec), source, target, spans, lambda _count: None)]
+        checks[:] = [compress(CODECS[codec], DEFAULT_LEVELS.get(codec), source, target, spans, lambda _count: None)]
         return target.stat().st_size
 
     def unpack() -> None:
-        found.append(decompress(CODECS[codec], target, None))
+        checks.append(decompress(CODECS[codec], target, None))
 
-    return Contender(pack, unpack, file.size, check=lambda: found == [file.sha256, (file.size, file.sha256)])
+    return PackerUnderTest(pack, unpack, file.size, check=lambda: checks == [file.sha256, (file.size, file.sha256)])
 
 
-def in_memory(artifact: Artifact, codec: str) -> Contender:
-    """The codec alone: with its block checksums, without files, and packing without sha256."""
+def in_memory(artifact: Artifact, codec: str) -> PackerUnderTest:
+    """Pack and unpack with the codec alone: with its block checksums, without files and without sha256."""
     file, spans = weights_of(artifact)
     content = (artifact.path / file.path).read_bytes()
     sink = io.BytesIO()
-    found: list[bytes] = []
+    blocks: list[bytes] = []
 
     def prepare() -> None:
         sink.seek(0)
@@ -118,18 +118,18 @@ def in_memory(artifact: Artifact, codec: str) -> Contender:
 
     def unpack() -> None:
         sink.seek(0)
-        # The end has no sha256 to compare, which is said after the last block.
-        with contextlib.suppress(Damaged):
-            found[:] = []
-            found.extend(CODECS[codec].unpack(sink))
+        # The end has no sha256, which raises DamagedFile after the last block.
+        with contextlib.suppress(DamagedFile):
+            blocks[:] = []
+            blocks.extend(CODECS[codec].unpack(sink))
 
-    return Contender(pack, unpack, file.size, prepare, lambda: b"".join(found) == content)
+    return PackerUnderTest(pack, unpack, file.size, prepare, lambda: b"".join(blocks) == content)
 
 
-def zipnn_itself(artifact: Artifact, dtype: str) -> Contender:
-    """zipnn's own way: the bytes of all float tensors at once, in memory, on one thread.
+def zipnn_itself(artifact: Artifact, dtype: str) -> PackerUnderTest:
+    """Pack with zipnn: the bytes of all float tensors at once, in memory, on one thread.
 
-    It turns bits in the buffer that it is given, so each round has a new copy, which is not timed.
+    It changes the given buffer, so each round has a new copy, which is not timed.
     """
     file, spans = weights_of(artifact)
     whole = (artifact.path / file.path).read_bytes()
@@ -144,13 +144,13 @@ def zipnn_itself(artifact: Artifact, dtype: str) -> Contender:
     def unpack() -> None:
         kept.append(zipnn.ZipNN(bytearray_dtype=dtype, threads=1).decompress(kept[0]))
 
-    return Contender(
+    return PackerUnderTest(
         pack, unpack, len(content), lambda: copies.append(bytearray(content)), lambda: bytes(kept[1]) == content
     )
 
 
 def refusal(artifact: Artifact) -> str:
-    """What zipnn says of a tensor of integers."""
+    """Return zipnn's error for a tensor of integers."""
     file, spans = weights_of(artifact)
     span = next(span for span in spans if span.dtype == "INT8")
     content = bytearray((artifact.path / file.path).read_bytes()[span.start : span.end])

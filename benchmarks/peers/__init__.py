@@ -1,1 +1,1 @@
-"""Other tools on the models of the examples, measured beside this project's results in one run."""
+"""Compare other tools with this project on the models of the examples, in one run."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.peers`: every tool on every subject, in one go; writes results.json and README.md."""
+"""`python -m benchmarks.peers`: run every tool on every subject, and write results.json and README.md."""
 
 import argparse
 import json
@@ -13,7 +13,8 @@ from benchmarks.peers.subjects import SUBJECTS, Ready, ready
 from benchmarks.peers.table import README, RESULTS, render
 from benchmarks.peers.tools import TOOLS, NotPossible, versions
 from benchmarks.tooling import CACHE, ToolFailedError
-from compression_runner.evaluation.machine.noise import machine, noise_between, noise_notes, read_noise
+from compression_runner.evaluation.machine.description import machine
+from compression_runner.evaluation.machine.noise import noise_between, noise_notes, read_noise
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""What every tool's result is worth: size, quality and speed against the same float graph, measured alike."""
+"""Measure each tool's result against the same float graph: size, quality and speed."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -7,8 +7,8 @@ from benchmarks.peers.subjects import Ready
 from benchmarks.tooling import interval
 from compression_runner.evaluation.answers.answers import answers
 from compression_runner.evaluation.quality.comparison import Quality, classification_quality, embedding_quality
-from compression_runner.evaluation.speed.contender import contender
 from compression_runner.evaluation.speed.latency import LatencyPlan, measure_latency
+from compression_runner.evaluation.speed.system_under_test import system_under_test
 from compression_runner.formats.onnx_files import external_files
 from compression_runner.inference.onnx import OnnxPredictor
 
@@ -17,7 +17,7 @@ SECONDS: Final = 30.0
 
 
 def compare(ready: Ready, graph: Path) -> dict[str, Any]:
-    """Size of all files, the quality that is lost, and the speed-up at p50, baseline and result interleaved."""
+    """Return the size of all files, the lost quality, and the speed-up at p50 in alternating blocks."""
     task, benchmark = ready.spec.model.task, ready.spec.benchmark
     threads = benchmark.threads or 2
     with OnnxPredictor(ready.full, threads) as full, OnnxPredictor(graph, threads) as result:
@@ -28,16 +28,18 @@ def compare(ready: Ready, graph: Path) -> dict[str, Any]:
             metric, quality = "cosine", embedding_quality(old, new, CONFIDENCE)
         else:
             metric, quality = "accuracy", classification_quality(old, new, labels, CONFIDENCE)
-        sides = [contender(predictor, ready.evaluation, benchmark) for predictor in (full, result)]
+        sides = [system_under_test(predictor, ready.evaluation, benchmark) for predictor in (full, result)]
         run = measure_latency(sides[0], sides[1], LatencyPlan(CONFIDENCE, None, SECONDS))
+    lost = quality.scores[metric].drop  # type: ignore[index]
+    assert lost
     return {
         "sizeRatio": _size(graph) / _size(ready.full),
         "metric": metric,
-        "lost": interval(quality.scores[metric].drop),  # type: ignore[index]
+        "lost": interval(lost),
         "speedup": interval(run.service_speedup(CONFIDENCE)),
     }
 
 
 def _size(graph: Path) -> int:
-    """The graph with the weights that lie beside it."""
+    """Return the bytes of the graph and its external weights."""
     return sum(place.stat().st_size for place in (graph, *external_files(graph)))

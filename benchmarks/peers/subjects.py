@@ -1,4 +1,4 @@
-"""What the tools are compared on: examples, run by this project, whose models and data the others get too."""
+"""The subjects of the comparison: examples that this project has run, whose models and data other tools get too."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from compression_runner.dataset import SampleSet
 from compression_runner.dataset.files import find_data
 from compression_runner.formats.onnx_files import GRAPH
 from compression_runner.pipeline.job_data import JobData
-from compression_runner.pipeline.places import of_trial
+from compression_runner.pipeline.run_locations import of_trial
 from compression_runner.storage import Stores
 from compressionjob.data import DataRole
 from compressionjob.spec import CompressionJobSpec, parse_job
@@ -26,7 +26,7 @@ BATCH: Final = 16
 
 @dataclass(frozen=True)
 class Subject:
-    """An example, and what the other tools are asked for: the same, as far as they know it."""
+    """An example, and the equivalent kind of quantization in other tools."""
 
     example: str
     kind: Kind
@@ -42,34 +42,34 @@ SUBJECTS: Final = (
 
 @dataclass(frozen=True)
 class Ready:
-    """A subject that this project has worked on: the float graph, the result, and the data."""
+    """A subject after this project's run: the float graph, the result, and the data."""
 
     subject: Subject
     spec: CompressionJobSpec
     full: Path
     ours: Path
     seconds: float
-    """Of the quantizing stage alone."""
+    """Seconds of the quantizing stage alone."""
     made_with: dict[str, Any]
     evaluation: SampleSet
     calibration: SampleSet | None
 
     def write_batches(self, folder: Path) -> None:
-        """The calibration samples as .npz batches by input name, as every tool can read them."""
+        """Write the calibration samples as .npz batches by input name, which every tool can read."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.calibration is None:
             return
         inputs, length = graph_inputs(onnx.load(self.full)), self.spec.benchmark.sequence_length
-        # All of one shape, which some of the tools ask for.
+        # All of one shape, which some tools require.
         for start in range(0, len(self.calibration) - BATCH + 1, BATCH):
             feed = self.calibration.batch(list(range(start, start + BATCH)), inputs, length)
             np.savez(folder / f"{start:04d}.npz", **feed)  # type: ignore[arg-type]
 
 
 def ready(subject: Subject) -> Ready:
-    """Runs the example as a user would (stages that were run before are reused).
+    """Run the example as a user does, reusing earlier stages.
 
-    Raises RuntimeError where it ends without a report.
+    Raises RuntimeError if it ends without a report.
     """
     case = prepared(Case.named(subject.example))
     figures = run_case(case)
@@ -100,13 +100,13 @@ def _stages(workdir: Path) -> dict[str, Any]:
 
 
 def _data(spec: CompressionJobSpec, base: Path, workdir: Path) -> JobData:
-    places = of_trial(spec, Stores(base=base), workdir)
-    files = {role: find_data(store, spec.model.task, _field(role)) for role, store in places.data.items()}
+    locations = of_trial(spec, Stores(base=base), workdir)
+    files = {role: find_data(store, spec.model.task, _field(role)) for role, store in locations.data.items()}
 
     def none(*_: object) -> Any:
         raise RuntimeError("no teacher is needed here")
 
-    return JobData(spec, places.data, files, places.scratch, none, none)
+    return JobData(spec, locations.data, files, locations.scratch, none, none)
 
 
 def _field(role: DataRole) -> str:

@@ -1,4 +1,4 @@
-"""results.json as the table of README.md."""
+"""Render results.json as the table of README.md."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ project, which measures in the same process too, the seconds of the stage.
 
 
 def render(results: dict[str, Any], now: Current) -> str:
-    """The page."""
+    """Return the page."""
     parts = [_HEAD]
     for title, rows in results["subjects"].items():
         parts.append(f"## {title}\n\n| tool | size | lost | p50 | seconds | peak |\n|---|---|---|---|---|---|\n")

@@ -1,4 +1,4 @@
-"""The other tools, each as a process of its own; what one cannot do is told, not left out."""
+"""Run the other tools, each as its own process; an unsupported case is reported."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -16,37 +16,37 @@ REQUIREMENTS: Final = Path(__file__).with_name("neural-compressor-requirements.t
 
 
 class NotPossible(Exception):
-    """A tool does not do this; says why."""
+    """A tool does not support the case; the text explains why."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a tool made, and at what cost."""
+class ToolOutput:
+    """The graph that a tool created, and its cost."""
 
     graph: Path
     cost: Cost
 
 
-Tool = Callable[[Ready, Path], Made]
+Tool = Callable[[Ready, Path], ToolOutput]
 
 
-def plain_onnxruntime(ready: Ready, work: Path) -> Made:
-    """onnxruntime's own functions, per channel."""
+def plain_onnxruntime(ready: Ready, work: Path) -> ToolOutput:
+    """Quantize with onnxruntime's own functions, per channel."""
     return _script("plain_onnxruntime.py", Path(sys.executable), ready, work)
 
 
-def neural_compressor(ready: Ready, work: Path) -> Made:
-    """Intel Neural Compressor for ONNX; with its SmoothQuant for transformers with static ranges, as it advises."""
+def neural_compressor(ready: Ready, work: Path) -> ToolOutput:
+    """Quantize with Intel Neural Compressor; with SmoothQuant for static ranges of transformers, as recommended."""
     return _script("neural_compressor.py", interpreter_of("neural-compressor", REQUIREMENTS), ready, work)
 
 
-def olive(ready: Ready, work: Path) -> Made:
-    """Microsoft Olive."""
+def olive(ready: Ready, work: Path) -> ToolOutput:
+    """Quantize with Microsoft Olive."""
     if ready.subject.kind != "dynamic":
         raise NotPossible("static ranges need a dataset of its own kind or a script; not tried")
     python = olive_python()
     cost, graph = run_olive(Path(_source(ready)), work / "olive", python)
-    return Made(graph, cost)
+    return ToolOutput(graph, cost)
 
 
 TOOLS: Final[Mapping[str, Tool]] = {
@@ -57,7 +57,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
 
 
 def versions() -> dict[str, str]:
-    """The version of every tool."""
+    """Return the version of every tool."""
     pinned = dict(
         line.split("==")
         for place in (REQUIREMENTS, REQUIREMENTS.parents[1] / "local_run" / "olive-requirements.txt")
@@ -71,7 +71,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def _script(name: str, python: Path, ready: Ready, work: Path) -> Made:
+def _script(name: str, python: Path, ready: Ready, work: Path) -> ToolOutput:
     work.mkdir(parents=True)
     graph, batches = work / "model.onnx", work / "batches"
     ready.write_batches(batches)
@@ -82,7 +82,7 @@ def _script(name: str, python: Path, ready: Ready, work: Path) -> Made:
     cost = timed(command, {}, work / "log.txt")
     if not graph.is_file():
         raise ToolFailedError(f"{name} wrote no model; see {work / 'log.txt'}")
-    return Made(graph, cost)
+    return ToolOutput(graph, cost)
 
 
 def _source(ready: Ready) -> str:

@@ -1,1 +1,1 @@
-"""What a teacher is worth: the same students trained with and without one."""
+"""The benefit of a teacher: the same students trained with and without one."""

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.teacher [--seeds N] [NAME ...]`: what a teacher is worth to a student, with its interval.
+"""`python -m benchmarks.teacher [--seeds N] [NAME ...]`: measure the benefit of a teacher, with its interval.
 
 Both students start from the same weights, see the same samples in the same order and have the same budget; one learns
-from what the teacher answers, the other from labels alone. The interval is Student's t over the paired seeds.
+from the teacher's answers, the other from labels alone. The interval is Student's t over the paired seeds.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from scipy import stats
 from benchmarks.methods.cases import EXAMPLES, Case, prepared
 from benchmarks.methods.staleness import Current, current, made_with, methods_of, note, stale_rows
 from benchmarks.tooling import CACHE
-from compression_runner.evaluation.machine.noise import machine
+from compression_runner.evaluation.machine.description import machine
 
 HERE: Final = Path(__file__).parent
 WORK: Final = CACHE / "benchmark-teacher"
@@ -28,7 +28,7 @@ STUDENTS: Final = {
     "fashion-structured-int8": {"training": 20_000, "evaluation": 10_000, "epochs": 4},
     "spam-student": {"training": 100_000, "evaluation": 1_000, "epochs": 3},
 }
-"""Example -> samples and epochs that fit into minutes; its last stage, quantization, is left out."""
+"""Example -> samples and epochs for a run of minutes, without its last stage, quantization."""
 LOSSES: Final = {
     "teacher": {"output": "1", "hidden": "0", "labels": "0.2", "temperature": "4"},
     "labels": {"output": "0", "hidden": "0", "labels": "1"},
@@ -37,14 +37,14 @@ METRICS: Final = {"fashion-structured-int8": "accuracy", "spam-student": "f1"}
 
 
 def main() -> int:
-    """Run every student with every seed, both ways."""
+    """Train every student with every seed, with and without a teacher."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.teacher", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="paired runs of each student (default 3)")
     parser.add_argument("names", nargs="*", default=[*STUDENTS], choices=[*STUDENTS], help="students; all by default")
     arguments = parser.parse_args()
     seeds, file = arguments.seeds, HERE / "results.json"
     before = json.loads(file.read_text()) if file.is_file() else {"students": {}, "madeWith": {}}
-    results: dict[str, Any] = before | {"machine": machine()}
+    results: dict[str, Any] = before | {"machine": machine().to_json()}
     for name in arguments.names:
         case = prepared(Case.named(name))
         scores = {way: [_score(case, way, seed) for seed in range(seeds)] for way in LOSSES}
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def _score(case: Case, way: str, seed: int) -> float:
-    """The quality of one student on the evaluation data."""
+    """Return the quality of one student on the evaluation data."""
     manifest = copy.deepcopy(case.manifest)
     spec, sizes = manifest["spec"], STUDENTS[case.name]
     spec["pipeline"] = [stage for stage in spec["pipeline"] if "quantize" not in stage]
@@ -90,7 +90,7 @@ def _report(case: Case) -> dict[str, Any]:
 
 
 def _difference(scores: dict[str, list[float]]) -> dict[str, float]:
-    """Mean of the paired differences, teacher less labels, with its interval."""
+    """Return the mean of the paired differences, teacher minus labels, with its interval."""
     apart = np.asarray(scores["teacher"]) - np.asarray(scores["labels"])
     mean, error = float(apart.mean()), float(apart.std(ddof=1) / np.sqrt(len(apart)))
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(apart) - 1)) * error
@@ -98,13 +98,13 @@ def _difference(scores: dict[str, list[float]]) -> dict[str, float]:
 
 
 def render(results: dict[str, Any], now: Current) -> str:
-    """The page."""
+    """Return the page."""
     lines = []
-    for name, found in results["students"].items():
-        means = {way: float(np.mean(values)) for way, values in found["scores"].items()}
-        apart, seeds = found["difference"], len(found["scores"]["teacher"])
+    for name, student in results["students"].items():
+        means = {way: float(np.mean(values)) for way, values in student["scores"].items()}
+        apart, seeds = student["difference"], len(student["scores"]["teacher"])
         lines.append(
-            f"| {name} | {found['metric']} | {means['teacher']:.4f} | {means['labels']:.4f} | "
+            f"| {name} | {student['metric']} | {means['teacher']:.4f} | {means['labels']:.4f} | "
             f"{apart['mean']:+.4f} ({apart['low']:+.4f} to {apart['high']:+.4f}) | {seeds} |\n"
         )
     head = (

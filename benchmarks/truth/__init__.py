@@ -1,1 +1,1 @@
-"""Whether verdicts are right as often as they say: predictors whose latency and quality are known, beside a limit."""
+"""Check the confidence of verdicts with predictors of known latency and quality, near a limit."""

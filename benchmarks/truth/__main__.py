@@ -1,7 +1,7 @@
-"""`python -m benchmarks.truth [--runs N] [--machine NAME] [--fresh]`: how often verdicts are right, and how soon.
+"""`python -m benchmarks.truth [--runs N] [--machine NAME] [--fresh]`: measure how often verdicts are right, and when.
 
-Runs that were made are kept in the cache, and a second call goes on from there; --fresh begins again, as it must when
-the measuring has changed.
+Runs are kept in the cache, and a second call continues; --fresh starts again, which is necessary after a change of the
+measurement.
 """
 
 import argparse
@@ -20,20 +20,20 @@ from benchmarks.truth import runs
 from benchmarks.truth.cells import cells_of, noise_of
 from benchmarks.truth.machines import MACHINES, quiet
 from benchmarks.truth.table import write_table
-from compression_runner.evaluation.machine.noise import machine
+from compression_runner.evaluation.machine.description import machine
 from compression_runner.evaluation.speed import sizing
 
 HERE: Final = Path(__file__).parent
 RUNS: Final = 200
 SCENARIOS: Final = ("SingleStream", "Server")
 FIRST_SECONDS: Final = 0.1
-"""Instead of sizing.FIRST_SECONDS: a run has a small part of the time that a job has."""
+"""Replaces sizing.FIRST_SECONDS: a run has a small part of the time of a job."""
 SEEDS: Final = "one for each run"
-"""Of the order of the blocks and of the arrivals, beside the times that are drawn."""
+"""Seeds of the order of the blocks and of the arrivals, separate from those of the times."""
 
 
 def main() -> int:
-    """Run what is missing and write the results."""
+    """Run the missing runs, and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.truth", description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS, help=f"runs of each kind (default {RUNS})")
     parser.add_argument("--machine", choices=(*MACHINES, "all"), default="all", help="default all")
@@ -49,7 +49,7 @@ def main() -> int:
         for name in MACHINES if chosen.machine == "all" else (chosen.machine,):
             _go_on(_file(kept, scenario, name), scenario, MACHINES[name], chosen.runs)
     quality = [runs.quality_run(seed) for seed in range(chosen.runs)]
-    found = {
+    by_machine = {
         f"{scenario}, {name}": {"cells": cells_of(made), **noise_of(made)}
         for scenario in SCENARIOS
         for name in MACHINES
@@ -60,7 +60,7 @@ def main() -> int:
         "machine": machine().to_json(),
         "confidence": runs.CONFIDENCE,
         "looks": runs.LOOKS,
-        "runs": {**found, "quality": {"cells": cells_of(quality), "runs": len(quality)}},
+        "runs": {**by_machine, "quality": {"cells": cells_of(quality), "runs": len(quality)}},
     }
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     write_table(HERE / "README.md", results)
@@ -73,7 +73,7 @@ def _file(kept: Path, scenario: str, name: str) -> Path:
 
 
 def _go_on(path: Path, scenario: str, around: Callable[[], AbstractContextManager[None]], wanted: int) -> None:
-    """Make the runs that are missing, each a line of the file."""
+    """Run the missing runs, and append each as a line of the file."""
     made = {run["seed"] for run in _read(path)}
     missing = [seed for seed in range(wanted) if seed not in made]
     if not missing:
@@ -94,11 +94,11 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _settings() -> str:
-    """Return a name for runs that may be counted together: those of the same settings."""
-    told = repr(
+    """Return a name for runs with the same settings, which may be counted together."""
+    settings = repr(
         (runs.SERVICES, runs.RATE, runs.FASTER, runs.SECONDS, runs.CONFIDENCE, runs.LOOKS, FIRST_SECONDS, SEEDS)
     )
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    return hashlib.sha256(settings.encode()).hexdigest()[:12]
 
 
 if __name__ == "__main__":

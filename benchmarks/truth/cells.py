@@ -1,4 +1,4 @@
-"""From the looks of runs to cells: how often a limit was decided and wrongly so, at one look and at several."""
+"""Count decided and wrong verdicts in the looks of runs, for one look and for several."""
 
 from collections.abc import Iterable, Sequence
 from statistics import fmean, median
@@ -7,10 +7,10 @@ from typing import Any, Final
 from scipy import stats
 
 DISTANCES: Final = (0.0, 0.05, 0.10, 0.25, 0.50)
-"""How far limits are from the truth, as shares of it; those that are not on it lie on both sides."""
+"""Distances of limits from the truth, as shares of it; limits other than on the truth lie on both sides."""
 WRONG_SHARE: Final = 0.05
 LEVEL: Final = 0.05
-"""Of the test that a cell is wrong more often than WRONG_SHARE, for all cells together."""
+"""Significance level of the test that a cell is wrong more often than WRONG_SHARE, for all cells together."""
 
 
 def cells_of(made: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -25,7 +25,7 @@ def cells_of(made: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def noise_of(made: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return how many runs there were, and what others did meanwhile on average."""
+    """Return the number of runs, and their mean noise."""
     keys = ("otherShare", "lostShare", "queries")
     return {"runs": len(made), **{key: round(fmean(run[key] for run in made), 4) for key in keys}}
 
@@ -37,14 +37,14 @@ def refuted(cells: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def p_value(cell: dict[str, Any]) -> float:
-    """Return the chance of so many wrong verdicts or more when WRONG_SHARE of all are wrong (C. J. Clopper, 1934)."""
+    """Return the probability of at least this many wrong verdicts if WRONG_SHARE are wrong (C. J. Clopper, 1934)."""
     return float(stats.binom.sf(cell["wrong"] - 1, cell["runs"], WRONG_SHARE))
 
 
 def _cell(made: Sequence[dict[str, Any]], name: str, distance: float, side: int, plan: str) -> dict[str, Any]:
-    found = [_outcome(run, name, distance, side, plan) for run in made]
-    decided = [(verdict, seconds) for verdict, seconds in found if verdict]
-    # Above the truth a figure that must be at most the limit keeps it; on the limit, any verdict is taken as wrong.
+    outcomes = [_outcome(run, name, distance, side, plan) for run in made]
+    decided = [(verdict, seconds) for verdict, seconds in outcomes if verdict]
+    # A limit above the truth is kept by a figure that must be at most the limit; on the truth, any verdict is wrong.
     right = "below" if side > 0 else "above"
     wrong = len(decided) if distance == 0.0 else sum(verdict != right for verdict, _ in decided)
     return {
@@ -52,7 +52,7 @@ def _cell(made: Sequence[dict[str, Any]], name: str, distance: float, side: int,
         "distance": distance,
         "side": {1: "kept", -1: "broken"}[side] if distance else "on",
         "plan": plan,
-        "runs": len(found),
+        "runs": len(outcomes),
         "decided": len(decided),
         "wrong": wrong,
         "seconds": round(median(seconds for _, seconds in decided), 3) if decided else None,
@@ -60,9 +60,9 @@ def _cell(made: Sequence[dict[str, Any]], name: str, distance: float, side: int,
 
 
 def _outcome(run: dict[str, Any], name: str, distance: float, side: int, plan: str) -> tuple[str, float]:
-    """Return on which side of the limit the interval lay at the first look that decides, and when; "" where none did.
+    """Return the side of the interval at the first decisive look, and its time; "" without a decision.
 
-    Limits are put so that each is as far from the truth as the truth is from it, whatever must be at most or at least.
+    Limits above and below the truth are at the same relative distance.
     """
     limit = run["truth"][name] * (1.0 + distance) ** side
     for look in run["looks"] if plan == "sequential" else [run["fixed"]]:

@@ -1,4 +1,4 @@
-"""Machines that a run meets: one without others, and ones whose neighbours take a known share of the CPU time."""
+"""Simulated machines: a quiet one, and ones whose neighbours take a known share of the CPU time."""
 
 import os
 import time
@@ -11,16 +11,16 @@ from typing import Final
 import numpy as np
 
 BEFORE_OTHERS: Final = -19
-"""Niceness of the predictors and their neighbours, so that other work on this machine hardly counts."""
+"""Niceness of the predictors and their neighbours, so that other work on this machine has little effect."""
 AUTOGROUP: Final = Path("/proc/self/autogroup")
-"""Where Linux shares the CPUs among sessions first, niceness counts among the threads of a session only (sched(7))."""
+"""If Linux divides the CPUs between sessions, niceness applies only within a session (sched(7))."""
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Go before every other process (SCHED_FIFO), so that a machine with two CPUs or more is quiet for this one.
+    """Run before all other processes (SCHED_FIFO), so that a machine with two or more CPUs is quiet for this one.
 
-    Raises PermissionError where this process may not, which takes root or CAP_SYS_NICE.
+    Raises PermissionError without root or CAP_SYS_NICE.
     """
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
     try:
@@ -30,7 +30,7 @@ def quiet() -> Iterator[None]:
 
 
 def neighbours(share: float) -> Callable[[], AbstractContextManager[None]]:
-    """Return a machine on which as many other processes as there are CPUs work `share` of the time, in bursts."""
+    """Return a machine on which one other process per CPU works `share` of the time, in bursts."""
 
     @contextmanager
     def around() -> Iterator[None]:
@@ -53,7 +53,7 @@ def neighbours(share: float) -> Callable[[], AbstractContextManager[None]]:
 
 
 def _go_before_others() -> int:
-    """Put this session, its processes to come among it, before others; returns the niceness that this process had."""
+    """Give this session, including its future processes, priority; return the earlier niceness of this process."""
     niceness = os.getpriority(os.PRIO_PROCESS, 0)
     if os.getsid(0) != os.getpid() and os.getpgrp() != os.getpid():
         os.setsid()
@@ -69,11 +69,11 @@ MACHINES: Final = {
     "40 %": neighbours(0.40),
     "60 %": neighbours(0.60),
 }
-"""By what neighbours take of the CPU time."""
+"""Machines by the neighbours' share of the CPU time."""
 
 
 def _bursts(seed: int, share: float) -> None:
-    """Work and sleep in turn, until the process that started this one is gone."""
+    """Alternate work and sleep, until the parent process has ended."""
     generator, parent = np.random.default_rng(seed), os.getppid()
     while os.getppid() == parent:
         burst = float(generator.uniform(0.02, 0.2))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.evaluation.speed import loadgen
-from compression_runner.evaluation.speed.scenario import Contender
+from compression_runner.evaluation.speed.scenario import SystemUnderTest
 
 SAMPLES = 16
 CALIBRATION_QUERIES = 3000
@@ -17,7 +17,7 @@ CALIBRATION_QUERIES = 3000
 
 @dataclass(frozen=True)
 class Service:
-    """A query takes `least` seconds and an exponential time of mean `mean` beside it, times `factor`."""
+    """A query takes `least` seconds plus an exponential time of mean `mean`, all times `factor`."""
 
     least: float
     mean: float
@@ -32,8 +32,8 @@ class Service:
         return self.factor * (self.least - self.mean * math.log(1.0 - quantile))
 
 
-def predictor(service: Service, seed: int) -> Contender:
-    """Return a model that works for times drawn from a distribution: on a quiet machine, those are its latencies."""
+def predictor(service: Service, seed: int) -> SystemUnderTest:
+    """Return a model that works for random times, which are its latencies on a quiet machine."""
     durations = iter(service.draw(200_000, np.random.default_rng(seed)).tolist())
 
     def work() -> None:
@@ -45,19 +45,21 @@ def predictor(service: Service, seed: int) -> Contender:
         for _ in indices:
             work()
 
-    return Contender(lambda _query: work(), answer_batch, SAMPLES, SAMPLES, sequential=True)
+    return SystemUnderTest(lambda _query: work(), answer_batch, SAMPLES, SAMPLES, sequential=True)
 
 
 def overhead(service: Service) -> float:
-    """Return the seconds that LoadGen and the clock add to a query: the median difference from what was drawn."""
+    """Return the seconds that LoadGen and the clock add to a query: the median difference from the drawn times."""
     drawn = service.draw(CALIBRATION_QUERIES, np.random.default_rng(0))
     side = predictor(service, 0)
-    found = loadgen.single_stream(lambda indices: side.answer(indices[0]), samples=SAMPLES, queries=CALIBRATION_QUERIES)
-    return float(np.median(found.latency - drawn))
+    recorded = loadgen.single_stream(
+        lambda indices: side.answer(indices[0]), samples=SAMPLES, queries=CALIBRATION_QUERIES
+    )
+    return float(np.median(recorded.latency - drawn))
 
 
 def queue_percentile(service: Service, added: float, rate: float, quantile: float, arrivals: int = 4_000_000) -> float:
-    """Return the percentile of the time from arrival to answer, arrivals at random, by Lindley's recursion."""
+    """Return the percentile of the time from random arrivals to answers, by Lindley's recursion."""
     generator = np.random.default_rng(1)
     taken = service.draw(arrivals, generator) + added
     between = generator.standard_exponential(arrivals) / rate

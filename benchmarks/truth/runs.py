@@ -1,4 +1,4 @@
-"""One run: two known predictors measured as a job's are; what each look says, and what one look at the end would."""
+"""One run: measure two known predictors like a job's models, with several looks and with one look at the end."""
 
 import time
 from typing import Any, Final
@@ -9,24 +9,24 @@ from compression_runner.evaluation.quality.comparison import classification_qual
 from compression_runner.evaluation.speed.latency import LatencyPlan, measure_latency
 from compression_runner.evaluation.speed.latency_run import QUANTILES, LatencyRun
 from compression_runner.evaluation.speed.scenario import SINGLE_STREAM, Scenario
-from compression_runner.evaluation.statistics.looks import LOOKS, each_look, look_of_data, look_sizes
+from compression_runner.evaluation.statistics.alpha_spending import LOOKS, each_look, look_of_data, look_sizes
 from compressionjob.estimate import Estimate
 
 CONFIDENCE: Final = 0.95
 SECONDS: Final = {"SingleStream": 4.0, "Server": 4.0}
 """The time limit of a run."""
 FASTER: Final = 1.25
-"""How many times as fast the compressed predictor is."""
+"""Speed-up of the compressed predictor."""
 LOST: Final = 0.02
-"""Accuracy that the compressed predictor lost."""
+"""Accuracy loss of the compressed predictor."""
 SAMPLES: Final = 4000
 QUALITY_LOOKS: Final = 4
 
 SERVICES: Final = {"SingleStream": Service(0.0002, 0.0002), "Server": Service(0.0, 0.0004)}
 RATE: Final = 1250.0
-"""Arrivals in a second: the compressed predictor is busy half of the time."""
+"""Arrivals per second: the compressed predictor is busy half of the time."""
 PERCENTILES: Final = {"SingleStream": ("p50", "p99"), "Server": ("p50", "p90")}
-"""Those that are judged; the last is what the run is sized for."""
+"""Judged percentiles; the last one sizes the run."""
 SPEEDUP: Final = "speed-up"
 
 Look = dict[str, Any]
@@ -34,25 +34,25 @@ Look = dict[str, Any]
 
 
 def truth_of(scenario: str) -> dict[str, float]:
-    """Return the compressed predictor's true percentiles in seconds, with what LoadGen itself adds to each query.
+    """Return the compressed predictor's true percentiles in seconds, including LoadGen's overhead per query.
 
-    In SingleStream also how many times as fast as the other predictor it is at p50.
+    SingleStream adds the speed-up at p50.
     """
     service = SERVICES[scenario]
     added = overhead(service)
     names = PERCENTILES[scenario]
     if scenario == "Server":
         return {name: queue_percentile(service, added, RATE, QUANTILES[name]) for name in names}
-    found = {name: service.percentile(QUANTILES[name]) + added for name in names}
-    return {**found, SPEEDUP: (FASTER * service.percentile(0.5) + added) / found["p50"]}
+    percentiles = {name: service.percentile(QUANTILES[name]) + added for name in names}
+    return {**percentiles, SPEEDUP: (FASTER * service.percentile(0.5) + added) / percentiles["p50"]}
 
 
 def run(scenario: str, truth: dict[str, float], seed: int) -> dict[str, Any]:
-    """Measure once, to the time limit; return every look, the same as one look at the end, and the noise."""
+    """Measure once, to the time limit; return every look, a single look at the end, and the noise."""
     service = SERVICES[scenario]
     slower = Service(service.least, service.mean, FASTER)
     arrivals = Scenario("Server", RATE) if scenario == "Server" else SINGLE_STREAM
-    # Arrivals that are the same in all runs would put all of them on the same side of the truth.
+    # Equal arrivals in all runs would put all of them on the same side of the truth.
     plan = LatencyPlan(each_look(CONFIDENCE), PERCENTILES[scenario][-1], SECONDS[scenario], arrivals, seed=seed)
     looks: list[Look] = []
     began, before = time.monotonic(), read_noise()
@@ -61,27 +61,28 @@ def run(scenario: str, truth: dict[str, float], seed: int) -> dict[str, Any]:
         looks.append({"seconds": round(time.monotonic() - began, 3), **_ends(so_far, truth, plan.confidence)})
         return False
 
-    found = measure_latency(predictor(slower, 2 * seed), predictor(service, 2 * seed + 1), plan, decided=look)
+    measured = measure_latency(predictor(slower, 2 * seed), predictor(service, 2 * seed + 1), plan, decided=look)
     noise = noise_between(before, read_noise())
     return {
         "seed": seed,
         "truth": truth,
         "looks": looks,
-        "fixed": {"seconds": looks[-1]["seconds"], **_ends(found, truth, CONFIDENCE)},
+        "fixed": {"seconds": looks[-1]["seconds"], **_ends(measured, truth, CONFIDENCE)},
         "otherShare": round(noise.other_share, 4),
         "lostShare": round(noise.lost_share, 4),
-        "queries": found.queries,
+        "queries": measured.queries,
     }
 
 
 def quality_run(seed: int) -> dict[str, Any]:
-    """Compare answers of known quality once, at looks at more and more of them."""
+    """Compare answers of known quality once, with looks at growing numbers of them."""
     old, new, labels = answers_with(LOST, SAMPLES, seed)
     sizes = look_sizes(SAMPLES // 8, SAMPLES, QUALITY_LOOKS)
 
     def drop(count: int, confidence: float) -> list[float]:
-        found = classification_quality(old[:count], new[:count], labels[:count], confidence).scores["accuracy"].drop
-        return _three(found)
+        estimate = classification_quality(old[:count], new[:count], labels[:count], confidence).scores["accuracy"].drop
+        assert estimate
+        return _three(estimate)
 
     looks = [
         {"seconds": size, "accuracy lost": drop(size, look_of_data(CONFIDENCE, index, len(sizes)))}
@@ -91,14 +92,14 @@ def quality_run(seed: int) -> dict[str, Any]:
     return {"seed": seed, "truth": {"accuracy lost": LOST}, "looks": looks, "fixed": fixed}
 
 
-def _ends(found: LatencyRun, truth: dict[str, float], confidence: float) -> dict[str, list[float]]:
-    ends = {name: _three(found.percentile(1, name, confidence)) for name in truth if name != SPEEDUP}
-    speedup = found.speedup("p50", confidence) if SPEEDUP in truth else None
+def _ends(run_so_far: LatencyRun, truth: dict[str, float], confidence: float) -> dict[str, list[float]]:
+    ends = {name: _three(run_so_far.percentile(1, name, confidence)) for name in truth if name != SPEEDUP}
+    speedup = run_so_far.speedup("p50", confidence) if SPEEDUP in truth else None
     return {**ends, SPEEDUP: _three(speedup)} if speedup else ends
 
 
-def _three(found: Estimate) -> list[float]:
-    return [found.low, found.value, found.high]
+def _three(estimate: Estimate) -> list[float]:
+    return [estimate.low, estimate.value, estimate.high]
 
 
 __all__ = ["CONFIDENCE", "LOOKS", "SECONDS", "SPEEDUP", "quality_run", "run", "truth_of"]

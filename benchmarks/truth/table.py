@@ -1,4 +1,4 @@
-"""Cells as the table of README.md."""
+"""Render cells as the table of README.md."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -10,30 +10,30 @@ END: Final = "<!-- end of results -->"
 
 
 def write_table(page: Path, results: dict[str, Any]) -> None:
-    """Replace what stands between the marks."""
+    """Replace the text between the marks."""
     before, rest = page.read_text().split(START)
     _, after = rest.split(END)
     page.write_text(f"{before}{START}\n{table(results)}\n{END}{after}")
 
 
 def table(results: dict[str, Any]) -> str:
-    """Return the table, and where it is from."""
+    """Return the table, with its origin."""
     heads = ["on the limit" if not distance else f"{distance:.0%} away" for distance in DISTANCES]
     lines = [
         f"| machine | objective | plan | {' | '.join(heads)} | most wrong |",
         f"|---|---|---|{'---|' * len(heads)}---|",
     ]
-    for title, found in results["runs"].items():
-        names = dict.fromkeys(cell["objective"] for cell in found["cells"])
+    for title, entry in results["runs"].items():
+        names = dict.fromkeys(cell["objective"] for cell in entry["cells"])
         for name in names:
             for plan in ("fixed", "sequential"):
-                cells = [cell for cell in found["cells"] if (cell["objective"], cell["plan"]) == (name, plan)]
+                cells = [cell for cell in entry["cells"] if (cell["objective"], cell["plan"]) == (name, plan)]
                 lines.append(f"| {title} | {name} | {plan} | {' | '.join(_columns(cells, title))} | {_worst(cells)} |")
     return "\n".join([*lines, "", *_notes(results)])
 
 
 def _columns(cells: list[dict[str, Any]], title: str) -> list[str]:
-    """Return the decided share at each distance, both sides together, and after how long half of them were decided."""
+    """Return the decided share at each distance, both sides together, and the median time of decisions."""
     columns = []
     for distance in DISTANCES:
         here = [cell for cell in cells if cell["distance"] == distance]
@@ -50,14 +50,14 @@ def _worst(cells: list[dict[str, Any]]) -> str:
 
 
 def _notes(results: dict[str, Any]) -> list[str]:
-    cells = [cell for found in results["runs"].values() for cell in found["cells"]]
+    cells = [cell for entry in results["runs"].values() for cell in entry["cells"]]
     least = min(cells, key=p_value)
     bad = refuted(cells)
     about = [
-        f"- {title}: {found['runs']} runs; others used {found['otherShare']:.0%} of the machine's CPU time and took "
-        f"{found['lostShare']:.1%} of the time from the runs; {found['queries']:.0f} queries a side"
-        for title, found in results["runs"].items()
-        if "otherShare" in found
+        f"- {title}: {entry['runs']} runs; others used {entry['otherShare']:.0%} of the machine's CPU time and took "
+        f"{entry['lostShare']:.1%} of the time from the runs; {entry['queries']:.0f} queries a side"
+        for title, entry in results["runs"].items()
+        if "otherShare" in entry
     ]
     machine = results["machine"]
     verdict = f"{len(bad)} of {len(cells)} cells are refuted" if bad else f"none of {len(cells)} cells is refuted"

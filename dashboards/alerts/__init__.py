@@ -1,1 +1,1 @@
-"""The alerts: what should wake or tell somebody, and where it is explained."""
+"""The alerts, each with a runbook."""

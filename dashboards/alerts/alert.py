@@ -1,15 +1,15 @@
-"""One alert, and where its page lies."""
+"""One alert and the location of its runbook."""
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 RUNBOOKS: Final = "docs/runbooks"
-"""Folder of one page for each alert; the chart's prometheusRule.runbookBase puts a URL in its place."""
+"""Folder with a page for each alert. The chart's prometheusRule.runbookBase replaces it with a URL."""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert: PromQL, how long it must hold, and what it says."""
+    """An alert: PromQL expression, waiting time and texts."""
 
     name: str
     expression: str
@@ -19,7 +19,7 @@ class Alert:
     description: str
 
     def rule(self) -> dict[str, Any]:
-        """The entry in a rule file."""
+        """Return the entry in a rule file."""
         return {
             "alert": self.name,
             "expr": self.expression,

@@ -1,4 +1,4 @@
-"""Alerts about the operator: whether it is there, works, sees and is heard."""
+"""Alerts about the operator: availability, errors, load, watches and notifications."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from dashboards.promql import increase, of_leader
 
 _LEADERS: Final = "sum by (namespace, service) (compression_operator_leader)"
 _RECONCILES: Final = "sum by (namespace) (rate(compression_operator_reconcile_seconds_count[10m]))"
-# A Conflict is no trouble: somebody else wrote first, and the operator looks again.
+# A Conflict is normal: another client wrote first, and the operator reconciles again.
 _FAILURES: Final = 'compression_operator_reconcile_errors_total{reason!="Conflict"}'
 _ERRORS: Final = f"sum by (namespace, reason) (rate({_FAILURES}[10m]))"
 _REQUESTS: Final = "sum by (namespace) (rate(compression_operator_api_requests_total[10m]))"
@@ -66,11 +66,11 @@ OPERATOR: Final = (
         "warning",
         "The API server refuses statuses of the Compression Operator.",
         "In the last hour the API server refused a status of the operator in {{ $labels.namespace }}: the installed "
-        "CRDs are older than the operator. Jobs go on and end; figures are missing from their statuses.",
+        "CRDs are older than the operator. Jobs continue and end, but their statuses lack fields.",
     ),
     Alert(
         "CompressionOperatorForbidden",
-        # Longer than the longest pause between two offers of a child Job (loop.admission.LONGEST_PAUSE).
+        # Longer than the longest pause between two attempts to create a child Job (loop.admission.LONGEST_PAUSE).
         f"sum by (namespace, verb, resource) (increase({_FORBIDDEN}[6m])) > 0",
         "10m",
         "warning",
@@ -84,7 +84,7 @@ OPERATOR: Final = (
         "10m",
         "warning",
         "{{ $value | humanizePercentage }} of requests to the API server fail.",
-        "Requests of the operator in {{ $labels.namespace }} end in 5xx, 429 or no answer at all.",
+        "Requests of the operator in {{ $labels.namespace }} end in 5xx, 429 or without a response.",
     ),
     Alert(
         "CompressionOperatorSlow",
@@ -108,26 +108,26 @@ OPERATOR: Final = (
         "5m",
         "warning",
         "A CompressionJob has waited for the operator for {{ $value | humanizeDuration }}.",
-        "For 5 minutes the operator in {{ $labels.namespace }} has looked at jobs more than a minute after something "
-        "happened to them: its workers hang, or are too few.",
+        "For 5 minutes the operator in {{ $labels.namespace }} has reconciled jobs more than a minute after they "
+        "changed: its workers hang, or are too few.",
     ),
     Alert(
         "CompressionOperatorWatchStale",
         "max by (namespace) (compression_operator_watch_missing_objects) > 0",
         "15m",
         "warning",
-        "The Compression Operator does not hear of {{ $value }} objects.",
-        "For 15 minutes comparisons have found objects in the cluster that the watches of the operator in "
-        "{{ $labels.namespace }} had not reported: changes of them go unseen.",
+        "The Compression Operator misses {{ $value }} objects.",
+        "For 15 minutes the resync of the operator in {{ $labels.namespace }} has found objects that its watches had "
+        "not reported. The operator does not see changes of them.",
     ),
     Alert(
         "CompressionOperatorNotificationsFailing",
         f"{_UNDELIVERED} > 0 unless {_notified('delivered', '30m')} > 0",
         "15m",
         "warning",
-        "The receiver {{ $labels.receiver }} takes no notifications.",
+        "The receiver {{ $labels.receiver }} accepts no notifications.",
         "{{ $value }} notifications wait for the receiver {{ $labels.receiver }}, and the operator in "
-        "{{ $labels.namespace }} has delivered none for half an hour. It goes on trying, and no job is held up by it.",
+        "{{ $labels.namespace }} has delivered none for half an hour. It keeps retrying, and jobs do not wait for it.",
     ),
     Alert(
         "CompressionOperatorNotificationsDropped",
@@ -135,7 +135,7 @@ OPERATOR: Final = (
         "0m",
         "warning",
         'The receiver {{ $labels.receiver }} has lost {{ $value | printf "%.0f" }} notifications.',
-        "In the last hour the operator in {{ $labels.namespace }} gave up notifications to the receiver "
-        "{{ $labels.receiver }}: it refused them, or they were too old.",
+        "In the last hour the operator in {{ $labels.namespace }} dropped notifications to the receiver {{ "
+        "$labels.receiver }}: the receiver refused them, or they were too old.",
     ),
 )

@@ -1,10 +1,10 @@
-"""Alerts about how jobs end: verdicts, and failures that are no verdict."""
+"""Alerts about the ends of jobs: verdicts and failures."""
 
 from typing import Final
 
 from compressionjob import conditions
 from dashboards.alerts.alert import Alert
-from dashboards.promql import among, increase
+from dashboards.promql import increase, label_matcher
 
 VERDICT_REASONS: Final = (
     conditions.SLA_VIOLATED,
@@ -12,9 +12,9 @@ VERDICT_REASONS: Final = (
     conditions.REVIEW_REJECTED,
     conditions.REVIEW_TIMED_OUT,
 )
-"""Reasons of Failed that are a result or a person's decision, and no trouble."""
+"""Reasons of Failed that are a verdict or a person's decision rather than an error."""
 
-WATCHED_APART: Final = (conditions.OUT_OF_MEMORY, conditions.STORAGE_UNAVAILABLE)
+WITH_OWN_ALERT: Final = (conditions.OUT_OF_MEMORY, conditions.STORAGE_UNAVAILABLE)
 """Reasons of Failed that have an alert of their own."""
 
 _REFUSALS: Final = 'compression_operator_verdicts_total{verdict="Fail"}'
@@ -23,23 +23,23 @@ _ENDS: Final = "compression_operator_jobs_ended_total"
 _RETRIES: Final = "compression_operator_retries_total"
 
 _OPEN: Final = increase("namespace", _VERDICTS + '{verdict="Inconclusive"}', "6h")
-# A job without limits is not judged: it makes no other verdict rarer.
+# A job without limits is not judged, so it does not count.
 _JUDGED: Final = increase("namespace", _VERDICTS + '{verdict!="NoLimits"}', "6h")
-_KILLED: Final = increase("namespace", _ENDS + "{" + among("reason", conditions.OUT_OF_MEMORY) + "}", "6h")
+_KILLED: Final = increase("namespace", _ENDS + "{" + label_matcher("reason", conditions.OUT_OF_MEMORY) + "}", "6h")
 _ENDED: Final = increase("namespace", _ENDS, "6h")
-# One job that fails for good has four failed tries, unless it asks for more: five are not one job's trouble.
-_AWAY: Final = "{" + among("reason", conditions.STORAGE_UNAVAILABLE) + "}"
-_OTHERS: Final = '{phase="Failed", ' + among("reason", *VERDICT_REASONS, *WATCHED_APART, negated=True) + "}"
+# One job has four failed attempts with the default retries, so five concern more than one job.
+_AWAY: Final = "{" + label_matcher("reason", conditions.STORAGE_UNAVAILABLE) + "}"
+_OTHERS: Final = '{phase="Failed", ' + label_matcher("reason", *VERDICT_REASONS, *WITH_OWN_ALERT, negated=True) + "}"
 
 RESULTS: Final = (
     Alert(
         "CompressionJobSLAViolated",
-        # increase() sees no first sample: a counter that is new has counted since it was not there.
+        # increase() ignores the first sample of a new counter, so the second term counts it.
         f"sum by (namespace) (increase({_REFUSALS}[1h]) > 0 or {_REFUSALS} unless {_REFUSALS} offset 1h) > 0",
         "0m",
         "info",
         "A compressed model does not keep its SLA.",
-        # increase() guesses at what came before the first sample and after the last: 1.015 jobs.
+        # increase() extrapolates before the first sample and after the last, such as to 1.015 jobs.
         'In the last hour {{ $value | printf "%.0f" }} CompressionJobs ended with the verdict Fail. '
         "`kubectl get cpj --all-namespaces` shows them; each job's status has the objectives, limit by limit.",
     ),
@@ -50,7 +50,7 @@ RESULTS: Final = (
         "warning",
         "{{ $value | humanizePercentage }} of the verdicts are Inconclusive.",
         "In the last 6 hours the measurements left more than a quarter of the verdicts open: the machines are too "
-        "noisy, the runs too short, or the limits too close to what the models do.",
+        "noisy, the runs too short, or the limits too close to the measured values.",
     ),
     Alert(
         "CompressionJobsOutOfMemory",
@@ -66,9 +66,9 @@ RESULTS: Final = (
         f"{increase('namespace', _RETRIES + _AWAY, '30m')} + {increase('namespace', _ENDS + _AWAY, '30m')} >= 5",
         "0m",
         "warning",
-        '{{ $value | printf "%.0f" }} tries failed on storage within half an hour.',
-        "A source or a destination of CompressionJobs is away, slow, or refuses their credentials. Tries are repeated "
-        "with a backoff, as often as the jobs' retries allow.",
+        '{{ $value | printf "%.0f" }} attempts failed on storage within half an hour.',
+        "A source or a destination of CompressionJobs is unreachable, slow, or refuses their credentials. Attempts "
+        "are repeated with backoff, as often as the jobs' retries allow.",
     ),
     Alert(
         "CompressionJobsFailing",
@@ -76,7 +76,7 @@ RESULTS: Final = (
         "0m",
         "warning",
         '{{ $value | printf "%.0f" }} CompressionJobs failed within an hour: {{ $labels.reason }}.',
-        "Several jobs ended for the same reason, {{ $labels.reason }}, which is no verdict on a model: something that "
-        "they share is at fault, such as a manifest, a runtime or a node.",
+        "Several jobs failed for the same reason, {{ $labels.reason }}, which is not a verdict. They may share the "
+        "cause, such as a manifest, a runtime or a node.",
     ),
 )

@@ -14,11 +14,11 @@ from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status."""
+    """Run one command and return its exit status."""
     given = parser().parse_args(arguments)
-    # Read when torch is imported: its threads sleep while they wait for work, and leave the CPUs to others.
+    # Torch reads it on import: its threads then sleep while they wait for work, and do not occupy CPUs.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # The memory of a process that ends goes with it: looking for cycles in what torch leaves takes a second.
+    # The memory is freed with the process: a last garbage collection over torch's objects would take a second.
     atexit.register(gc.freeze)
     command: Callable[[argparse.Namespace], int] = given.command
     return command(given)
@@ -30,39 +30,39 @@ def parser() -> argparse.ArgumentParser:
         prog="compression-runner", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = root.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="run a job here, without a cluster")
+    run = commands.add_parser("run", help="run a job on this machine, without a cluster")
     run.add_argument("job", type=Path, metavar="JOB.yaml", help="a CompressionJob manifest")
-    run.add_argument("--workdir", type=Path, required=True, metavar="DIR", help="gets the report and output/")
+    run.add_argument("--workdir", type=Path, required=True, metavar="DIR", help="folder for the report and output/")
     run.add_argument(
-        "--publish", action="store_true", help="leave result, report and checkpoints where spec.output says instead"
+        "--publish", action="store_true", help="publish result, report and checkpoints to spec.output instead"
     )
-    _ask_price(run)
+    _add_price(run)
     run.set_defaults(command=_run)
-    plan = commands.add_parser("plan", help="say what a job would do, with sizes and memory; moves no weights")
+    plan = commands.add_parser("plan", help="show the stages, sizes and memory of a job; moves no weights")
     plan.add_argument("job", type=Path, metavar="JOB.yaml", help="a CompressionJob manifest")
-    plan.add_argument("--publish", action="store_true", help="look at the destination that spec.output names, too")
-    _ask_price(plan)
+    plan.add_argument("--publish", action="store_true", help="check the destination in spec.output too")
+    _add_price(plan)
     plan.set_defaults(command=_plan)
-    pod = commands.add_parser("pod", help="run the job that the operator gave to this pod")
+    pod = commands.add_parser("pod", help="run the job of this pod, as the operator does")
     pod.set_defaults(command=_pod)
-    report = commands.add_parser("report", help="make a page or Markdown of a report.json")
-    report.add_argument("report", type=Path, metavar="REPORT.json", help="what a run left, of this version or before")
+    report = commands.add_parser("report", help="convert a report.json to a page or Markdown")
+    report.add_argument("report", type=Path, metavar="REPORT.json", help="report of a run, also of an earlier version")
     report.add_argument("--format", choices=("markdown", "html"), default="markdown", help="markdown by default")
-    report.add_argument("--output", type=Path, metavar="FILE", help="where to write it; standard output by default")
+    report.add_argument("--output", type=Path, metavar="FILE", help="output file; standard output by default")
     report.set_defaults(command=_report)
     unpack = commands.add_parser("unpack", help="restore a packed artifact, bit for bit")
     unpack.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a directory with artifact.json")
-    unpack.add_argument("destination", type=Path, metavar="DEST", help="a directory that is new or empty")
+    unpack.add_argument("destination", type=Path, metavar="DEST", help="a new or empty directory")
     unpack.set_defaults(command=_unpack)
     return root
 
 
-def _ask_price(command: argparse.ArgumentParser) -> None:
-    text = "price of an hour of this machine, for sla.cost (COMPRESSION_PRICE_PER_HOUR by default)"
+def _add_price(command: argparse.ArgumentParser) -> None:
+    text = "price per hour of this machine, for sla.cost (COMPRESSION_PRICE_PER_HOUR by default)"
     command.add_argument("--price-per-hour", metavar="PRICE", help=text)
 
 
-# Each command imports what it needs: `plan` and --help must not wait for torch.
+# Each command has its own imports: `plan` and --help must not wait for torch.
 def _run(given: argparse.Namespace) -> int:
     from compression_runner.commands.run import run
 

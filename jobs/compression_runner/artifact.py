@@ -1,4 +1,4 @@
-"""A model as a directory with `artifact.json`, which lists and seals it; it is written last, and means complete."""
+"""A model directory with `artifact.json`, which lists its files; it is written last, so its presence means complete."""
 
 import hashlib
 import json
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal, get_args
 
+from compression_runner.errors import Problem
 from compression_runner.storage.store import Upload, silent
 from compressionjob.spec import Task
 
@@ -19,21 +20,21 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 Format = Literal["transformers", "torch", "onnx", "openvino", "torch-export", "compressed-tensors", "modelopt", "gguf"]
 """torch: a Transformers directory whose modules have been changed (surgery.json); it lives within a pipeline only.
-compressed-tensors: a Transformers directory with weights of few bits, as vLLM loads it.
-modelopt: a Transformers directory with linear layers in FP8, as vLLM loads it.
-gguf: a source as llama.cpp has it, which is imported before anything else is done."""
+compressed-tensors: a Transformers directory with weights of few bits, for vLLM.
+modelopt: a Transformers directory with linear layers in FP8, for vLLM.
+gguf: a source in llama.cpp's format, which is imported before the first stage."""
 PUBLISHABLE: Final[frozenset[Format]] = frozenset(
     {"transformers", "onnx", "openvino", "torch-export", "compressed-tensors", "modelopt"}
 )
 
 
-class ArtifactDamaged(Exception):
-    """A directory is not what its artifact.json says."""
+class ArtifactDamaged(Problem):
+    """A directory does not match its artifact.json."""
 
 
 @dataclass(frozen=True)
 class File:
-    """One file of an artifact. `weights` marks what the model's size counts: weight and graph files, not tokenizers."""
+    """One file of an artifact. `weights` marks weight and graph files, whose sizes add up to the model's size."""
 
     path: str
     size: int
@@ -41,19 +42,19 @@ class File:
     weights: bool
 
     def to_json(self) -> dict[str, Any]:
-        """The file as artifact.json lists it."""
+        """Return the file's entry in artifact.json."""
         return {"path": self.path, "sizeBytes": self.size, "sha256": self.sha256, "weights": self.weights}
 
 
 @dataclass(frozen=True)
 class Packing:
-    """How packed files came to be: the codec, and each packed file with what it unpacks to."""
+    """The codec of packed files, and each packed file with the file that it unpacks to."""
 
     codec: str
     originals: Mapping[str, File]
 
     def to_json(self) -> dict[str, Any]:
-        """The packing as artifact.json tells it."""
+        """Return the packing's entry in artifact.json."""
         return {"codec": self.codec, "files": {path: file.to_json() for path, file in self.originals.items()}}
 
 
@@ -76,7 +77,7 @@ class Artifact:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the weight and graph files, as they lie on disk: packed where they are packed."""
+        """Bytes of the weight and graph files on disk: the packed size of packed files."""
         return sum(file.size for file in self.files if file.weights)
 
     @property
@@ -85,7 +86,7 @@ class Artifact:
         return self.path / next(file.path for file in self.files if file.path.endswith((".onnx", ".xml")))
 
     def to_json(self) -> dict[str, Any]:
-        """The content of artifact.json."""
+        """Return the content of artifact.json."""
         return {
             "schema": SCHEMA,
             "format": self.format,
@@ -98,13 +99,13 @@ class Artifact:
         }
 
     def with_provenance(self, provenance: Mapping[str, Any]) -> "Artifact":
-        """The same artifact with another story of how it was made, written to its directory."""
-        told = replace(self, provenance=provenance)
-        _write_marker(told)
-        return told
+        """Replace the provenance, and write it to artifact.json."""
+        artifact = replace(self, provenance=provenance)
+        _write_marker(artifact)
+        return artifact
 
     def uploads(self, marker: Path | None = None) -> list[Upload]:
-        """Every file on its way to a store, artifact.json (or another file in its place) included."""
+        """Return the uploads of all files, with artifact.json (or `marker` in its place) last."""
         marker = marker or self.path / MARKER
         sealed = Upload(marker, MARKER, sha256_of(marker))
         return [*(Upload(self.path / file.path, file.path, file.sha256) for file in self.files), sealed]
@@ -113,9 +114,9 @@ class Artifact:
 def seal(
     path: Path, format: Format, task: Task, packing: Packing | None = None, weights: Collection[str] = ()
 ) -> Artifact:
-    """Lists and hashes every file below `path`, and writes artifact.json.
+    """List and hash every file below `path`, and write artifact.json.
 
-    What counts as weights is seen from the names of files, but for those in `weights`.
+    The names of files decide which ones count as weights; `weights` adds more.
     """
     counted = {*weights, *(packing.originals if packing else ())}
     places = (place for place in path.rglob("*") if place.is_file() and place != path / MARKER)
@@ -126,9 +127,9 @@ def seal(
 
 
 def load(path: Path) -> Artifact:
-    """Reads a sealed directory without looking at its files.
+    """Read a sealed directory without checking its files.
 
-    Raises ArtifactDamaged where artifact.json is missing or unreadable.
+    Raises ArtifactDamaged if artifact.json is missing or unreadable.
     """
     try:
         return parse(decode((path / MARKER).read_bytes()), path)
@@ -137,7 +138,7 @@ def load(path: Path) -> Artifact:
 
 
 def decode(content: bytes) -> Any:
-    """JSON from where others can write. Raises ValueError for what is none, or is nested too deeply."""
+    """Decode JSON from an untrusted place. Raises ValueError for invalid JSON, or if it is nested too deeply."""
     try:
         return json.loads(content)
     except RecursionError as error:
@@ -145,13 +146,13 @@ def decode(content: bytes) -> Any:
 
 
 def parse(content: object, path: Path) -> Artifact:
-    """An artifact.json's content as an artifact at `path`.
+    """Return the artifact at `path` from the content of its artifact.json.
 
-    Raises ArtifactDamaged where it is not one, or its digest is not that of its list.
+    Raises ArtifactDamaged if the content is invalid, or its digest does not match its list of files.
     """
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise ArtifactDamaged(f"{MARKER} is not of schema {SCHEMA}")
-    # Format, task and paths are lines of the digest: one that holds several lines could stand for files.
+    # Format, task and paths are lines of the digest: a value with several lines could forge entries of files.
     if content.get("format") not in get_args(Format) or content.get("task") not in get_args(Task):
         raise ArtifactDamaged(f"{MARKER} has the format {content.get('format')!r} and the task {content.get('task')!r}")
     try:
@@ -178,9 +179,9 @@ def parse(content: object, path: Path) -> Artifact:
 
 
 def verify(artifact: Artifact, advance: Callable[[int], None] = silent) -> None:
-    """Compares every file with its size and sha256.
+    """Compare every file with its size and sha256.
 
-    Raises ArtifactDamaged naming the first that differs.
+    Raises ArtifactDamaged with the first file that differs.
     """
     for file in artifact.files:
         place = artifact.path / file.path
@@ -192,14 +193,14 @@ def verify(artifact: Artifact, advance: Callable[[int], None] = silent) -> None:
 
 
 def is_weights(path: str) -> bool:
-    """Whether a file of a model counts for its size: weights and graphs, with their external data, packed or not."""
+    """Return whether a file counts for the model's size: weights and graphs, with external data, packed or not."""
     name = path.rsplit("/", 1)[-1]
     kinds = (".safetensors", ".onnx", ".pt2", "model.xml", "model.bin")
     return any(part in name for part in kinds) and not name.endswith(".json")
 
 
 def is_path(path: str) -> bool:
-    """Whether it is a path of a file below a directory, in one line."""
+    """Return whether this is a relative path below a directory, without control characters."""
     parts = path.split("/")
     if any(letter < " " or "\ud800" <= letter <= "\udfff" for letter in path):
         return False
@@ -207,7 +208,7 @@ def is_path(path: str) -> bool:
 
 
 def sha256_of(place: Path) -> str:
-    """The sha256 of a file, read in blocks."""
+    """Return the sha256 of a file, read in blocks."""
     digest = hashlib.sha256()
     with place.open("rb") as file:
         while block := file.read(BLOCK):

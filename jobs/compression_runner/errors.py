@@ -1,9 +1,9 @@
-"""What ends a run, as types that name field, value and remedy.
+"""Errors that end a run; each names the field, the value and the remedy.
 
 RunnerError
-|-- InvalidInput       2: the specification or what it points at cannot work, however often it is tried
+|-- InvalidInput       2: the specification, or an input that it names, is invalid; a retry does not help
 |-- BadRecipe          5: the method cannot do this to this model
-|-- StorageUnavailable 4: a store is away, slow or broken; another try may succeed
+|-- StorageUnavailable 4: a store is unreachable, slow or broken; a retry may succeed
 `-- DiskFull           7: the work directory or the destination has no room
 """
 
@@ -24,15 +24,15 @@ PLACE_IN_CODE: Final = re.compile(r"(Exception from|.*\bfailed (at|with)) \S+:")
 LIBRARY_ERRORS: Final = (
     ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
-"""What a library raises when it runs the code of a model that does not suit it: which of them, no library says.
+"""Exceptions of a library that runs the code of an unsuitable model; libraries do not document which ones.
 
-They are caught where such a library is called, around this call alone. A full disk (OSError) is not among them.
+They are caught around such a call only. A full disk (OSError) is not among them.
 """
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class RunnerError(Exception):
-    """A run that cannot go on, with the reason that status and report show."""
+    """An error that ends a run; `reason` is the one of status and report."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.UNEXPECTED
 
@@ -45,8 +45,16 @@ class RunnerError(Exception):
         super().__init__(f"{field}: {self.value!r}: {problem}; {remedy}")
 
 
+class Problem(Exception):
+    """A problem that the caller reports with its field, value and remedy."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
+
+
 class InvalidInput(RunnerError):
-    """The specification or what it points at cannot work, however often it is tried."""
+    """The specification, or an input that it names, is invalid; a retry does not help."""
 
     exit_code = ExitCode.INVALID
 
@@ -58,7 +66,7 @@ class BadRecipe(RunnerError):
 
 
 class StorageUnavailable(RunnerError):
-    """A store is away, slow or broken; another try may succeed."""
+    """A store is unreachable, slow or broken; a retry may succeed."""
 
     exit_code = ExitCode.STORAGE
 
@@ -70,32 +78,32 @@ class DiskFull(RunnerError):
 
 
 def cause(error: BaseException) -> str:
-    """Return what began a chain of errors, in one line: what wraps it says which step it was, and not why.
+    """Return the first error of a chain in one line; the errors that wrap it only name the step.
 
-    Lines that name a place in a library's code alone are left out, as OpenVINO begins with them. The error's name goes
-    first where the text alone is a bare key or name.
+    Lines that only name a place in a library's code are left out; OpenVINO begins with them. If the text is a bare key
+    or name, the error's type comes first.
     """
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
-    said = [line for line in lines if line]
-    text = next((line for line in said if not PLACE_IN_CODE.fullmatch(line)), next(iter(said), ""))
+    filled = [line for line in lines if line]
+    text = next((line for line in filled if not PLACE_IN_CODE.fullmatch(line)), next(iter(filled), ""))
     if not text or isinstance(error, KeyError | AttributeError):
         text = f"{type(error).__name__} {text}".strip()
     return text if len(text) <= MAX_CAUSE else f"{text[: MAX_CAUSE - 3]}..."
 
 
 def taken(field: str, url: str, who: str) -> StorageUnavailable:
-    """What ends a writer at a location that another one has: a later try may succeed."""
+    """Return the error of a writer whose destination another writer holds; a retry may succeed."""
     problem = f"{who}; this pod has stopped and left it alone"
     return StorageUnavailable("DestinationTaken", field, url, problem, "give each job a destination of its own")
 
 
 @contextmanager
 def room_on(place: str | os.PathLike[str], field: str, remedy: str) -> Iterator[None]:
-    """Turns the operating system's "no space left" while writing below `place` into DiskFull.
+    """Convert the operating system's "no space left" while writing below `place` into DiskFull.
 
-    safetensors has an error of its own for it, whoever of the libraries writes the file.
+    safetensors raises its own error for it, even if another library writes the file.
     """
     try:
         yield
@@ -108,7 +116,7 @@ def room_on(place: str | os.PathLike[str], field: str, remedy: str) -> Iterator[
 
 
 def _full(error: OSError | SafetensorError) -> int | None:
-    """The number of an error for want of room (space, quota or file size limit), None where it is another."""
+    """Return the errno of a lack of space (space, quota or file size limit); None for another error."""
     if isinstance(error, OSError):
         return error.errno if error.errno in FULL else None
     return next((number for number in FULL if f"os error {number}" in str(error)), None)

@@ -1,7 +1,7 @@
-"""When Python looks for reference cycles: not while torch is imported, or a model is traced or measured.
+"""Pause Python's garbage collection while torch is imported, or a model is traced or measured.
 
-Imports and tracing make about a million objects that stay, and every full collection looks at all of them: a quarter of
-the CPU time of importing torch and Transformers. In a measurement a collection would count as the model's time.
+Imports and tracing create about a million permanent objects, and every full collection scans all of them: a quarter of
+the CPU time of importing torch and Transformers. In a measurement, a collection would count as the model's time.
 """
 
 import gc
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Collect no cycles meanwhile; those that were left are collected later, as usual."""
+    """Pause garbage collection; later collections free the cycles as usual."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -23,9 +23,9 @@ def paused() -> Iterator[None]:
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Collect no cycles meanwhile, and leave what exists afterwards out of every later collection.
+    """Pause garbage collection, and exclude all objects that exist afterwards from later collections.
 
-    For import statements alone: a model in a cycle would never be freed.
+    Only for import statements: a model in a cycle would never be freed.
     """
     with paused():
         yield

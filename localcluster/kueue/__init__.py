@@ -1,8 +1,8 @@
-"""A real Kueue in the local cluster, for tests of queued jobs: built from its Go module, installed by its manifests.
+"""A real Kueue in the local cluster, for tests of queued jobs. It is built from its Go module.
 
-kueue.ensure()      # builds it once (minutes), applies it and waits until it answers; quick when it already does
-kueue.is_built()    # whether ensure() would build nothing
-kueue.remove()      # takes it out of the cluster, with all queues
+kueue.ensure()      # build it once (minutes), apply it and wait until it is ready; quick if it runs already
+kueue.is_built()    # whether it is built
+kueue.remove()      # remove it from the cluster, with all queues
 """
 
 from localcluster.kueue.build import is_built

@@ -1,4 +1,4 @@
-"""What Kueue is made of: its program, the image with it, and its manifests, made once for each state of the sources."""
+"""Build of Kueue: its program, image and manifests, once for each version of the sources."""
 
 import os
 import tempfile
@@ -16,12 +16,12 @@ _NAME: Final = "localhost/compression-operator-kueue"
 
 
 def is_built() -> bool:
-    """Tell whether the program and its manifests are in the cache."""
+    """Return whether the program and its manifests are in the cache."""
     return gobuild.is_built(gobuild.KUEUE) and _manifests().exists()
 
 
 def make() -> None:
-    """Build the program and render its manifests, unless they are there."""
+    """Build the program and render its manifests, unless they are in the cache."""
     with Steps() as steps:
         modules = steps.add("Go modules of Kueue", lambda: gobuild.download(gobuild.KUEUE))
         slow = "" if gobuild.is_built(gobuild.KUEUE) else "2 to 6 minutes, once"
@@ -30,12 +30,12 @@ def make() -> None:
 
 
 def image() -> str:
-    """Return the image's name, whose tag changes with the program."""
+    """Return the image's name. Its tag changes with the program."""
     return f"{_NAME}:{gobuild.ensure(gobuild.KUEUE).parent.name.rpartition('-')[2]}"
 
 
 def archive() -> Path:
-    """Return the archive of the image, made when missing."""
+    """Return the archive of the image; create it if missing."""
     binary = gobuild.ensure(gobuild.KUEUE)
     target = binary.with_name(f"kueue-image{imagearchive.FORMAT}.tar")
     with exclusive(paths.cache() / "locks" / "kueue-image"), tempfile.TemporaryDirectory(dir=binary.parent) as folder:
@@ -46,7 +46,7 @@ def archive() -> Path:
 
 
 def upstream_manifests() -> list[manifests.Object]:
-    """Return what the module's config/default renders, kept beside the program."""
+    """Return the manifests of the module's config/default, which are cached beside the program."""
     target = _manifests()
     with exclusive(paths.cache() / "locks" / "kueue-manifests"):
         if not target.exists():
@@ -62,6 +62,6 @@ def _manifests() -> Path:
 
 def _render(folder: Path) -> str:
     rendered = run([tools.kubectl(), "kustomize", folder])
-    # The standard library reads JSON but no YAML. A local change of nothing prints the same objects as JSON.
+    # The standard library reads JSON but not YAML. A local annotate prints the objects as JSON.
     words = ["annotate", "--local", "--filename=-", "--output=json", "compression-operator.io/local=true"]
     return run([tools.kubectl(), *words], env={"KUBECONFIG": os.devnull}, stdin=rendered)

@@ -1,4 +1,4 @@
-"""Kueue in the running cluster: applied, waited for, removed."""
+"""Installation and removal of Kueue in the running cluster."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from localcluster.waiting import until
 
 CRD: Final = "workloads.kueue.x-k8s.io"
 _APPLIED: Final = "compression-operator.io/applied"
-"""Annotation of Kueue's namespace: the digest of the manifests that were applied in full."""
+"""Annotation of Kueue's namespace: the digest of the completely applied manifests."""
 _READY_SECONDS: Final = 120.0
 _REMEDY: Final = f"See `kubectl --namespace {manifests.NAMESPACE} logs deployment/{manifests.DEPLOYMENT}`."
 _PROBE: Final = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "ResourceFlavor", "metadata": {"name": "probe"}}
@@ -24,7 +24,7 @@ _WITH_FINALIZERS: Final = ("workloads", "localqueues", "clusterqueues", "resourc
 
 
 def ensure() -> None:
-    """Make Kueue run in the local cluster, which is started when it does not run; quick when Kueue does already."""
+    """Install Kueue in the local cluster, and start the cluster if necessary; quick if Kueue runs already."""
     build.make()
     if not components.running():
         cluster.up()
@@ -38,9 +38,10 @@ def ensure() -> None:
 
 
 def remove() -> None:
-    """Take Kueue out of the local cluster, with all queues; Jobs that wait in one stay suspended.
+    """Remove Kueue from the local cluster, with all queues. Jobs that wait in a queue stay suspended.
 
-    Webhooks go first: without Kueue they refuse every Job. Its finalizers go next: only Kueue would remove them.
+    Webhooks are removed first, since without Kueue they refuse every Job. Finalizers are next, since only Kueue would
+    remove them.
     """
     kubectl = Kubectl(components.admin_kubeconfig())
     with exclusive(_lock()), step("Kueue removed"):
@@ -62,7 +63,7 @@ def _load_image() -> None:
 def _wait(kubectl: Kubectl) -> None:
     deployment, limit = f"deployment/{manifests.DEPLOYMENT}", f"--timeout={_READY_SECONDS:.0f}s"
     kubectl.run("rollout", "status", deployment, f"--namespace={manifests.NAMESPACE}", limit)
-    # It is ready before the API server has the certificate of its webhooks.
+    # The Deployment is ready before the API server has the certificate of its webhooks.
     until("Kueue answers", lambda: _answers(kubectl), _READY_SECONDS, remedy=_REMEDY)
 
 
@@ -75,8 +76,8 @@ def _answers(kubectl: Kubectl) -> bool:
 
 
 def _is_applied(kubectl: Kubectl, digest: str) -> bool:
-    found = kubectl.run("get", "namespace", manifests.NAMESPACE, "--ignore-not-found", "--output=json")
-    return bool(found) and json.loads(found)["metadata"].get("annotations", {}).get(_APPLIED) == digest
+    namespace = kubectl.run("get", "namespace", manifests.NAMESPACE, "--ignore-not-found", "--output=json")
+    return bool(namespace) and json.loads(namespace)["metadata"].get("annotations", {}).get(_APPLIED) == digest
 
 
 def _remove(kubectl: Kubectl) -> None:

@@ -1,4 +1,4 @@
-"""Kueue's own manifests, made fit for the local cluster: plain data in, plain data out."""
+"""Adaptation of Kueue's manifests to the local cluster."""
 
 import json
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ Object = dict[str, Any]
 NAMESPACE: Final = "kueue-system"
 DEPLOYMENT: Final = "kueue-controller-manager"
 PROGRAM: Final = "/manager"
-"""Where the Deployment's command expects the program in the image."""
-_USER: Final = 65532  # the image names no user, and runAsNonRoot asks for one
+"""Path of the program in the image, as in the Deployment's command."""
+_USER: Final = 65532  # the image has no user, and runAsNonRoot needs one
 _GROUPS: Final = frozenset({"batch", "kueue.x-k8s.io"})
-"""API groups whose objects go through Kueue's webhooks: Jobs, and Kueue's own."""
+"""API groups whose webhooks are kept: Jobs, and Kueue's own."""
 WEBHOOKS: Final = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 _CONFIGURATION: Final = {
     "apiVersion": "config.kueue.x-k8s.io/v1beta2",
@@ -20,17 +20,17 @@ _CONFIGURATION: Final = {
     "health": {"healthProbeBindAddress": ":8081"},
     "metrics": {"bindAddress": ":8443"},
     "webhook": {"port": 9443},
-    # A second Kueue would wait for the Lease of one that was killed.
+    # Otherwise a new Kueue would wait for the Lease of a killed one.
     "leaderElection": {"leaderElect": False},
     "clientConnection": {"qps": 50, "burst": 100},
     "integrations": {"frameworks": ["batch/job"]},
-    # It needs an API server with a front proxy.
+    # The feature needs an API server with a front proxy.
     "featureGates": {"VisibilityOnDemand": False},
 }
 
 
 def parse(text: str) -> list[Object]:
-    """Return the objects of JSON documents that follow each other, as kubectl prints several."""
+    """Return the objects of consecutive JSON documents, as kubectl prints them."""
     decoder, objects, place = json.JSONDecoder(), [], 0
     while place < len(text):
         item, place = decoder.raw_decode(text, place)
@@ -43,8 +43,8 @@ def parse(text: str) -> list[Object]:
 def adapt(objects: Iterable[Object], image: str) -> list[Object]:
     """Return the objects with this image, batch/v1 Jobs as the only framework, and small requests.
 
-    APIServices are left out: without a front proxy they never answer, and namespaces are then never deleted. So are
-    the webhooks of other kinds: while Kueue starts, they would refuse every pod of the cluster.
+    APIServices are left out: without a front proxy they are unavailable, which blocks the deletion of namespaces. The
+    webhooks of other kinds are left out too: while Kueue starts, they would refuse every pod of the cluster.
     """
     return [_adapt(item, image) for item in objects if item["kind"] != "APIService"]
 
@@ -81,5 +81,5 @@ def _deployment(item: Object, image: str) -> Object:
         "securityContext": pod["securityContext"] | {"runAsUser": _USER, "runAsGroup": _USER},
     }
     template = spec["template"] | {"spec": pod}
-    # The old pod has to go first: two would fight over the certificates.
+    # The old pod must end first, since two would overwrite each other's certificates.
     return item | {"spec": spec | {"template": template, "strategy": {"type": "Recreate"}}}

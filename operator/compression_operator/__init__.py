@@ -1,1 +1,1 @@
-"""compression_operator."""
+"""The operator: watches CompressionJobs, runs their child Jobs and writes their statuses."""

@@ -17,8 +17,7 @@ logger = logging.getLogger("compression_operator")
 
 
 def main() -> int:
-    """Run the operator; the exit status is 0 after SIGTERM, 1 when it cannot go on, 2 for wrong options or files that
-    they name."""
+    """Run the operator; return exit status 0 after SIGTERM, 1 after a fatal error, 2 for invalid options or files."""
     options = parse(sys.argv[1:])
     logs.configure(options.log_format, options.log_level)
     try:
@@ -34,14 +33,14 @@ def main() -> int:
         logger.error("%s", error)
         return 1
     except (Exception, asyncio.CancelledError):
-        logger.exception("the operator cannot go on")
+        logger.exception("the operator stops because of an error")
         return 1
     return 0
 
 
-def _read(options: Options) -> process.Settings:
+def _read(options: Options) -> process.LoadedFiles:
     certificate = options.metrics_certificate
-    return process.Settings(
+    return process.LoadedFiles(
         receivers=read_receivers(options.notifications),
         network=read_settings(options.network_policy),
         certificate=None if certificate is None else ServingCertificate(certificate),

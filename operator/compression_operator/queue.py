@@ -9,14 +9,14 @@ from typing import Final
 FIRST_BACKOFF: Final = 0.2
 LONGEST_BACKOFF: Final = 60.0
 LONGEST_WAIT: Final = 120.0
-"""Seconds after which a key that failed comes back, whatever ``at_least`` says."""
+"""Maximum delay of a retry in seconds, also for ``at_least``."""
 
 
 class WorkQueue:
-    """A queue of keys in which a key waits at most once and is worked on at most once at a time.
+    """A queue in which each key waits at most once and is processed by at most one worker at a time.
 
-    ``add`` with a delay keeps the earliest time asked for. A key that is added while it is being worked on waits
-    until ``done``. Keys that fail come back after an exponential backoff with jitter.
+    ``add`` with a delay keeps the earliest requested time. A key that is added while a worker processes it waits until
+    ``done``. Keys that fail come back after an exponential backoff with jitter.
     """
 
     def __init__(
@@ -37,22 +37,22 @@ class WorkQueue:
         self._failures: dict[str, int] = {}
 
     def __len__(self) -> int:
-        """How many keys could be worked on now."""
+        """Return the number of keys that are ready."""
         return len(self._queued)
 
     @property
     def waiting(self) -> int:
-        """How many keys wait for their time."""
+        """Number of keys that wait for their time."""
         return len(self._timers)
 
     @property
     def age(self) -> float:
-        """Seconds that the key at the head could have been worked on, 0 when there is none."""
+        """Seconds for which the key at the head has been ready; 0 if the queue is empty."""
         since = next(iter(self._queued.values()), None)
         return 0.0 if since is None else time.monotonic() - since
 
     def add(self, key: str, delay: float = 0.0) -> None:
-        """Put a key in the queue, to be worked on in ``delay`` seconds or as soon as an earlier wish says."""
+        """Queue a key to be ready in ``delay`` seconds, or earlier if it is already queued for an earlier time."""
         when = asyncio.get_running_loop().time() + max(0.0, delay)
         if key in self._working:
             self._again[key] = min(when, self._again.get(key, when))
@@ -67,16 +67,16 @@ class WorkQueue:
         return key
 
     def done(self, key: str) -> None:
-        """Say that the work on a key has ended, well or not."""
+        """Mark the work on a key as ended, successful or not."""
         self._working.discard(key)
         again = self._again.pop(key, None)
         if again is not None:
             self.add(key, again - asyncio.get_running_loop().time())
 
     def retry(self, key: str, at_least: float = 0.0) -> float:
-        """Ask for another try of a key whose work failed, in ``at_least`` seconds but in LONGEST_WAIT at the latest.
+        """Queue a key again whose work failed, after its backoff and at least ``at_least`` seconds; return the delay.
 
-        Returns the delay in seconds.
+        The delay is at most LONGEST_WAIT.
         """
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         longest = min(self._longest_backoff, self._first_backoff * 2.0 ** min(failures - 1, 30))
@@ -85,11 +85,11 @@ class WorkQueue:
         return delay
 
     def forget(self, key: str) -> None:
-        """Say that the work on a key succeeded: its next failure starts from the first backoff."""
+        """Reset the backoff of a key whose work succeeded."""
         self._failures.pop(key, None)
 
     def clear(self) -> None:
-        """Forget every key, its timers and its failures. No worker may be running."""
+        """Remove all keys, timers and failures. No worker may be running."""
         for timer in self._timers.values():
             timer.cancel()
         for keys in (self._queued, self._timers, self._again, self._failures):

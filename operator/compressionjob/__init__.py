@@ -1,1 +1,1 @@
-"""The contract: what users write, what pods report, and the rules that both sides share."""
+"""The API: manifests that users write, reports that pods write, and rules that operator and runner share."""

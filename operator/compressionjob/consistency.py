@@ -1,9 +1,9 @@
-"""Parts of a job that must fit each other: what cannot be checked field by field is refused before anything runs."""
+"""Checks across the fields of a job. They run before any pod starts."""
 
 from compressionjob.data import Data
 from compressionjob.errors import FieldProblem
 from compressionjob.locations import parse_location
-from compressionjob.methods.quantize.engine import ENGINES
+from compressionjob.methods.quantize.engine import FOR_VLLM
 from compressionjob.objectives import ERROR_METRICS, Sla
 from compressionjob.pipeline import Stage
 from compressionjob.rules import NO_FALLBACK, NO_REVIEW, OWN_DATA, either
@@ -11,11 +11,11 @@ from compressionjob.tasks import TASKS, Task
 
 
 def data_problems(pipeline: list[Stage], data: Data) -> list[FieldProblem]:
-    """Stages that learn or calibrate, without data to do it with."""
+    """Return the stages that train or calibrate and have no data for it."""
     problems = []
     for index, stage in enumerate(pipeline):
         for role in sorted(stage.parameters.needs()):
-            if data.learned(role) is None:
+            if data.source_for(role) is None:
                 fields = "spec.data.training" if role == "training" else "spec.data.calibration or spec.data.training"
                 field = f"spec.pipeline[{index}].{stage.method}"
                 problems.append(FieldProblem(field, stage.method, OWN_DATA.format(fields)))
@@ -23,19 +23,19 @@ def data_problems(pipeline: list[Stage], data: Data) -> list[FieldProblem]:
 
 
 def format_problems(pipeline: list[Stage], output_format: str, task: Task) -> list[FieldProblem]:
-    """Results that there is no way to: ONNX from OpenVINO, a program from a graph, a decoder trained to few bits."""
+    """Return output formats and backends that the pipeline cannot produce, such as ONNX from OpenVINO."""
     if output_format == "torch-export":
         titles = [stage.title for stage in pipeline if stage.parameters.excludes_program()]
-        remedy = "no program can be made of what {} gives; use onnx or auto"
+        remedy = "the model after {} cannot be exported as a program; use onnx or auto"
         return [FieldProblem("spec.output.format", "torch-export", remedy.format(title)) for title in titles[:1]]
     for index, stage in enumerate(pipeline):
         method, backend = stage.key, getattr(stage.parameters, "backend", None)
-        engine = backend if backend in ENGINES else None
+        engine = backend if backend in FOR_VLLM else None
         if engine and task != "text-generation":
             remedy = "it quantizes language models (task text-generation); use backend onnxruntime"
             return [FieldProblem(f"spec.pipeline[{index}].quantize.backend", engine, remedy)]
         if method == ("quantize", "qat") and TASKS[task].running_text:
-            # What is trained has no cache of what was read before, without which a language model is not used.
+            # The trained model has no key-value cache, and generation needs one.
             remedy = "language models are quantized by method weight-only; use it, with algorithm gptq for few bits"
             return [FieldProblem(f"spec.pipeline[{index}].quantize.method", "qat", remedy)]
         if engine and output_format != "auto":
@@ -48,7 +48,7 @@ def format_problems(pipeline: list[Stage], output_format: str, task: Task) -> li
 
 
 def metric_problems(sla: Sla, task: Task) -> list[FieldProblem]:
-    """A metric that the task does not have, and limits of the other kind than the task's own metric."""
+    """Return a metric that the task does not have, and limits that do not fit the kind of the task's default metric."""
     traits, quality = TASKS[task], sla.quality
     if quality is None:
         return []
@@ -69,7 +69,7 @@ def metric_problems(sla: Sla, task: Task) -> list[FieldProblem]:
 
 
 def overlap_problems(source: str, destination: str) -> list[FieldProblem]:
-    """A result that would lie in or over the folder of the model that it is made of."""
+    """Return the destination if it lies in or around the folder of the source model."""
     read = str(parse_location(source)).rstrip("/") + "/"
     written = str(parse_location(destination)).rstrip("/") + "/"
     if not written.startswith(read) and not read.startswith(written):
@@ -79,14 +79,14 @@ def overlap_problems(source: str, destination: str) -> list[FieldProblem]:
 
 
 def review_problems(review: str, timeout: str | None) -> list[FieldProblem]:
-    """A time to wait for a review that never takes place."""
+    """Return the review timeout of a job that has no review."""
     if review != "Never" or timeout is None:
         return []
     return [FieldProblem("spec.reviewTimeout", timeout, NO_REVIEW)]
 
 
 def fallback_problems(sla: Sla, pipeline: list[Stage]) -> list[FieldProblem]:
-    """A fallback where no earlier stage gives another model; what is packed is the model that it was before."""
+    """Return Fallback where no earlier stage gives another model; pack does not change the model."""
     if sla.on_violation != "Fallback" or sum(stage.method != "pack" for stage in pipeline) > 1:
         return []
     return [FieldProblem("spec.sla.onViolation", "Fallback", NO_FALLBACK)]

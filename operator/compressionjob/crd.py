@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from compressionjob.examples import explained
+from compressionjob.examples import with_examples
 from compressionjob.group import (
     GROUP,
     JOB_KIND,
@@ -23,7 +23,7 @@ from compressionjob.group import (
     STORE_SHORT_NAME,
     VERSION,
 )  # fmt: skip
-from compressionjob.mutability import let_change
+from compressionjob.mutability import restrict_changes
 from compressionjob.review import CompressionReviewSpec
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
@@ -39,30 +39,30 @@ def _column(name: str, path: str, kind: str = "string", *, priority: int = 0, de
 
 _JOB_COLUMNS: Final = [
     _column("Phase", ".status.phase", description="Pending, Running, Suspended, AwaitingReview, Succeeded, Failed"),
-    _column("Reason", ".status.reason", description="Why it is in this phase"),
-    _column("Stage", ".status.stage", description="What is being done"),
-    _column("Progress", ".status.progressText", description="Per cent done"),
-    _column("Size", ".status.sizeRatio", description="Size of the result divided by the baseline's"),
-    _column("P99", ".status.latencyP99", description="99th percentile of the result's latency"),
+    _column("Reason", ".status.reason", description="Reason of the phase"),
+    _column("Stage", ".status.stage", description="Current step"),
+    _column("Progress", ".status.progressText", description="Completed share in %"),
+    _column("Size", ".status.sizeRatio", description="Size of the compressed model divided by the baseline's"),
+    _column("P99", ".status.latencyP99", description="p99 latency of the compressed model"),
     _column("Verdict", ".status.verdict", description="Pass, Fail, Inconclusive or NoLimits"),
     _column("Confidence", ".status.confidence", priority=1, description="Confidence of the verdict"),
     _column("Runtime", ".spec.runtime", priority=1, description="CompressionRuntime"),
-    _column("Cost", ".status.cost", priority=1, description="What its pods have cost so far"),
-    _column("Expected", ".status.expectedCompletionTime", priority=1, description="When it expects to be done"),
-    _column("Message", ".status.message", priority=1, description="The state in one sentence"),
+    _column("Cost", ".status.cost", priority=1, description="Cost of its pods so far"),
+    _column("Expected", ".status.expectedCompletionTime", priority=1, description="Expected completion time"),
+    _column("Message", ".status.message", priority=1, description="State in one sentence"),
     _column("Age", ".metadata.creationTimestamp", "date", description="Time since creation"),
 ]
 _SELECTABLE: Final = (".status.phase", ".spec.runtime")
 """Fields of a job by which ``kubectl get --field-selector`` selects."""
 _UNSEEN: Final = {"observedGeneration": -1}
-"""The status of a job that no operator has seen: without it kstatus, and so helm, takes a new job for an ended one."""
+"""Status of a job that no operator has seen. Without it kstatus (used by helm) takes a new job for a completed one."""
 _REVIEW_COLUMNS: Final = [
-    _column("Job", ".spec.job", description="The CompressionJob that it is about"),
+    _column("Job", ".spec.job", description="Reviewed CompressionJob"),
     _column("Decision", ".spec.decision", description="Approve or Reject"),
-    _column("Reviewer", ".spec.reviewer", description="Who decided"),
-    _column("Reason", ".spec.reason", description="Why"),
-    _column("Digest", ".spec.digest", priority=1, description="Digest of the result that was looked at"),
-    _column("Job UID", ".spec.jobUID", priority=1, description="The uid of that CompressionJob"),
+    _column("Reviewer", ".spec.reviewer", description="User who decided"),
+    _column("Reason", ".spec.reason", description="Reason of the decision"),
+    _column("Digest", ".spec.digest", priority=1, description="Digest of the reviewed model"),
+    _column("Job UID", ".spec.jobUID", priority=1, description="uid of that CompressionJob"),
     _column("Age", ".metadata.creationTimestamp", "date", description="Time since creation"),
 ]
 _RUNTIME_COLUMNS: Final = [
@@ -131,20 +131,20 @@ def _object(description: str, **properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def definitions() -> dict[str, dict[str, Any]]:
-    """File name -> CustomResourceDefinition."""
+    """Return the CustomResourceDefinitions by file name."""
     job = _object(
-        "A model to compress, and the promises that the result must keep.",
-        spec=let_change(explained(structural(CompressionJobSpec))),
+        "A model to compress, and the limits that the compressed model must keep.",
+        spec=restrict_changes(with_examples(structural(CompressionJobSpec))),
         status=structural(CompressionJobStatus, defaults=False) | {"default": _UNSEEN},
     )
-    runtime = _object(
-        "An image and the hardware for jobs to run on.", spec=explained(structural(CompressionRuntimeSpec))
-    )
+    runtime = _object("An image and hardware that jobs run on.", spec=with_examples(structural(CompressionRuntimeSpec)))
     store = _object(
         "Folders of buckets and claims that the jobs of a namespace may use, and the Secrets that open them.",
-        spec=explained(structural(CompressionStoreSpec)),
+        spec=with_examples(structural(CompressionStoreSpec)),
     )
-    review = _object("A person's decision about a result.", spec=explained(structural(CompressionReviewSpec)))
+    review = _object(
+        "A person's decision about a compressed model.", spec=with_examples(structural(CompressionReviewSpec))
+    )
     return {
         f"{REVIEW_PLURAL}.yaml": _definition(
             REVIEW_KIND, REVIEW_PLURAL, REVIEW_SHORT_NAME, "Namespaced", review, _REVIEW_COLUMNS
@@ -160,14 +160,14 @@ def definitions() -> dict[str, dict[str, Any]]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """No anchors: the same part used twice is written twice."""
+    """A dumper without anchors: a repeated part is written out each time."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 def main(directories: list[str]) -> None:
-    """Write the definitions into each directory."""
+    """Write the definitions to each directory."""
     for directory in directories:
         for name, definition in definitions().items():
             text = yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)

@@ -1,4 +1,4 @@
-"""The data of a job: what it is measured on, what it may learn from, and what it is calibrated with."""
+"""The data of a job: for evaluation, training and calibration."""
 
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
@@ -6,7 +6,9 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, model_validator
 
 from compressionjob.locations import SourceText, Storage
+from compressionjob.model_state import added_with
 from compressionjob.schema import ColumnName, Fraction, Schema, cel, with_rules
+from compressionjob.task_data import MAX_TASKS, TASK_RULES, EvaluationTask
 
 MAX_SAMPLES: Final = 1_000_000
 MAX_FEATURES: Final = 1000
@@ -14,7 +16,7 @@ DataRole = Literal["evaluation", "training", "calibration"]
 ROLES: Final[tuple[DataRole, ...]] = ("evaluation", "training", "calibration")
 
 _APART_TEXT: Final = (
-    "data that is learned from must not be what is measured on; name another source, or set split to divide this one"
+    "training and calibration data must differ from the evaluation data; name another source, or set split to divide it"
 )
 _APART_RULE: Final = (
     "has(self.split) || ((!has(self.training) || self.training.source != self.evaluation.source)"
@@ -23,7 +25,7 @@ _APART_RULE: Final = (
 
 
 class Columns(Schema):
-    """Names of the columns in the data."""
+    """Names of the columns of the data."""
 
     text: ColumnName = Field(default="text", description="Column with the text.")
     text_pair: ColumnName | None = Field(
@@ -50,7 +52,8 @@ class Columns(Schema):
     )
     features: Annotated[list[ColumnName], Field(max_length=MAX_FEATURES)] = Field(
         default=[],
-        description="Columns of numbers that a tabular model takes, in its order; by default all but label and target.",
+        description="Input columns of a tabular model, in the model's order; all except label, target and group by "
+        "default.",
     )
     target: ColumnName = Field(
         default="target",
@@ -58,7 +61,7 @@ class Columns(Schema):
     )
     group: ColumnName | None = Field(
         default=None,
-        description="Column that tells groups apart (evaluation data), for sla.fairness. It is no feature unless "
+        description="Column with the group of a sample, for sla.fairness (evaluation data). It is not a feature unless "
         "features names it.",
     )
 
@@ -68,45 +71,43 @@ class DataSource(Schema):
 
     source: SourceText = Field(
         description="A .parquet, .jsonl, .csv or .npz file, or a folder of images or recordings in one folder for each "
-        "class. For task onnx an .npz whose arrays bear the input names: first dimension samples, or one number for "
-        "all of them."
+        "class. For task onnx an .npz with an array for each input, by its name: the first dimension counts samples, "
+        "or it is one number for all."
     )
     columns: Columns = Field(default=Columns(), description="Names of the columns.")
 
 
 class EvaluationData(DataSource):
-    """Real inputs on which baseline and result are compared."""
+    """Inputs on which the baseline and the compressed model are compared."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] = Field(
         default=1000,
-        description="How many samples are used, from the start; windows of sequenceLength tokens for text-generation.",
+        description="Number of samples used, from the start; windows of sequenceLength tokens for text-generation.",
     )
-    storage: Storage | None = Field(
-        default=None, description="How to reach all data of the job; spec.storage by default."
-    )
+    storage: Storage | None = Field(default=None, description="Access to all data of the job; spec.storage by default.")
 
 
 class TrainingData(DataSource):
-    """What stages that train may learn from; labels are used where there are any."""
+    """Data for stages that train. Labels are used where there are any."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] = Field(
-        default=100_000, description="How many samples are used, from the start."
+        default=100_000, description="Number of samples used, from the start."
     )
 
 
 class CalibrationData(DataSource):
-    """What activations are observed on; the training data by default."""
+    """Inputs on which activations are observed; the training data by default."""
 
     limit: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        default=128, description="How many samples are used, from the start."
+        default=128, description="Number of samples used, from the start."
     )
 
 
 class Split(Schema):
-    """Divides a source that serves more than one purpose: a row belongs to one side, whatever the limits are."""
+    """Division of a source with more than one role. A row keeps its side, whatever the limits are."""
 
     evaluation: Fraction = Field(
-        description='Share of the rows that is measured on: "0.2". The others are learned from.'
+        description='Share of the rows for evaluation: "0.2". The others are for training and calibration.'
     )
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(default=0, description="Seed of the draw.")
 
@@ -116,12 +117,22 @@ class Data(Schema):
 
     model_config = with_rules(cel(_APART_RULE, _APART_TEXT))
 
-    evaluation: EvaluationData = Field(description="Inputs for quality, latency and the check of exports.")
-    training: TrainingData | None = Field(default=None, description="For stages that train: distill, recover, QAT.")
-    calibration: CalibrationData | None = Field(
-        default=None, description="For stages that observe activations; the first of the training data by default."
+    evaluation: EvaluationData = Field(
+        description="Inputs for measuring quality and latency, and for checking exports."
     )
-    split: Split | None = Field(default=None, description="How a source that is named twice is divided.")
+    training: TrainingData | None = Field(
+        default=None, description="Data for stages that train: distill, recover, quantize with method qat."
+    )
+    calibration: CalibrationData | None = Field(
+        default=None,
+        description="Data for stages that observe activations; the first samples of the training data by default.",
+    )
+    split: Split | None = Field(default=None, description="Division of a source that is named twice.")
+    tasks: Annotated[list[EvaluationTask], Field(max_length=MAX_TASKS)] = Field(
+        default=[],
+        description="Tasks on which both models of task text-generation are compared, for sla.recovery and the report.",
+        json_schema_extra=added_with(TASK_RULES),
+    )
 
     @model_validator(mode="after")
     def _apart(self) -> "Data":
@@ -130,19 +141,21 @@ class Data(Schema):
             raise ValueError(_APART_TEXT)
         return self
 
-    def learned(self, role: DataRole) -> EvaluationData | TrainingData | CalibrationData | None:
-        """What plays a role; the training data serves for calibration where nothing else is named."""
+    def source_for(self, role: DataRole) -> EvaluationData | TrainingData | CalibrationData | None:
+        """Return the data for a role; calibration uses the training data where no other is named."""
         if role == "evaluation":
             return self.evaluation
         return self.training if role == "training" else self.calibration or self.training
 
     def field_of(self, role: DataRole) -> DataRole:
-        """The field below spec.data that plays a role."""
+        """Return the field below spec.data that holds the data for a role."""
         return "training" if role == "calibration" and self.calibration is None else role
 
-    def sources(self) -> Iterator[tuple[str, DataSource]]:
-        """Every source with its field."""
+    def sources(self) -> Iterator[tuple[str, DataSource | EvaluationTask]]:
+        """Yield every source with its field."""
         for role in ROLES:
             part: DataSource | None = getattr(self, role)
             if part is not None:
                 yield f"spec.data.{role}.source", part
+        for index, task in enumerate(self.tasks):
+            yield f"spec.data.tasks[{index}].source", task

@@ -1,4 +1,4 @@
-"""Addresses of servers, compared as a client would reach them."""
+"""Comparison of server addresses."""
 
 import re
 from typing import Final
@@ -14,12 +14,12 @@ _AWS_S3: Final = re.compile(
 
 
 def same_endpoint(first: str, second: str) -> bool:
-    """Return whether two URLs are one address: scheme, host, port and path."""
+    """Return whether two URLs have the same scheme, host, port and path."""
     return _parts(first) == _parts(second)
 
 
 def is_aws_s3(endpoint: str) -> bool:
-    """Return whether an endpoint is one of AWS's own for S3, over TLS."""
+    """Return whether an endpoint is an S3 endpoint of AWS, over TLS."""
     return _AWS_S3.fullmatch(endpoint) is not None
 
 

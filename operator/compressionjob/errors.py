@@ -1,4 +1,4 @@
-"""What can be wrong with a specification, as one type that names field, value and remedy.
+"""Errors in a spec, each with its field, value and remedy.
 
 InvalidSpec
 `-- carries one or more FieldProblem
@@ -12,23 +12,23 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from compressionjob.examples import example_of, flow
-from compressionjob.hints import field_at, fields_of, model_at, nearest, places_of
+from compressionjob.examples import example_of, flow_style
+from compressionjob.hints import field_at, fields_of, model_at, nearest, paths_to_field, removed_field
 from compressionjob.schema import DNS_LABEL_PATTERN, DNS_SUBDOMAIN_PATTERN
 
 MAX_VALUE_CHARACTERS = 120
 
 _Context = Mapping[str, Any]
 _SHAPES: Final = ("too_short", "list_type", "dict_type", "model_type", "model_attributes_type")
-"""What pydantic calls a value of another shape than its field."""
+"""pydantic's error types for a value of another shape than its field."""
 _KINDS: Final = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false", type(None): "empty"}
 
 
 @dataclass(frozen=True)
 class FieldProblem:
-    """One thing that is wrong: the field's path, the value found there, and what to write instead.
+    """An error in a manifest: the path of the field, its value, and the remedy.
 
-    ``value`` is "" where it would not help, as of a whole mapping; ``missing`` when the field is not there at all.
+    ``value`` is "" where it would not help, as for a whole mapping. ``missing`` is set when the field is absent.
     """
 
     field: str
@@ -41,7 +41,7 @@ class FieldProblem:
 
     @property
     def sentence(self) -> str:
-        """What follows the field's path."""
+        """The message without the path of the field."""
         if self.missing:
             return f" is missing: {self.remedy}"
         if not self.value or self.field.endswith(f".{self.value}"):
@@ -50,7 +50,7 @@ class FieldProblem:
 
 
 class InvalidSpec(ValueError):
-    """A manifest that no retry will make valid."""
+    """A manifest is not valid. Retrying does not help."""
 
     def __init__(self, problems: Sequence[FieldProblem]) -> None:
         self.problems = tuple(problems)
@@ -69,22 +69,22 @@ def field_path(location: Sequence[int | str], prefix: str = "") -> str:
 
 
 def problems_of(error: ValidationError, prefix: str = "", model: type[BaseModel] | None = None) -> list[FieldProblem]:
-    """Translate pydantic's errors: the problems that a validator named itself, or a sentence about the field.
+    """Translate pydantic's errors into problems with field, value and remedy.
 
-    With ``model``, the type that was read, the sentences name the field or value that was meant, and what is missing.
+    With ``model``, the type that was read, the remedies suggest misspelt names and describe missing fields.
     """
     problems: list[FieldProblem] = []
     for item in error.errors():
         inner = item.get("ctx", {}).get("error")
         problems.extend(inner.problems if isinstance(inner, InvalidSpec) else [_problem(item, prefix, model)])
-    meant = {f"{field_path(item['loc'][:-1], prefix)}.{_meant(item, model)}" for item in error.errors()}
+    misspelt = {f"{field_path(item['loc'][:-1], prefix)}.{_intended_name(item, model)}" for item in error.errors()}
     # A field that is there under a misspelt name is not missing.
-    return [problem for problem in problems if not (problem.missing and problem.field in meant)]
+    return [problem for problem in problems if not (problem.missing and problem.field in misspelt)]
 
 
-def _meant(item: Mapping[str, Any], model: type[BaseModel] | None) -> str:
-    """Return the name that a field was meant to have that there is not."""
-    if item["type"] != "extra_forbidden" or model is None:
+def _intended_name(item: Mapping[str, Any], model: type[BaseModel] | None) -> str:
+    """Return the field that an unknown name is probably a misspelling of, "" where there is none."""
+    if item["type"] != "extra_forbidden" or model is None or removed_field(model, item["loc"]):
         return ""
     return nearest(str(item["loc"][-1]), fields_of(model_at(model, item["loc"][:-1])))
 
@@ -93,34 +93,34 @@ def _problem(item: Mapping[str, Any], prefix: str, model: type[BaseModel] | None
     location, kind = item["loc"], str(item["type"])
     field = field_path(location, prefix) or "manifest"
     if kind == "missing":
-        return FieldProblem(field, "", _add(model, location), missing=True)
+        return FieldProblem(field, "", _remedy_for_missing(model, location), missing=True)
     if kind == "extra_forbidden":
         return FieldProblem(field, "", _no_such_field(model, location, prefix))
     given = item.get("input")
     if given is None:
-        return FieldProblem(field, "", f"it is empty: {_add(model, location).removeprefix('add it: ')}")
+        return FieldProblem(field, "", f"it is empty: {_remedy_for_missing(model, location).removeprefix('add it: ')}")
     sentence = _SENTENCES.get(kind)
     if kind == "string_pattern_mismatch":
         remedy = _pattern(item.get("ctx", {}), example_of(location))
     elif sentence is not None:
-        remedy = sentence(item.get("ctx", {}), given) + (_such_as(location) if kind in _SHAPES else "")
+        remedy = sentence(item.get("ctx", {}), given) + (_example_phrase(location) if kind in _SHAPES else "")
     elif kind == "value_error":
         remedy = str(item["msg"]).removeprefix("Value error, ")
     else:
         remedy = f"`kubectl explain` says what it takes: {kind.replace('_', ' ')}"
-    return FieldProblem(field, written(given), remedy)
+    return FieldProblem(field, format_value(given), remedy)
 
 
-def _such_as(location: Sequence[int | str]) -> str:
-    """Return an example of what belongs to a location, to be added to a sentence."""
+def _example_phrase(location: Sequence[int | str]) -> str:
+    """Return a phrase with an example for a location, to append to a sentence."""
     example = example_of(location)
     if isinstance(example, list) and location and isinstance(location[-1], int):
         example = example[0]
-    return "" if example is None else f", such as {flow(example)}"
+    return "" if example is None else f", such as {flow_style(example)}"
 
 
-def written(value: object) -> str:
-    """Return a value as a manifest writes it; "" for a mapping or a list, which the field's path names well enough."""
+def format_value(value: object) -> str:
+    """Return a value as a manifest writes it; "" for a mapping or a list."""
     if value is None or isinstance(value, (dict, list)):
         return ""
     text = json.dumps(value) if isinstance(value, (bool, int, float)) else str(value)
@@ -128,33 +128,36 @@ def written(value: object) -> str:
 
 
 def kind_of(value: object) -> str:
-    """Return what a value is, in words: a mapping, a list, a text, a number."""
+    """Return the type of a value in words: a mapping, a list, a text, a number."""
     return next((words for kind, words in _KINDS.items() if isinstance(value, kind)), "a number")
 
 
-def _add(model: type[BaseModel] | None, location: Sequence[int | str]) -> str:
-    """Return what to add where a field is missing: what it is for, and an example."""
+def _remedy_for_missing(model: type[BaseModel] | None, location: Sequence[int | str]) -> str:
+    """Return the remedy for a missing field: its description and an example."""
     field = None if model is None else field_at(model, location)
     if field is None or not field.description:
         return "add it"
     example = example_of(location)
-    such_as = "" if example is None else f", such as {location[-1]}: {flow(example)}"
-    return f"add it: {_first_words(field.description)}{such_as}"
+    such_as = "" if example is None else f", such as {location[-1]}: {flow_style(example)}"
+    return f"add it: {_first_clause(field.description)}{such_as}"
 
 
-def _first_words(description: str) -> str:
-    """Return the first clause of a description, without what follows a colon, a semicolon or its end."""
+def _first_clause(description: str) -> str:
+    """Return a description up to its first colon, semicolon or full stop."""
     words = re.split(r"[:;](?=\s)|\.(?=\s|$)", description, maxsplit=1)[0]
     return words if words[:2].isupper() else f"{words[0].lower()}{words[1:]}"
 
 
 def _no_such_field(model: type[BaseModel] | None, location: Sequence[int | str], prefix: str) -> str:
     name, parent = str(location[-1]), field_path(location[:-1], prefix)
+    remedy = removed_field(model, location)
+    if remedy:
+        return f"this version has no such field: {remedy}"
     known = [] if model is None else list(fields_of(model_at(model, location[:-1])))
     meant = nearest(name, known)
     if meant:
         return f"there is no such field; did you mean {meant!r}?"
-    places = [] if model is None else places_of(model, name)
+    places = [] if model is None else paths_to_field(model, name)
     if places:
         return f"there is no such field here; {name!r} belongs to {' or '.join(places)}"
     fields = f"; {parent or 'a manifest'} has {', '.join(sorted(known))}" if known else ""
@@ -162,20 +165,20 @@ def _no_such_field(model: type[BaseModel] | None, location: Sequence[int | str],
 
 
 def name_problem(field: str, name: object) -> FieldProblem | None:
-    """Return what is wrong with the name of an object, which Kubernetes itself limits; None where nothing is."""
+    """Return the problem of an object's name that Kubernetes does not allow; None for a valid name."""
     if not isinstance(name, str) or re.fullmatch(DNS_SUBDOMAIN_PATTERN, name):
         return None
     return FieldProblem(field, name, _pattern({"pattern": DNS_SUBDOMAIN_PATTERN}, None))
 
 
 def _pattern(context: _Context, example: object) -> str:
-    """Return how a text must be written that has other characters, or others first and last."""
+    """Return the remedy for a text that does not match its pattern."""
     pattern = str(context.get("pattern"))
     if pattern in (DNS_LABEL_PATTERN, DNS_SUBDOMAIN_PATTERN):
         dot = " and '.'" if pattern == DNS_SUBDOMAIN_PATTERN else ""
         return f"must be lower-case letters, digits, '-'{dot}, with a letter or digit first and last, such as my-name"
     if example is not None:
-        return f"write it as in {flow(example)}"
+        return f"write it as in {flow_style(example)}"
     return f"must match {pattern}"
 
 
@@ -210,7 +213,7 @@ def _length(words: str, name: str, unit: str) -> Callable[[_Context, object], st
 def _text(_context: _Context, given: object) -> str:
     if isinstance(given, (dict, list)):
         return f"must be a text, and it is {kind_of(given)}"
-    return f'must be a text: write it in quotes, "{written(given)}"'
+    return f'must be a text: write it in quotes, "{format_value(given)}"'
 
 
 _SENTENCES: Final[Mapping[str, Callable[[_Context, object], str]]] = {

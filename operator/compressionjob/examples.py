@@ -1,4 +1,4 @@
-"""An example for each field, for ``kubectl explain`` and for what is said of a field that is missing."""
+"""An example for each field, for ``kubectl explain`` and for messages about missing fields."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ _DATA: Final = "s3://data/sentences.parquet"
 _OUTPUT: Final = "s3://models/minilm-int8"
 
 EXAMPLES: Final[Mapping[str, Any]] = {
-    # A field's name, or its parent's and its own where a name means several things.
+    # Name of a field, with that of its parent where several fields have the name.
     "source": _DATA, "model.source": "s3://models/minilm", "training.source": "s3://data/train.parquet",
     "calibration.source": "s3://data/calibration.parquet", "secretName": "s3", "hub.secretName": "hub",
     "endpoint": "http://minio.storage:9000", "hub.endpoint": "https://huggingface.co", "region": "eu-central-1",
@@ -37,12 +37,27 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "recover": {"maxDrop": "0.01"}, "spec.pipeline": [{"quantize": {"method": "dynamic", "dtype": "int8"}}],
     "spec.data": {"evaluation": {"source": _DATA}}, "spec.sla": {"quality": {"maxDrop": "0.01"}},
     "spec.model": {"source": "s3://models/minilm", "task": "text-embedding"}, "student": {"layers": 6},
+    "state": [{"input": "h0", "output": "hn"}], "state.input": "h0", "state.output": "hn",
     "metadata": {"name": "minilm-int8"}, "metadata.name": "minilm-int8", "losses": {"hidden": "0.5"},
     "attack": {"maxDrop": "0.1", "epsilon": "0.031"}, "noise": {"maxDrop": "0.05", "level": "0.1"},
     "corruption": {"maxDrop": "0.05", "kinds": ["typos"]}, "robustness": {"noise": {"maxDrop": "0.05", "level": "0.1"}},
     "fairness": {"minWorst": "0.8"}, "quality": {"maxDrop": "0.01"}, "latency": {"max": "20ms"},
     "size": {"maxRatio": "0.5"}, "memory": {"max": "512Mi"},
-    # Of a CompressionRuntime.
+    "ttft.max": "500ms", "interToken.max": "50ms", "timePerOutputToken.max": "40ms", "endToEnd.max": "4s",
+    "ttft": {"max": "500ms"}, "interToken": {"max": "50ms"}, "timePerOutputToken": {"max": "40ms"},
+    "endToEnd": {"max": "4s"}, "ttft.maxRatio": "1.2", "interToken.maxRatio": "1.2",
+    "timePerOutputToken.maxRatio": "1.2", "endToEnd.maxRatio": "1.2", "goodput": {"min": "1.8"}, "goodput.min": "1.8",
+    "minRatio": "0.9", "outputLength.maxRatio": "1.1", "outputLength": {"minRatio": "0.9"}, "promptTokens": 256,
+    "outputTokens": 128, "maxOutputTokens": 256, "benchmark.engine": "vllm", "requestRate": "2", "concurrency": 8,
+    "findMaxRate": True,
+    "serving": {"requestRate": "2", "outputTokens": 128},
+    "tasks": [{"name": "arc-easy", "source": "s3://data/arc-easy.jsonl", "kind": "multiple-choice"}],
+    "tasks.name": "arc-easy", "tasks.source": "s3://data/arc-easy.jsonl", "tasks.limit": 500, "fewShot": 5,
+    "tasks.prompt": "{passage}\\nQuestion: {question}\\nAnswer:", "columns.question": "query",
+    "columns.choices": "options", "columns.answer": "label", "tasks.metric": "acc", "generation": {"maxTokens": 32},
+    "maxTokens": 32, "generation.stop": ["\\n\\n"], "generation.pattern": "#### (-?[0-9.,]+)",
+    "recovery": {"min": "0.99"}, "recovery.min": "0.99", "recovery.tasks": ["arc-easy"],
+    # Fields of a CompressionRuntime.
     "image": "registry.example.com/compression-runner:1.0", "imagePullSecrets": ["registry"],
     "command": ["compression-runner", "pod"], "requests": {"cpu": "4", "memory": "8Gi"},
     "limits": {"memory": "8Gi", "nvidia.com/gpu": "1"}, "measuring.runtime": "edge",
@@ -59,10 +74,10 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "maximum.checkpoints": "720h", "maximum.reports": "8760h",
     "destinations": ["s3://models/production"], "selector": {"matchLabels": {"tenant": "ml"}},
     "matchExpressions": [{"key": "tenant", "operator": "In", "values": ["ml", "search"]}],
-    # Of a CompressionStore.
+    # Fields of a CompressionStore.
     "store": "team-a", "hub.store": "team-a", "prefix": "s3://models/team-a/", "access": "ReadWrite",
     "locations": [{"prefix": "s3://models/team-a/", "access": "ReadWrite"}],
-    # Of a CompressionReview.
+    # Fields of a CompressionReview.
     "job": "minilm-int8", "reason": "read the report; the slices look right", "reviewer": "rita@example.com",
     "jobUID": "0a1b2c3d-0000-4000-8000-000000000000", "digest": "sha256:e2ffb1057a332b75",
 }  # fmt: skip
@@ -74,18 +89,18 @@ def example_of(location: Sequence[int | str]) -> Any:
     """Return an example for the field at a location, None where there is none."""
     names = [name for name in location if isinstance(name, str)]
     for count in (2, 1):
-        found = EXAMPLES.get(".".join(names[-count:]))
-        if found is not None:
-            return found
+        example = EXAMPLES.get(".".join(names[-count:]))
+        if example is not None:
+            return example
     return None
 
 
-def flow(value: object) -> str:
+def flow_style(value: object) -> str:
     """Write a value as YAML on one line: ``{source: s3://a/b, limit: 5}``."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}: {flow(item)}" for name, item in value.items()) + "}"
+        return "{" + ", ".join(f"{name}: {flow_style(item)}" for name, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(flow(item) for item in value) + "]"
+        return "[" + ", ".join(flow_style(item) for item in value) + "]"
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
@@ -93,16 +108,16 @@ def flow(value: object) -> str:
     return text if plain or not text else f'"{text}"'
 
 
-def explained(schema: Mapping[str, Any], path: tuple[str, ...] = ("spec",)) -> dict[str, Any]:
+def with_examples(schema: Mapping[str, Any], path: tuple[str, ...] = ("spec",)) -> dict[str, Any]:
     """Return a structural schema whose descriptions state each field's default and an example."""
     result = dict(schema)
     if "properties" in result:
         result["properties"] = {
-            name: explained(_described(field, (*path, name)), (*path, name))
+            name: with_examples(_described(field, (*path, name)), (*path, name))
             for name, field in result["properties"].items()
         }
     if "items" in result:
-        result["items"] = explained(result["items"], path)
+        result["items"] = with_examples(result["items"], path)
     return result
 
 
@@ -110,23 +125,23 @@ def _described(field: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any
     parts = [str(field.get("description", ""))]
     default = field.get("default")
     if default not in (None, {}, []):
-        parts.append(f"Default: {flow(_unquoted(default, field))}.")
+        parts.append(f"Default: {flow_style(_unquoted(default, field))}.")
     example = _example(field, path)
     # Some descriptions end with an example of their own.
-    if example is not None and not parts[0].endswith(f": {flow(example)}."):
-        parts.append(f"Example: {flow(example)}.")
+    if example is not None and not parts[0].endswith(f": {flow_style(example)}."):
+        parts.append(f"Example: {flow_style(example)}.")
     return {**field, "description": " ".join(part for part in parts if part)}
 
 
 def _unquoted(default: object, field: Mapping[str, Any]) -> object:
-    """Return a default as it is written: numbers of a type that is a number have no quotes."""
+    """Return a default as a manifest writes it: integers have no quotes."""
     return default if field.get("type") != "integer" else int(str(default))
 
 
 def _example(field: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    found = example_of(path)
-    if found is not None:
-        return found
+    example = example_of(path)
+    if example is not None:
+        return example
     if "enum" in field:
         return next((word for word in field["enum"] if word != field.get("default")), field["enum"][0])
     if field.get("type") == "boolean":
@@ -140,8 +155,8 @@ def _example(field: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _of_object(field: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any] | None:
-    """Return an example of a mapping: its required fields, or else its first."""
+    """Return an example of a mapping: its required fields, or its first field where none is required."""
     properties = field["properties"]
     names = field.get("required") or list(properties)[:1]
-    found = {name: _example(properties[name], (*path, name)) for name in names}
-    return None if None in found.values() else found
+    examples = {name: _example(properties[name], (*path, name)) for name in names}
+    return None if None in examples.values() else examples

@@ -8,9 +8,9 @@ from compressionjob.schema import Schema, cel
 
 
 def exclusive(alone: str, others: tuple[str, ...], text: str) -> tuple[dict[str, JsonValue], Callable[[Schema], None]]:
-    """Return a rule that ``alone`` excludes ``others``, in CEL and as a check in Python; the names are a manifest's.
+    """Return a rule that ``alone`` excludes ``others``, in CEL and as a check in Python.
 
-    ``text`` is the remedy, with {} for the others.
+    Names are those in a manifest. ``text`` is the remedy, with {} for the others.
     """
     message = text.format(f"{', '.join(others[:-1])} and {others[-1]}")
     rule = f"!has(self.{alone}) || !({' || '.join(f'has(self.{name})' for name in others)})"

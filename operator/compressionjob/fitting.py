@@ -1,4 +1,4 @@
-"""Making a value that another version wrote fit into a structural schema, entry by entry."""
+"""Fitting of a value that another version wrote into a structural schema."""
 
 import math
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 JsonSchema = dict[str, Any]
 
 MISFIT: Final = object()
-"""Stands for a value that has no place in its schema."""
+"""Stands for a value that does not fit its schema."""
 
 _LARGEST: Final = 2**63 - 1  # the API server reads integers into 64 bits
 
@@ -14,9 +14,9 @@ _LARGEST: Final = 2**63 - 1  # the API server reads integers into 64 bits
 def fit(value: Any, schema: JsonSchema) -> Any:
     """Return the part of a JSON value that ``schema`` allows, or MISFIT.
 
-    Strings are cut to maxLength, lists to maxItems, maps to maxProperties. What cannot be cut is left out: a number
-    that is not finite or out of range, another type, an object that lacks a required field. An unknown word of an enum
-    changes what its object means, so it takes the object with it, unless the object is ``value`` itself.
+    Strings are cut to maxLength, lists to maxItems, maps to maxProperties. Other misfits are left out: a number that
+    is not finite or out of range, a value of another type, an object that lacks a required field. An unknown word of
+    an enum changes the meaning of its object, so the whole object is left out, unless it is ``value`` itself.
     """
     if isinstance(value, dict) and "properties" in schema:
         return _with_required(_fields(value, schema), schema)

@@ -1,4 +1,4 @@
-"""Names under which the resources are known to Kubernetes."""
+"""Group, kinds, labels and annotations of the resources."""
 
 from typing import Final
 
@@ -22,14 +22,14 @@ REVIEW_KIND: Final = "CompressionReview"
 REVIEW_PLURAL: Final = "compressionreviews"
 REVIEW_SHORT_NAME: Final = "cprv"
 
-# Label of child Jobs and pods: the name of the CompressionJob that owns them.
+# Labels of child Jobs and pods: name and uid of the CompressionJob that owns them, and the part of it that they do.
 JOB_LABEL: Final = f"{GROUP}/job"
 JOB_UID_LABEL: Final = f"{GROUP}/job-uid"
 PART_LABEL: Final = f"{GROUP}/part"
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "compression-operator"
 AMBIENT_IDENTITY_LABEL: Final = f"{GROUP}/ambient-identity"
-"""Label of pods whose runtime has a ``serviceAccountName``: they may get credentials of the cloud for it."""
+"""Label of pods whose runtime has a ``serviceAccountName``: they may get cloud credentials for it."""
 QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 RETRY_OF_ANNOTATION: Final = f"{GROUP}/retry-of"
-"""The job that a job tries again, for people: the operator does not look at it."""
+"""The job that this job retries. It is for people; the operator does not read it."""

@@ -1,5 +1,7 @@
-"""Where models, data and results lie: ``s3://BUCKET/KEY``, ``pvc://CLAIM/PATH``, ``file:///PATH``; sources also on the
-Hugging Face Hub, ``hf://ORG/NAME[@REVISION][/PATH]``, or ``hf://datasets/...`` as huggingface_hub writes them.
+"""Locations of models, data and results: ``s3://BUCKET/KEY``, ``pvc://CLAIM/PATH``, ``file:///PATH``.
+
+Sources may also be on the Hugging Face Hub: ``hf://ORG/NAME[@REVISION][/PATH]`` or ``hf://datasets/...``, as
+huggingface_hub writes them.
 """
 
 import re
@@ -17,7 +19,7 @@ Scheme = Literal["s3", "pvc", "file", "hf"]
 MAX_LOCATION: Final = 1024
 PVC_MOUNT_ROOT: Final = "/mnt/pvc"
 HUB_DATASETS: Final = "datasets/"
-"""Before the name of a repository on the Hub that holds data."""
+"""Prefix of the name of a dataset repository on the Hub."""
 
 _EXAMPLES: Final = (
     "write exactly one of s3://BUCKET/KEY, pvc://CLAIM/PATH or file:///PATH, without '..', '//' or spaces in the path"
@@ -35,7 +37,7 @@ _HF: Final = (
     r"(@(refs/(pr|convert)/)?[\w.-]{1,128})?(/[\w!.*()=+@,:-]+)*/?"
 )
 _PATTERN: Final = re.compile(f"^({_S3}|{_PVC}|{_FILE}|{_HF})$", re.ASCII)
-# The API server's RE2 gets the simpler test; what only Python refuses ends in the Accepted condition.
+# The API server's RE2 gets a simpler pattern. A location that only Python refuses ends in the Accepted condition.
 _CEL_PATTERNS: Final = "s3://[a-z0-9][a-z0-9.-]+/[^\\\\s]+|pvc://[a-z0-9][a-z0-9.-]*(/[^\\\\s]*)?|file:///[^\\\\s]+"
 _CEL_HF: Final = "|hf://(datasets/)?[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][^\\\\s]*"
 _CEL_INSIDE: Final = " && !self.matches('(^|/)[.][.](/|$)') && !self.substring(7).contains('//')"
@@ -45,8 +47,10 @@ _CEL_SOURCE_RULE: Final = f"self.matches('^({_CEL_PATTERNS}{_CEL_HF})$')" + _CEL
 
 @dataclass(frozen=True)
 class Location:
-    """A parsed location. ``container`` is the bucket, the claim or the repository with its revision ("" for files);
-    ``path`` starts with "/" only for files.
+    """A parsed location.
+
+    ``container`` is the bucket, the claim or the repository with its revision, "" for files. ``path`` starts with "/"
+    only for files.
     """
 
     scheme: Scheme
@@ -59,26 +63,26 @@ class Location:
         return f"{self.scheme}://{self.container}/{self.path}".rstrip("/")
 
     def child(self, *names: str) -> "Location":
-        """The location of something below this one."""
+        """Return the location of a path below this one."""
         return Location(
             self.scheme, self.container, "/".join([part for part in (self.path.rstrip("/"), *names) if part])
         )
 
     def sibling(self, suffix: str) -> "Location":
-        """The location beside this one whose last name has ``suffix`` appended."""
+        """Return the location whose last name has ``suffix`` appended."""
         return Location(self.scheme, self.container, self.path.rstrip("/") + suffix)
 
 
 def parse_location(text: str) -> Location:
     """Parse a location.
 
-    Raises ValueError, naming what to write, for another scheme, a path with ``..``, or an empty path.
+    Raises ValueError, with the remedy, for another scheme, a path with ``..``, or an empty path.
     """
     if not _PATTERN.fullmatch(text):
         raise ValueError(_EXAMPLES)
     scheme, rest = text.split("://", 1)
     parts = rest.rstrip("/").split("/")
-    # file:// alone may start with ./ or ../: relative to the manifest of a local trial, never in a cluster.
+    # Only file:// may start with ./ or ../: relative to the manifest of a local run. A cluster refuses it.
     inner = parts if scheme != "file" else parts[1:]
     if "//" in rest or any(part in (".", "..") for part in inner):
         raise ValueError(_EXAMPLES)
@@ -98,7 +102,7 @@ def _check_source(text: str) -> str:
     try:
         parse_location(text)
     except ValueError as error:
-        raise ValueError(_meant(text) + _SOURCE_EXAMPLES) from error
+        raise ValueError(_suggestion(text) + _SOURCE_EXAMPLES) from error
     return text
 
 
@@ -106,14 +110,14 @@ def _check(text: str) -> str:
     try:
         scheme = parse_location(text).scheme
     except ValueError as error:
-        raise ValueError(_meant(text) + _EXAMPLES) from error
+        raise ValueError(_suggestion(text) + _EXAMPLES) from error
     if scheme == "hf":
-        raise ValueError(f"a job writes nothing to the Hub; {_EXAMPLES}")
+        raise ValueError(f"jobs do not write to the Hub; {_EXAMPLES}")
     return text
 
 
-def _meant(text: str) -> str:
-    """Return what an author may have meant by a location of no form that there is, "" where that cannot be told."""
+def _suggestion(text: str) -> str:
+    """Return a suggestion for a location in an unknown form, "" where there is none."""
     if re.match(r"s3://(BUCKET|YOUR|<)", text):
         return "put the name of your bucket there; "
     if re.match(r"https?://huggingface\.co/", text):
@@ -125,7 +129,7 @@ def _meant(text: str) -> str:
 
 
 def _json_schema(rule: str, examples: str) -> WithJsonSchema:
-    """How the API server checks a location."""
+    """Return the schema with which the API server checks a location."""
     rules = [cel(rule, examples)]
     return WithJsonSchema(
         {"type": "string", "minLength": 8, "maxLength": MAX_LOCATION, "x-kubernetes-validations": rules}
@@ -134,16 +138,16 @@ def _json_schema(rule: str, examples: str) -> WithJsonSchema:
 
 _LENGTH: Final = Field(min_length=1, max_length=MAX_LOCATION)
 LocationText = Annotated[str, _LENGTH, AfterValidator(_check), _json_schema(_CEL_RULE, _EXAMPLES)]
-"""A location that is written, as text; ``parse_location`` takes it apart."""
+"""A location that the job writes, as text for ``parse_location``."""
 
 SourceText = Annotated[str, _LENGTH, AfterValidator(_check_source), _json_schema(_CEL_SOURCE_RULE, _SOURCE_EXAMPLES)]
-"""A location that is read, as text; it may be on the Hugging Face Hub."""
+"""A location that the job reads, as text. It may be on the Hugging Face Hub."""
 
 _ENDPOINT_PATTERN: Final = r"^https?://[A-Za-z0-9.\[\]:-]{1,253}(/[A-Za-z0-9._~/-]{0,200})?$"
 
 
 def _check_endpoint(text: str) -> str:
-    """Refuse an address that no client can take apart, such as half of an IPv6 address or port 99999."""
+    """Refuse a URL that does not parse, such as half of an IPv6 address or port 99999."""
     try:
         parts = urlsplit(text)
         whole = bool(parts.hostname) and parts.port != 0
@@ -156,8 +160,31 @@ def _check_endpoint(text: str) -> str:
 
 Endpoint = Annotated[str, Field(max_length=512, pattern=_ENDPOINT_PATTERN), AfterValidator(_check_endpoint)]
 """The URL of a server."""
+
+_NO_PATH: Final = "an object store has no path: end its endpoint after host and port, and write buckets and folders as s3://BUCKET/KEY"
+
+
+def _check_object_store(text: str) -> str:
+    if urlsplit(text).path.strip("/"):
+        raise ValueError(_NO_PATH)
+    return text
+
+
+S3Endpoint = Annotated[
+    Endpoint,
+    AfterValidator(_check_object_store),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": 512,
+            "pattern": _ENDPOINT_PATTERN,
+            "x-kubernetes-validations": [cel("!self.matches('^https?://[^/]*/+[^/]')", _NO_PATH)],
+        }
+    ),
+]
+"""The URL of an object store. Below a path s3://a/b would name the bucket of that path, whatever rules say about a."""
 Region = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")]
-"""The region that requests to an object store are signed for."""
+"""Region for which requests to an object store are signed."""
 
 _STORE_ALONE: Final = "the store has these settings: remove {}, or remove store"
 _STORAGE_RULE, _check_storage = exclusive("store", ("secretName", "endpoint", "region"), _STORE_ALONE)
@@ -165,23 +192,23 @@ _HUB_RULE, _check_hub = exclusive("store", ("secretName", "endpoint"), _STORE_AL
 
 
 class Storage(Schema):
-    """How to reach an object store or a claim. Credentials stay in a Secret that only the pod reads."""
+    """Access to an object store or a claim. Credentials stay in a Secret that only the pod reads."""
 
     model_config = with_rules(_STORAGE_RULE)
 
     secret_name: ObjectName | None = Field(
         default=None,
         description="Secret in the job's namespace with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-        "(and AWS_SESSION_TOKEN where needed). Its key AWS_ENDPOINT_URL, if any, is the only endpoint that they "
-        "are for. Without a Secret the pod uses its ambient identity.",
+        "(and AWS_SESSION_TOKEN where needed). If it has the key AWS_ENDPOINT_URL, its keys are sent to no other "
+        "endpoint. Without a Secret the pod uses its ambient identity.",
     )
-    endpoint: Endpoint | None = Field(
-        default=None, description="URL of an S3-compatible server; AWS when it is absent."
+    endpoint: S3Endpoint | None = Field(default=None, description="URL of an S3-compatible server; AWS by default.")
+    region: Region | None = Field(
+        default=None, description="Region for which requests are signed; us-east-1 by default."
     )
-    region: Region | None = Field(default=None, description="Region to sign for; us-east-1 when it is absent.")
     store: ObjectName | None = Field(
         default=None,
-        description="CompressionStore of the job's namespace, in place of secretName, endpoint and region.",
+        description="CompressionStore in the job's namespace, instead of secretName, endpoint and region.",
     )
 
     @model_validator(mode="after")
@@ -191,21 +218,21 @@ class Storage(Schema):
 
 
 class Hub(Schema):
-    """How to reach the Hugging Face Hub, for all hf:// sources of a job."""
+    """Access to the Hugging Face Hub, for all hf:// sources of a job."""
 
     model_config = with_rules(_HUB_RULE)
 
     secret_name: ObjectName | None = Field(
         default=None,
-        description="Secret in the job's namespace with the key HF_TOKEN. Its key HF_ENDPOINT is the only address that "
-        "the token is sent to; huggingface.co without it. Without a Secret what is public can be read.",
+        description="Secret in the job's namespace with the key HF_TOKEN. If it has the key HF_ENDPOINT, the token is "
+        "sent to no other address; huggingface.co without it. Without a Secret only public repositories can be read.",
     )
     endpoint: Endpoint | None = Field(
-        default=None, description="URL of a server that speaks the Hub's protocol; huggingface.co when it is absent."
+        default=None, description="URL of a server with the Hub's API; huggingface.co by default."
     )
     store: ObjectName | None = Field(
         default=None,
-        description="CompressionStore of the job's namespace whose hub is used, in place of secretName and endpoint.",
+        description="CompressionStore in the job's namespace whose hub is used, instead of secretName and endpoint.",
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The log lines of the operator and of its pods. JSON has one schema, so that one query finds both."""
+"""Log lines of the operator and of its pods. JSON lines have one schema, so that one query matches both."""
 
 import json
 import logging
@@ -11,11 +11,11 @@ FIELDS: Final = (
     "namespace", "job", "phase", "part", "stage", "method", "progress", "seconds", "reason", "field", "value",
     "identity",
 )  # fmt: skip
-"""What a log call may add by ``extra``: namespace and name of the CompressionJob, and what the line is about."""
+"""Fields that a log call may add with ``extra``: namespace and name of the CompressionJob, and details."""
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, what the record has of FIELDS, and an exception's text."""
+    """Format a record as one line of JSON: time, level, logger, message, its FIELDS, and the text of an exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line."""
@@ -32,7 +32,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people, without what a terminal obeys."""
+    """Format a record as a line of text without terminal control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line for a record."""

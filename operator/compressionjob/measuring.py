@@ -1,4 +1,4 @@
-"""Measuring slots: what a CompressionRuntime keeps off the CPUs while a pod measures on them."""
+"""Measuring slots: which other pods a CompressionRuntime keeps off the CPUs while a pod measures."""
 
 import math
 import re
@@ -8,17 +8,17 @@ from typing import Final, Literal
 from pydantic import Field
 
 from compressionjob.errors import FieldProblem
-from compressionjob.parts import MEASURE, RUN
+from compressionjob.job_parts import MEASURE, RUN
 from compressionjob.schema import ObjectName, Schema, parse_quantity
 
 Isolation = Literal["StaticCPUs", "Node", "Shared"]
 
 STATIC_CPUS: Final = "StaticCPUs"
-"""The kubelet's static CPU manager gives the pod whole CPUs, and nothing else runs on them."""
+"""The kubelet's static CPU manager gives the pod exclusive CPUs."""
 NODE: Final = "Node"
 """No other pod of CompressionJobs is on the node while one measures."""
 SHARED: Final = "Shared"
-"""Anything may run beside it: noise is left to the statistics."""
+"""Other pods may run on the same CPUs. Noise widens the intervals."""
 
 GUARANTEED_RULE: Final = (
     "!has(self.measuring) || self.measuring.isolation != 'StaticCPUs' || (['cpu', 'memory'].all(name, "
@@ -34,16 +34,16 @@ GUARANTEED_TEXT: Final = (
 
 
 class Measuring(Schema):
-    """Where models are measured, and what may run there meanwhile."""
+    """Where models are measured, and which pods may run there at the same time."""
 
     isolation: Isolation = Field(
         default=NODE,
-        description="StaticCPUs: whole CPUs of the kubelet's static CPU manager, for this pod alone. Node: a pod of "
-        "its own, with no other pod of a CompressionJob on its node. Shared: anything may run beside it.",
+        description="StaticCPUs: exclusive CPUs of the kubelet's static CPU manager. Node: no other pod of a "
+        "CompressionJob runs on the node meanwhile. Shared: other pods may run on the same CPUs.",
     )
     runtime: ObjectName | None = Field(
         default=None,
-        description="CompressionRuntime in which jobs of this one are measured, unless their sla.runtime names one.",
+        description="CompressionRuntime that measures jobs of this runtime, unless their sla.runtime names one.",
     )
 
 
@@ -53,18 +53,18 @@ def slot_of(part: str, isolation: Isolation) -> str:
 
 
 def guaranteed_problems(requests: dict[str, str], limits: dict[str, str]) -> Iterator[FieldProblem]:
-    """What keeps a pod with these resources from having whole CPUs for itself."""
+    """Yield the reasons why a pod with these resources would not get exclusive CPUs."""
     for name in ("cpu", "memory"):
-        asked, limit = requests.get(name), limits.get(name)
-        same = asked is not None and limit is not None and parse_quantity(asked) == parse_quantity(limit)
-        whole = name != "cpu" or all(re.fullmatch(r"[1-9]\d*", text or "") for text in (asked, limit))
+        request, limit = requests.get(name), limits.get(name)
+        same = request is not None and limit is not None and parse_quantity(request) == parse_quantity(limit)
+        whole = name != "cpu" or all(re.fullmatch(r"[1-9]\d*", text or "") for text in (request, limit))
         if not (same and whole):
-            value = f"{asked or 'none'}, limits.{name} {limit or 'none'}"
+            value = f"{request or 'none'}, limits.{name} {limit or 'none'}"
             yield FieldProblem(f"spec.resources.requests.{name}", value, GUARANTEED_TEXT)
 
 
 def reserved_cpus(requests: dict[str, str], limits: dict[str, str]) -> int:
-    """Return how many CPUs a pod with these resources has reserved, rounded up as the kubelet does; 0 for none.
+    """Return how many CPUs a pod with these resources reserves, rounded up as the kubelet does; 0 for none.
 
     Kubernetes takes the limit where there is no request.
     """

@@ -1,4 +1,4 @@
-"""Files of claims under two names: below a mount path (file://) and in the claim (pvc://)."""
+"""Translation of file:// locations below a mount path into pvc:// locations of the mounted claim."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,9 @@ from compressionjob.locations import Location
 
 
 def in_claim(location: Location, claims: Mapping[str, str]) -> Location:
-    """Return a file:// location in a mounted claim as that claim's pvc:// location, and any other as it is.
+    """Return a file:// location in a mounted claim as the claim's pvc:// location, and any other location unchanged.
 
-    ``claims`` are the names of claims by the paths at which they are mounted.
+    ``claims`` maps mount paths to names of claims.
     """
     if location.scheme == "file":
         for path in sorted(claims, key=len, reverse=True):

@@ -1,4 +1,4 @@
-"""Which fields of a CompressionJob's spec may change once it exists, as rules of the API server."""
+"""Rules of the API server for changes of an existing CompressionJob's spec."""
 
 from typing import Any, Final
 
@@ -15,15 +15,15 @@ _NOT_LOWER: Final = {
     "deadline": "duration(string(self)) >= duration(string(oldSelf))",
     "budget": "double(self) >= double(oldSelf)",
 }
-"""Fields that may be raised or removed, and the rule that nothing lowers them."""
+"""Fields that may be raised or removed but not lowered, each with its rule."""
 
 RAISABLE_FIELDS: Final = frozenset(_NOT_LOWER)
 CHANGING_FIELDS: Final = MUTABLE_FIELDS | RAISABLE_FIELDS
-"""Fields that a pod does not get: they are the operator's business, and may change while it runs."""
+"""Fields that a pod does not get: only the operator uses them, and they may change while the pod runs."""
 
 
 def may_change(name: str, before: str, after: str) -> bool:
-    """Return whether a field may change so while its job exists; "" stands for a field that is not set."""
+    """Return whether a field of an existing job may change from ``before`` to ``after``; "" stands for not set."""
     if name not in RAISABLE_FIELDS:
         return name in MUTABLE_FIELDS
     if not before or not after:
@@ -32,8 +32,11 @@ def may_change(name: str, before: str, after: str) -> bool:
     return amount(after) >= amount(before)
 
 
-def let_change(spec: dict[str, Any]) -> dict[str, Any]:
-    """Let no field of a spec's schema change but these: field by field, as CEL prices whole objects too high."""
+def restrict_changes(spec: dict[str, Any]) -> dict[str, Any]:
+    """Add rules to a spec's schema that allow changes to these fields only.
+
+    There is a rule for each field, since CEL's cost estimate for the whole object is too high.
+    """
     required = spec.get("required", [])
     presence = []
     for name, field in spec["properties"].items():

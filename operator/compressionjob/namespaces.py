@@ -1,4 +1,4 @@
-"""Which namespaces may use what the platform team offers: by name, or by their labels."""
+"""Selection of namespaces by name or by label."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
@@ -18,12 +18,14 @@ _SOME_TEXT: Final = "name at least one namespace in names, or give a selector; l
 
 
 class LabelRequirement(Schema):
-    """One condition on labels, as in a Kubernetes label selector."""
+    """A requirement of a Kubernetes label selector."""
 
     model_config = with_rules(cel(_VALUES_RULE, _VALUES_TEXT))
 
     key: LabelKey = Field(description="Key of the label.")
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(description="How the label is compared.")
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
+        description="Comparison: In, NotIn, Exists or DoesNotExist."
+    )
     values: Annotated[list[LabelValue], Field(max_length=32)] = Field(default=[], description="Values for In, NotIn.")
 
     @model_validator(mode="after")
@@ -33,7 +35,7 @@ class LabelRequirement(Schema):
         return self
 
     def matches(self, labels: Labels) -> bool:
-        """Return whether labels meet this condition. A missing label meets NotIn, as in Kubernetes."""
+        """Return whether labels meet this requirement. A missing label meets NotIn, as in Kubernetes."""
         if self.operator == "Exists":
             return self.key in labels
         if self.operator == "DoesNotExist":
@@ -42,41 +44,41 @@ class LabelRequirement(Schema):
 
 
 class LabelSelector(Schema):
-    """A Kubernetes label selector: all of its conditions must hold, and an empty one matches everything."""
+    """A Kubernetes label selector. All requirements must hold; an empty selector matches everything."""
 
     match_labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] = Field(
-        default={}, description="Labels with exactly these values."
+        default={}, description="Labels that must have exactly these values."
     )
     match_expressions: Annotated[list[LabelRequirement], Field(max_length=16)] = Field(
-        default=[], description="More conditions on labels."
+        default=[], description="Further requirements."
     )
 
     def matches(self, labels: Labels) -> bool:
-        """Return whether labels meet every condition."""
+        """Return whether labels meet every requirement."""
         exact = all(labels.get(key) == value for key, value in self.match_labels.items())
         return exact and all(requirement.matches(labels) for requirement in self.match_expressions)
 
 
 class AllowedNamespaces(Schema):
-    """Namespaces whose jobs may use an object: those that are named, and those whose labels match."""
+    """Namespaces whose jobs may use an object: the named ones, and those whose labels match."""
 
     model_config = with_rules(cel(_SOME_RULE, _SOME_TEXT))
 
     names: Annotated[list[Label], Field(max_length=256)] = Field(default=[], description="Names of namespaces.")
     selector: LabelSelector | None = Field(
         default=None,
-        description="Labels of namespaces. It takes an operator that serves all namespaces: one with watchNamespaces "
-        "does not read their labels, and then only names count.",
+        description="Selector on the labels of namespaces. An operator with watchNamespaces does not read these "
+        "labels; there only names count.",
     )
 
     @model_validator(mode="after")
-    def _some(self) -> "AllowedNamespaces":
+    def _at_least_one(self) -> "AllowedNamespaces":
         if not self.names and self.selector is None:
             raise ValueError(_SOME_TEXT)
         return self
 
     def allows(self, namespace: str, labels: Labels | None) -> bool:
-        """Return whether a namespace is among them; with unknown labels (None) no selector matches."""
+        """Return whether a namespace is allowed. A selector does not match unknown labels (None)."""
         if namespace in self.names:
             return True
         return self.selector is not None and labels is not None and self.selector.matches(labels)

@@ -1,18 +1,18 @@
-"""Notifications: what receivers can be told of a job, and what its status keeps of each telling."""
+"""Notifications: the events of a job that receivers get, and their records in its status."""
 
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
-from compressionjob.schema import Label, Observed
+from compressionjob.schema import Label, TolerantSchema
 
 NotificationEvent = Literal["Accepted", "Started", "AwaitingReview", "Verdict", "Completed", "Failed"]
 NOTIFICATION_EVENTS: Final[tuple[NotificationEvent, ...]] = get_args(NotificationEvent)
 
 MAX_RECEIVERS: Final = 8
-"""Most receivers of one job."""
+"""Largest number of receivers of a job."""
 MAX_NOTIFICATIONS: Final = 96
-"""Most entries in a status: each receiver has one for each event, and some events are still to come."""
+"""Largest number of entries in a status: one for each receiver and event, with room for new events."""
 
 
 def _no_repetition(names: list[str]) -> list[str]:
@@ -30,14 +30,15 @@ ReceiverNames = Annotated[
 """Names of receivers, each once."""
 
 
-class Notification(Observed):
-    """One event that one receiver is to be told. Receiver, event and time make its id."""
+class Notification(TolerantSchema):
+    """One event for one receiver. Receiver, event and time identify it."""
 
     receiver: Annotated[str, Field(max_length=63)] = Field(description="Name of the receiver.")
-    # Not only today's events: a status that a later version wrote must still be read.
-    event: Annotated[str, Field(max_length=64)] = Field(description="What happened.")
-    time: Annotated[str, Field(max_length=40)] = Field(description="When it happened.")
+    # Any string, not only NotificationEvent: a later version may have written the status.
+    event: Annotated[str, Field(max_length=64)] = Field(description="Event of the job.")
+    time: Annotated[str, Field(max_length=40)] = Field(description="Time of the event.")
     result: Literal["Delivered", "Dropped"] | None = Field(
-        default=None, description="Delivered, or Dropped when it was given up; absent while it is being tried."
+        default=None,
+        description="Delivered, or Dropped after the last attempt failed; absent while delivery is attempted.",
     )
-    result_time: Annotated[str, Field(max_length=40)] | None = Field(default=None, description="When that was.")
+    result_time: Annotated[str, Field(max_length=40)] | None = Field(default=None, description="Time of the result.")

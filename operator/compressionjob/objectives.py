@@ -1,22 +1,14 @@
-"""The limits that a job sets for its result."""
+"""Limits that a job sets for the compressed model."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from compressionjob.schema import (
-    Drop,
-    Duration,
-    Fraction,
-    NotNegative,
-    ObjectName,
-    Positive,
-    PositiveQuantity,
-    Schema,
-    cel,
-    with_rules,
-)
+from compressionjob.performance_limits import CostLimit, LatencyLimit, MemoryLimit, SizeLimit, ThroughputLimit
+from compressionjob.schema import Drop, Fraction, NotNegative, ObjectName, Positive, Schema, cel, with_rules
+from compressionjob.serving import LATENCIES, GoodputLimit, OutputLengthLimit, ServedLatencyLimit
+from compressionjob.task_data import RecoveryLimit
 from compressionjob.trust_limits import AttributionLimit, FairnessLimit, FlipLimit, RobustnessLimit
 
 QualityMetric = Literal[
@@ -34,6 +26,8 @@ QualityMetric = Literal[
     "subsetAccuracy",
     "subsetAgreement",
     "perplexity",
+    "klDivergence",
+    "klDivergenceP99",
     "mae",
     "mse",
     "rouge1",
@@ -41,71 +35,69 @@ QualityMetric = Literal[
     "rougeL",
     "wer",
 ]
-Percentile = Literal["p50", "p90", "p99"]
-LatencyScenario = Literal["SingleStream", "MultiStream", "Server"]
 
 AGREEMENT_METRICS: Final = frozenset({"cosine", "neighbours", "matches", "agreement", "subsetAgreement", "correlation"})
-"""Metrics that compare with the baseline: the baseline's own score is 1, and no labels are needed."""
+"""Metrics that compare with the baseline. The baseline's own score is 1, and no labels are needed."""
 MULTI_LABEL_METRICS: Final[frozenset[QualityMetric]] = frozenset(
     {"f1Micro", "f1Macro", "subsetAccuracy", "subsetAgreement"}
 )
-"""Metrics of models that give a sample any number of labels (problem_type multi_label_classification)."""
-ERROR_METRICS: Final[frozenset[QualityMetric]] = frozenset({"perplexity", "mae", "mse", "wer"})
-"""Metrics of which less is better, without an upper end; the others are scores from 0 to 1 of which more is better."""
+"""Metrics of models that assign any number of labels to a sample (problem_type multi_label_classification)."""
+DIVERGENCES: Final[frozenset[QualityMetric]] = frozenset({"klDivergence", "klDivergenceP99"})
+"""Errors against the baseline, whose own is 0: there is no increase of them."""
+ERROR_METRICS: Final[frozenset[QualityMetric]] = frozenset({"perplexity", "mae", "mse", "wer", *DIVERGENCES})
+"""Metrics where lower is better, without an upper bound. The others are scores from 0 to 1, where higher is better."""
 SCORE_LIMITS: Final = ("maxDrop", "min")
 ERROR_LIMITS: Final = ("maxIncrease", "max")
-"""The limits of sla.quality that go with each kind of metric."""
-
-
-def _needs_one_of(*names: str) -> tuple[ConfigDict, str]:
-    text = f"set at least one of {', '.join(names)}"
-    rule = " || ".join(f"has(self.{name})" for name in names)
-    return with_rules(cel(rule, text)), text
-
+"""Limits of sla.quality for scores and for errors."""
 
 _QUALITY_TEXT: Final = "set at least one of maxDrop, min (of a score), maxIncrease, max (of an error)"
 _QUALITY_RULE: Final = " || ".join(f"has(self.{name})" for name in (*SCORE_LIMITS, *ERROR_LIMITS))
-_MIXED_TEXT: Final = "maxDrop and min are for scores, maxIncrease and max for errors; set those of one kind"
+_MIXED_TEXT: Final = "maxDrop and min are for scores, maxIncrease and max for errors; set limits of one kind"
 _MIXED_RULE: Final = "!((has(self.maxDrop) || has(self.min)) && (has(self.maxIncrease) || has(self.max)))"
-_ERROR_TEXT: Final = f"{', '.join(sorted(ERROR_METRICS))}: less is better; set maxIncrease or max, not maxDrop or min"
-_SCORE_TEXT: Final = "more of a score is better; set maxDrop or min, not maxIncrease or max"
+_ERROR_TEXT: Final = f"{', '.join(sorted(ERROR_METRICS))}: lower is better; set maxIncrease or max, not maxDrop or min"
+_SCORE_TEXT: Final = "the metric is a score; set maxDrop or min, not maxIncrease or max"
 _IS_ERROR: Final = f"self.metric in [{', '.join(repr(name) for name in sorted(ERROR_METRICS))}]"
 _ERROR_RULE: Final = f"!has(self.metric) || !({_IS_ERROR}) || (!has(self.maxDrop) && !has(self.min))"
 _SCORE_RULE: Final = f"!has(self.metric) || {_IS_ERROR} || (!has(self.maxIncrease) && !has(self.max))"
-_LATENCY_TEXT: Final = "set at least one of max, minSpeedup"
-_RATE_TEXT: Final = 'scenario Server, and no other, needs targetRate, the queries that arrive in a second: "50"'
-_SAMPLES_TEXT: Final = "scenario MultiStream, and no other, needs samplesPerQuery, the samples that arrive at once: 8"
-_SIZE, _SIZE_TEXT = _needs_one_of("maxRatio", "max")
-_MEMORY, _MEMORY_TEXT = _needs_one_of("max", "maxRatio")
+_DIVERGENCE_TEXT: Final = "the baseline's own divergence is 0, so it has no increase; set max, not maxIncrease"
+_DIVERGENCE_RULE: Final = (
+    f"!has(self.metric) || !(self.metric in [{', '.join(repr(name) for name in sorted(DIVERGENCES))}]) || "
+    "!has(self.maxIncrease)"
+)
 
 
 class QualityLimit(Schema):
-    """How much quality may be lost, measured on the evaluation data."""
+    """Limit on the loss of quality, measured on the evaluation data."""
 
     model_config = with_rules(
         cel(_QUALITY_RULE, _QUALITY_TEXT),
         cel(_MIXED_RULE, _MIXED_TEXT),
         cel(_ERROR_RULE, _ERROR_TEXT),
         cel(_SCORE_RULE, _SCORE_TEXT),
+        cel(_DIVERGENCE_RULE, _DIVERGENCE_TEXT),
     )
 
     metric: QualityMetric | None = Field(
         default=None,
-        description="cosine, neighbours (same nearest neighbour), matches (F1 of output rows that match, for detectors "
-        "that end in NonMaxSuppression), agreement (same answer) and correlation compare with the baseline; accuracy, "
-        "precision, recall and f1 need labels; for models of several labels for a sample accuracy and agreement count "
-        "label by label, and there are f1Micro, f1Macro, subsetAccuracy and subsetAgreement (all labels right, or the "
-        "same); rouge1, rouge2 and rougeL need reference texts. "
-        "Errors, of which less is better: perplexity, mae, mse, wer (word error rate). By default cosine for "
-        "embeddings and raw ONNX (matches where the number of rows varies), perplexity for text-generation; with "
-        "labels or targets accuracy, mae, rougeL or wer, without agreement or correlation.",
+        description="Compared with the baseline: cosine, neighbours (same nearest neighbour), matches (F1 of matching "
+        "output rows, for detectors that end in NonMaxSuppression), agreement (same prediction), correlation. "
+        "With labels: accuracy, precision, recall, f1. For multi-label models: f1Micro, f1Macro, subsetAccuracy, "
+        "subsetAgreement (all labels are right, or the same); accuracy and agreement count each label. "
+        "With reference texts: rouge1, rouge2, rougeL. "
+        "Errors, where lower is better: perplexity, mae, mse, wer (word error rate), and of a language model's next "
+        "token klDivergence and klDivergenceP99 (mean and 99th percentile of the divergence from the baseline, in "
+        "nats; only max applies). Default: cosine for embeddings and task onnx (matches where the number of rows "
+        "varies), perplexity for text-generation; for other tasks accuracy, mae, rougeL or wer with labels or targets, "
+        "agreement or correlation without.",
     )
-    max_drop: Drop | None = Field(default=None, description='Largest loss against the baseline, in [0, 1]: "0.01".')
-    min: Drop | None = Field(default=None, description='Least score of the result, in [0, 1]: "0.9".')
+    max_drop: Drop | None = Field(
+        default=None, description='Largest drop from the baseline\'s score, in [0, 1]: "0.01".'
+    )
+    min: Drop | None = Field(default=None, description='Lowest score of the compressed model, in [0, 1]: "0.9".')
     max_increase: NotNegative | None = Field(
-        default=None, description='Largest increase of an error against the baseline\'s: "0.01" is one per cent more.'
+        default=None, description='Largest relative increase of the baseline\'s error: "0.01" is 1 %.'
     )
-    max: Positive | None = Field(default=None, description='Largest error of the result: "12.5".')
+    max: Positive | None = Field(default=None, description='Largest error of the compressed model: "12.5".')
 
     @model_validator(mode="after")
     def _limits_of_one_kind(self) -> "QualityLimit":
@@ -117,6 +109,8 @@ class QualityLimit(Schema):
             raise ValueError(_ERROR_TEXT)
         if self.metric and self.metric not in ERROR_METRICS and self.limits_error:
             raise ValueError(_SCORE_TEXT)
+        if self.metric in DIVERGENCES and self.max_increase is not None:
+            raise ValueError(_DIVERGENCE_TEXT)
         return self
 
     @property
@@ -130,128 +124,64 @@ class QualityLimit(Schema):
         return self.max_increase is not None or self.max is not None
 
 
-class LatencyLimit(Schema):
-    """How long one query may take, in one of MLPerf's scenarios."""
-
-    model_config = with_rules(
-        cel("has(self.max) || has(self.minSpeedup)", _LATENCY_TEXT),
-        cel("(self.scenario == 'Server') == has(self.targetRate)", _RATE_TEXT),
-        cel("(self.scenario == 'MultiStream') == has(self.samplesPerQuery)", _SAMPLES_TEXT),
-    )
-
-    percentile: Percentile = Field(default="p99", description="The percentile that both limits are about.")
-    max: Duration | None = Field(default=None, description='Largest latency of one query: "20ms".')
-    min_speedup: Positive | None = Field(
-        default=None, description="Least ratio of the baseline's latency to the result's, measured in the same run."
-    )
-    scenario: LatencyScenario = Field(
-        default="SingleStream",
-        description="MLPerf LoadGen scenario. SingleStream: the next query starts when the last one ended. "
-        "MultiStream: so too, with samplesPerQuery samples in a query. Server: queries arrive at random (Poisson) at "
-        "targetRate and wait for their turn; latency counts from the arrival, and a model that cannot keep the rate "
-        "has none.",
-    )
-    target_rate: Positive | None = Field(
-        default=None, description='Server: queries that arrive in a second, on average: "50".'
-    )
-    samples_per_query: Annotated[int, Field(ge=1, le=1024)] | None = Field(
-        default=None, description="MultiStream: samples that arrive at once, answered in one batch."
-    )
-
-    @model_validator(mode="after")
-    def _limit_and_scenario(self) -> "LatencyLimit":
-        if self.max is None and self.min_speedup is None:
-            raise ValueError(_LATENCY_TEXT)
-        if (self.scenario == "Server") != (self.target_rate is not None):
-            raise ValueError(_RATE_TEXT)
-        if (self.scenario == "MultiStream") != (self.samples_per_query is not None):
-            raise ValueError(_SAMPLES_TEXT)
-        return self
-
-
-class ThroughputLimit(Schema):
-    """How many samples a second must be answered when all of them are there at once (MLPerf Offline)."""
-
-    min: Positive = Field(description="Least number of samples per second.")
-    scenario: Literal["Offline"] = Field(default="Offline", description="MLPerf LoadGen scenario.")
-
-
-class SizeLimit(Schema):
-    """How large the model files may be."""
-
-    model_config = _SIZE
-
-    max_ratio: Positive | None = Field(
-        default=None, description="Largest ratio of the result's size to the baseline's."
-    )
-    max: PositiveQuantity | None = Field(default=None, description='Largest size of the result: "30Mi".')
-
-    @model_validator(mode="after")
-    def _some_limit(self) -> "SizeLimit":
-        if self.max_ratio is None and self.max is None:
-            raise ValueError(_SIZE_TEXT)
-        return self
-
-
-class MemoryLimit(Schema):
-    """How much memory a fresh process that serves the result may need at its peak."""
-
-    model_config = _MEMORY
-
-    max: PositiveQuantity | None = Field(default=None, description='Largest peak memory: "512Mi".')
-    max_ratio: Positive | None = Field(
-        default=None, description="Largest ratio of the result's peak to the baseline's."
-    )
-
-    @model_validator(mode="after")
-    def _some_limit(self) -> "MemoryLimit":
-        if self.max is None and self.max_ratio is None:
-            raise ValueError(_MEMORY_TEXT)
-        return self
-
-
-class CostLimit(Schema):
-    """What answering may cost on the hardware that measures: its price per hour at the measured throughput."""
-
-    max_per_million: Positive = Field(
-        description='Largest cost of a million samples, in the currency of its pricePerHour: "1.5".'
-    )
-
-
 class Sla(Schema):
-    """The limits, the confidence that is wanted of the verdict, and what happens when it is not Pass."""
+    """The limits, the confidence of the verdict, and the action when the verdict is not Pass."""
 
-    quality: QualityLimit | None = Field(default=None, description="Limit on lost quality.")
+    quality: QualityLimit | None = Field(default=None, description="Limit on the loss of quality.")
     latency: LatencyLimit | None = Field(default=None, description="Limit on latency.")
     throughput: ThroughputLimit | None = Field(default=None, description="Limit on throughput.")
     size: SizeLimit | None = Field(default=None, description="Limit on size.")
     memory: MemoryLimit | None = Field(default=None, description="Limit on peak memory.")
-    cost: CostLimit | None = Field(default=None, description="Limit on the cost of answers.")
-    fairness: FairnessLimit | None = Field(default=None, description="Limit on the worst group and on gaps.")
-    robustness: RobustnessLimit | None = Field(default=None, description="Limit under noise, corruption and attack.")
-    attributions: AttributionLimit | None = Field(default=None, description="Limit on what answers rest on.")
-    flips: FlipLimit | None = Field(default=None, description="Limit on answers that change.")
+    cost: CostLimit | None = Field(default=None, description="Limit on the cost of inference.")
+    fairness: FairnessLimit | None = Field(
+        default=None, description="Limits on the worst group and on gaps between groups."
+    )
+    robustness: RobustnessLimit | None = Field(default=None, description="Limits under noise, corruption and attack.")
+    attributions: AttributionLimit | None = Field(
+        default=None, description="Limit on attribution agreement (SHAP values)."
+    )
+    flips: FlipLimit | None = Field(default=None, description="Limit on prediction flips.")
+    ttft: ServedLatencyLimit | None = Field(default=None, description="Limit on the time to the first token.")
+    inter_token: ServedLatencyLimit | None = Field(
+        default=None, description="Limit on the gaps between the tokens of an answer (ITL); each gap counts."
+    )
+    time_per_output_token: ServedLatencyLimit | None = Field(
+        default=None, description="Limit on the mean gap of an answer (TPOT, as MLPerf defines it)."
+    )
+    end_to_end: ServedLatencyLimit | None = Field(default=None, description="Limit on the time to the last token.")
+    goodput: GoodputLimit | None = Field(default=None, description="Limit on requests that keep every latency limit.")
+    recovery: RecoveryLimit | None = Field(
+        default=None, description="Limit on the recovery of tasks (spec.data.tasks) of a language model."
+    )
+    output_length: OutputLengthLimit | None = Field(default=None, description="Limits on the length of answers.")
     runtime: ObjectName | None = Field(
         default=None,
-        description="Name of the CompressionRuntime on which the result is measured: the hardware that will serve it. "
-        "By default the one that compresses.",
+        description="Name of the CompressionRuntime that measures: the hardware that will serve the model. By default "
+        "the one that compresses.",
     )
     confidence: Fraction = Field(
-        default=0.95, description='Confidence that a Pass or a Fail must reach, over all limits together: "0.95".'
+        default=0.95, description='Confidence of a Pass or a Fail, over all limits together: "0.95".'
     )
     on_violation: Literal["Fail", "Fallback", "Alert"] = Field(
         default="Fail",
-        description="Fail: a result that is not a Pass is not published. Fallback: the smallest result of an earlier "
-        "stage that passes is published in its place, and the report tells what was given up. Alert: it is published "
-        "and marked. Without limits every result is published, with the verdict NoLimits.",
+        description="Action for a verdict other than Pass. Fail: publish nothing. Fallback: publish the smallest model "
+        "of an earlier stage that passes, and list the dropped stages in the report. Alert: publish the model with "
+        "the reason PublishedDespiteViolation. Without limits every model is published, with the verdict NoLimits.",
     )
 
+    def served_latencies(self) -> dict[str, ServedLatencyLimit]:
+        """Return the limits on latencies of served requests, by the names of their fields."""
+        limits = (self.ttft, self.inter_token, self.time_per_output_token, self.end_to_end)
+        return {name: limit for name, limit in zip(LATENCIES, limits, strict=True) if limit is not None}
 
-LIMITS: Final = frozenset(Sla.model_fields) - {"runtime", "confidence", "on_violation"}
-"""The fields of an SLA that set limits: each of them at least one."""
+
+LIMITS: Final = frozenset(field.alias or name for name, field in Sla.model_fields.items()) - {
+    "runtime", "confidence", "onViolation",
+}  # fmt: skip
+"""Fields of an SLA, as manifests name them, that set limits, each of them at least one."""
 
 
 def sets_limits(spec: Mapping[str, Any]) -> bool:
-    """Return whether a job's spec, as its author wrote it, sets any limit."""
+    """Return whether the spec in a job's manifest sets any limit."""
     sla = spec.get("sla")
     return isinstance(sla, Mapping) and any(sla.get(name) is not None for name in LIMITS)

@@ -1,4 +1,4 @@
-"""The stages of a job, and which orders of them make sense."""
+"""The stages of a job, and the check of their order."""
 
 from typing import Annotated, Final
 
@@ -21,7 +21,9 @@ class Stage(MethodChoice):
 
     model_config = with_rules(cel(_ONE_METHOD_RULE, _ONE_METHOD_TEXT))
 
-    name: Label | None = Field(default=None, description="Name in status and report; the method's name by default.")
+    name: Label | None = Field(
+        default=None, description="Name of the stage in status and report; the method's name by default."
+    )
 
     @model_validator(mode="after")
     def _one_method(self) -> "Stage":
@@ -31,28 +33,28 @@ class Stage(MethodChoice):
 
     @property
     def method(self) -> str:
-        """The method's name, such as prune."""
+        """The name of the method, such as prune."""
         return next(name for name in METHODS if getattr(self, name) is not None)
 
     @property
     def given(self) -> Parameters:
-        """The parameters as the manifest has them: of a family in its flat form."""
+        """The parameters as in the manifest, which for a family is the flat form."""
         parameters: Parameters = getattr(self, self.method)
         return parameters
 
     @property
     def parameters(self) -> Parameters:
-        """The parameters of the stage's method: of a family those of the method that it names."""
+        """The parameters of the stage's method, which for a family is the selected variant."""
         return self.given.chosen()
 
     @property
     def key(self) -> tuple[str, str]:
-        """The family and the method within it; the latter is empty for a family of one."""
+        """The family and its method; the method is empty for a family of one."""
         return self.method, self.parameters.variant
 
     @property
     def title(self) -> str:
-        """What status and report call the stage."""
+        """The name of the stage in status and report."""
         return self.name or self.method
 
 
@@ -60,11 +62,11 @@ Pipeline = Annotated[list[Stage], Field(min_length=1, max_length=MAX_STAGES)]
 
 
 _AFTER_QUANTIZE: Final = {"prune": "zeros must be chosen before the weights are quantized"}
-_NEEDS_FLOATS: Final = "it works on floating-point weights, which a quantized model has no more"
+_NEEDS_FLOATS: Final = "it needs floating-point weights, and a quantized model has none"
 
 
 def order_problems(stages: list[Stage]) -> list[FieldProblem]:
-    """Orders of stages that make no sense, whatever the model: found before any pod starts."""
+    """Return the stages in an order that cannot work for any model."""
     problems: list[FieldProblem] = []
     seen: dict[str, int] = {}
     titles: set[str] = set()
@@ -91,6 +93,6 @@ def _order_remedy(stage: Stage, seen: dict[str, int]) -> str:
 
 
 def promise_of(stages: list[Stage]) -> Promise:
-    """What the pipeline as a whole promises; packing adds nothing to lose, so it does not count."""
+    """Return the promise of the whole pipeline. Packing loses nothing, so it does not count beside other stages."""
     lossy = [stage.parameters.promise() for stage in stages if stage.method != "pack"]
     return combine(lossy or [stage.parameters.promise() for stage in stages])

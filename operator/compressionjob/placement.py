@@ -1,43 +1,49 @@
-"""What a job needs of the runtimes that it names: found by the operator before a pod starts, and by submit before that.
+"""Checks of a job against its runtimes.
 
-One code for both, so that what the operator would refuse at once is refused with the same words when it is submitted.
+The operator runs them before a pod starts, and `kubectl compress submit` before it creates the job. So both give the
+same messages.
 """
 
 from collections.abc import Iterable, Iterator
 
 from compressionjob.errors import FieldProblem
 from compressionjob.hints import nearest
+from compressionjob.job_locations import job_locations
 from compressionjob.measuring import SHARED, reserved_cpus
-from compressionjob.places import places
 from compressionjob.runtime import CompressionRuntimeSpec, RuntimeVolume
 from compressionjob.spec import CompressionJobSpec
 
 
 def no_such_runtime(name: str, known: Iterable[str]) -> str:
-    """Return what to do about a runtime that is not there: those there are, and the one that was meant."""
+    """Return the message for a missing runtime: the known runtimes, and the one with the nearest name."""
     names = sorted(known)
-    meant = nearest(name, names)
+    suggestion = nearest(name, names)
     there = f"there are: {', '.join(names)}" if names else "there is none yet: ask the platform team to create one"
-    return f"there is no CompressionRuntime {name!r}; {there}" + (f"; did you mean {meant!r}?" if meant else "")
+    return f"there is no CompressionRuntime {name!r}; {there}" + (
+        f"; did you mean {suggestion!r}?" if suggestion else ""
+    )
 
 
 def missing_price(spec: CompressionJobSpec, name: str, *, measures: bool) -> FieldProblem | None:
-    """Return what is wrong with a limit on cost on a runtime without a price; None where there is no such limit."""
+    """Return the limit on cost of a job whose runtime has no price; None for a job without such a limit."""
     limits = {"spec.budget": spec.budget}
     if spec.sla.cost is not None and measures:
         limits["spec.sla.cost.maxPerMillion"] = spec.sla.cost.max_per_million
     for field, value in limits.items():
         if value is not None:
             remedy = (
-                f"the CompressionRuntime {name!r} has no pricePerHour, so no cost is known; let the platform team set "
-                "it, or delete the job and apply it with another runtime or without this limit"
+                f"the CompressionRuntime {name!r} has no pricePerHour, so the cost is unknown; ask the platform team "
+                "to set it, or delete the job and apply it with another runtime or without this limit"
             )
             return FieldProblem(f"{field} ({value:g})", "", remedy)
     return None
 
 
 def too_many_threads(spec: CompressionJobSpec, name: str, runtime: CompressionRuntimeSpec) -> Iterator[FieldProblem]:
-    """More threads than CPUs to measure with: the pod that measures would say so when the stages are done."""
+    """Yield the number of threads if it exceeds the CPUs of the measuring pod.
+
+    The pod would report it too, but only after the stages.
+    """
     threads, cpus = spec.benchmark.threads, reserved_cpus(runtime.resources.requests, runtime.resources.limits)
     if threads is not None and 0 < cpus < threads and runtime.measuring.isolation != SHARED:
         remedy = f"the runtime {name!r} that measures requests {cpus} CPUs; set it to {cpus} at most, or name another"
@@ -45,8 +51,8 @@ def too_many_threads(spec: CompressionJobSpec, name: str, runtime: CompressionRu
 
 
 def misplaced_files(spec: CompressionJobSpec, name: str, runtime: CompressionRuntimeSpec) -> Iterator[FieldProblem]:
-    """file:// outside the runtime's volumes, which would name a path of the node or of the image."""
-    for place in places(spec):
+    """Yield file:// locations outside the runtime's volumes, which would be paths of the image or of the node."""
+    for place in job_locations(spec):
         field, location = place.field, place.location
         if location.scheme != "file":
             continue
@@ -68,7 +74,7 @@ def misplaced_files(spec: CompressionJobSpec, name: str, runtime: CompressionRun
 
 
 def mounted_claims(runtime: CompressionRuntimeSpec) -> dict[str, str]:
-    """Return the claims that a runtime mounts, by their paths."""
+    """Return the claims that a runtime mounts, by mount path."""
     return {
         volume.mount_path: volume.persistent_volume_claim.claim_name
         for volume in runtime.volumes

@@ -1,7 +1,7 @@
-"""The contract between the operator and the runner's pod: environment variables, paths, ports and HTTP routes.
+"""The interface between the operator and the runner's pod: environment variables, paths, ports and HTTP routes.
 
-The operator writes what is here into the child Job; the runner reads it. The verdict comes back in the termination
-message (``report.Summary``), the kind of failure as the exit code (``exit_codes``).
+The operator writes them into the child Job, and the runner reads them. The runner returns the verdict in the
+termination message (``report.Summary``), and the kind of failure as the exit code (``exit_codes``).
 """
 
 from enum import StrEnum
@@ -11,37 +11,42 @@ from compressionjob.group import GROUP
 from compressionjob.locations import PVC_MOUNT_ROOT
 
 CORRECT_KEYS: Final = "correct the keys in the Secret"
-"""How the remedy begins where an object store refuses keys; the operator adds the command."""
+"""Start of the remedy when an object store refuses keys. The operator appends the command."""
 
 CONTAINER: Final = "runner"
 """Name of the container that runs the job."""
 
 INPUT_ANNOTATION: Final = f"{GROUP}/input"
-"""Annotation of a pod: its input (``pod_input``), which the volume INPUT_VOLUME shows as a file."""
+"""Annotation of a pod with its input (``pod_input``). The volume INPUT_VOLUME shows it as a file."""
 INPUT_VARIABLE: Final = "COMPRESSION_INPUT"
-"""The file of the input."""
+"""Path of the file with the input."""
 INPUT_DIGEST_VARIABLE: Final = "COMPRESSION_INPUT_DIGEST"
-"""The digest of the input as the operator wrote it: an annotation can change while a pod runs, a variable cannot."""
+"""Digest of the input that the operator wrote. An annotation can change while a pod runs, a variable cannot."""
 JOB_VARIABLE: Final = "COMPRESSION_JOB"
-"""The CompressionJob as JSON, in a pod of an older operator, which has no input; so are REVIEW and JUDGED."""
+"""The CompressionJob as JSON, in a pod of an older operator, which has no input. REVIEW and JUDGED are the same."""
 PART_VARIABLE: Final = "COMPRESSION_PART"
-"""The part of the job that the pod does (``parts``); a whole job without it."""
+"""The part of the job that the pod runs (``job_parts``); Run by default."""
 REVIEW_VARIABLE: Final = "COMPRESSION_REVIEW"
-"""The review that allows a pod to publish, as JSON."""
+"""The review that approved the publication, as JSON."""
 JUDGED_VARIABLE: Final = "COMPRESSION_JUDGED"
-"""What was judged (``report.Judged``), as JSON, in a pod that publishes. It comes from the job's status, and nothing
-else says what may be published."""
+"""The judged result (``report.JudgedResult``) as JSON, in a pod that publishes. It comes from the job's status. The pod
+may publish no other."""
 CLEAN_VARIABLE: Final = "COMPRESSION_CLEAN"
-"""In a pod that cleans up: what it removes (``retention.Retained``), as a JSON list."""
+"""In a pod that cleans up: the kinds of files to remove (``retention.Retained``), as a JSON list."""
+KNOWN_JOBS_VARIABLE: Final = "COMPRESSION_KNOWN_JOBS"
+"""In a pod that cleans up: the first UID_CHARACTERS of the uids of all jobs, with commas between them."""
+UID_CHARACTERS: Final = 8
+LIFETIME_VARIABLE: Final = "COMPRESSION_CHECKPOINT_LIFETIME"
+"""How long the checkpoints of the job are kept after its end, as a duration; without it they are kept."""
 PRICE_VARIABLE: Final = "COMPRESSION_PRICE_PER_HOUR"
-"""The price of an hour of the hardware that the pod runs on."""
+"""Price of an hour of the pod's hardware."""
 ISOLATION_VARIABLE: Final = "COMPRESSION_ISOLATION"
-"""What keeps others off the pod's CPUs while it measures (``measuring.Isolation``)."""
+"""Isolation of the pod's CPUs while it measures (``measuring.Isolation``)."""
 CPUS_VARIABLE: Final = "COMPRESSION_CPUS"
-"""The number of CPUs that are reserved for the container (its ``requests.cpu``, rounded up); 0 where none are."""
+"""Number of CPUs reserved for the container (``requests.cpu``, rounded up); 0 without a reservation."""
 STORES_VARIABLE: Final = "COMPRESSION_STORES"
-"""The CompressionStores that the job names (a list of ``stores.StoreConnection``), as JSON: addresses that the operator
-stands for, whatever the job says."""
+"""The CompressionStores that the job names (a list of ``stores.StoreConnection``) as JSON. The operator vouches for
+these addresses, whatever the job contains."""
 WORKDIR_VARIABLE: Final = "COMPRESSION_WORKDIR"
 """The work directory, WORKDIR by default."""
 PORT_VARIABLE: Final = "COMPRESSION_PORT"
@@ -57,13 +62,13 @@ TERMINATION_LOG: Final = "/dev/termination-log"
 """The kubelet's default."""
 ENGINES: Final = "/opt/engines"
 INPUT_MOUNT: Final = "/etc/compression-operator"
-"""Where the pod's input is mounted, as the file INPUT_FILE."""
+"""Mount path of the pod's input, which is the file INPUT_FILE in it."""
 INPUT_VOLUME: Final = "input"
 INPUT_FILE: Final = "input"
 INPUT_JOB, INPUT_REVIEW, INPUT_JUDGED = "job", "review", "judged"
-"""Names of the documents in the input: the job, and in a pod that publishes the review and what was judged."""
+"""Names of the documents in the input: the job, and in a pod that publishes the review and the judged result."""
 RESERVED_MOUNTS: Final = (WORKDIR, TMP, PVC_MOUNT_ROOT, INPUT_MOUNT)
-"""Paths at which the operator mounts volumes; a runtime cannot."""
+"""Paths at which the operator mounts volumes. Volumes of a runtime cannot use them."""
 
 PORT: Final = 8080
 METRICS_PATH: Final = "/metrics"
@@ -72,7 +77,7 @@ HEALTH_PATH: Final = "/healthz"
 
 
 class Role(StrEnum):
-    """What credentials are for: each role may have a Secret of its own. The value is the prefix of its variables."""
+    """The use of credentials. Each role may have its own Secret. The value is the prefix of its variables."""
 
     MODEL = "MODEL"
     DATA = "DATA"
@@ -84,17 +89,17 @@ SECRET_ACCESS_KEY: Final = "AWS_SECRET_ACCESS_KEY"
 SESSION_TOKEN: Final = "AWS_SESSION_TOKEN"
 """Keys of a Secret with S3 credentials; the session token is optional."""
 ENDPOINT_URL: Final = "AWS_ENDPOINT_URL"
-"""Optional key of the same Secret: the only endpoint that its keys are for."""
+"""Optional key of the same Secret: the only endpoint that its keys may be sent to."""
 HUB_TOKEN_KEY: Final = "HF_TOKEN"
-"""Key of a Secret with a token of the Hugging Face Hub, and the variable that the Hub's own tools read."""
+"""Key of a Secret with a token of the Hugging Face Hub, and the variable that huggingface_hub reads."""
 HUB_TOKEN_VARIABLE: Final = f"HUB_{HUB_TOKEN_KEY}"
 """The job's own token of the Hub."""
 HUB_ENDPOINT_KEY: Final = "HF_ENDPOINT"
-"""Optional key of the same Secret: the only address that its token is for; huggingface.co without it."""
+"""Optional key of the same Secret: the only address that its token may be sent to; huggingface.co by default."""
 HUB_ENDPOINT_VARIABLE: Final = f"HUB_{HUB_ENDPOINT_KEY}"
-"""The address that the job's own token is for."""
+"""The address that the job's own token may be sent to."""
 
 
 def credential_variable(role: Role, key: str) -> str:
-    """Return the variable in which a pod finds a key of a role's Secret, such as ``MODEL_AWS_ACCESS_KEY_ID``."""
+    """Return the name of the variable with a key of a role's Secret, such as ``MODEL_AWS_ACCESS_KEY_ID``."""
     return f"{role}_{key}"

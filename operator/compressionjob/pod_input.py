@@ -1,7 +1,7 @@
-"""The pod's input: the job, and in a pod that publishes its review and what was judged, as one text.
+"""The pod's input as one text: the job, and in a pod that publishes the review and the judged result.
 
-The text travels as an annotation of the pod and reaches the container as a file of a downwardAPI volume. An environment
-variable would not do: Linux limits one to 128 KiB, and the kubelet expands ``$(NAME)`` and ``$$`` in it.
+The text is an annotation of the pod, and the container reads it as a file of a downwardAPI volume. An environment
+variable cannot hold it: Linux limits one to 128 KiB, and the kubelet expands ``$(NAME)`` and ``$$`` in it.
 """
 
 import base64
@@ -16,16 +16,16 @@ from compressionjob.errors import FieldProblem
 from compressionjob.schema import format_bytes
 
 MAX_INPUT_BYTES: Final = 200 * 1024
-"""Most bytes of the text. Kubernetes allows 256 KiB for all annotations of an object together."""
+"""Largest size of the text. Kubernetes allows 256 KiB for all annotations of an object together."""
 MAX_PLAIN_BYTES: Final = 64 * 1024
-"""Longest text that is left readable; a longer one is compressed."""
+"""Largest size of an uncompressed text."""
 
 _COMPRESSED: Final = "zlib+base64:"
 _POWER_OF_TWO: Final = 2.0**20
 
 
 def encode(documents: Mapping[str, Any]) -> str:
-    """Return documents by name as the text of an input."""
+    """Return the input's text for documents by name."""
     text = json.dumps(documents, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     data = text.encode()
     if len(data) <= MAX_PLAIN_BYTES:
@@ -34,7 +34,7 @@ def encode(documents: Mapping[str, Any]) -> str:
 
 
 def decode(text: str) -> dict[str, Any]:
-    """Return the documents of an input by their names.
+    """Return the documents of an input by name.
 
     Raises ValueError for a text that ``encode`` did not write.
     """
@@ -45,7 +45,7 @@ def decode(text: str) -> dict[str, Any]:
             raise ValueError("the input is damaged") from error
     documents = json.loads(text)
     if not isinstance(documents, dict):
-        raise ValueError("the input is no mapping")
+        raise ValueError("the input is not a mapping")
     return documents
 
 
@@ -55,12 +55,12 @@ def digest_of(text: str) -> str:
 
 
 def size_problems(manifest: Mapping[str, Any]) -> list[FieldProblem]:
-    """Return what to shorten in a job's manifest that is too large for its pod; nothing where it fits."""
+    """Return the field to shorten in a manifest that is too large for its pod; an empty list where it fits."""
     size = len(encode({"job": manifest}).encode())
     if size <= MAX_INPUT_BYTES:
         return []
     sizes = [format_bytes(count, like=_POWER_OF_TWO) for count in (size, MAX_INPUT_BYTES)]
-    remedy = "the job is {} for its pod, even compressed, and at most {} are allowed; shorten this field, its largest"
+    remedy = "the job has {}, even compressed, and at most {} are allowed; shorten this field, which is its largest"
     return [FieldProblem(_largest_field("spec", manifest.get("spec")), "", remedy.format(*sizes))]
 
 

@@ -1,4 +1,4 @@
-"""Whether a result is published: a pure function of the verdict and of what the job says about it."""
+"""The decision to publish: a pure function of the verdict and the job's settings."""
 
 from typing import Final, Literal
 
@@ -13,12 +13,11 @@ REFUSE: Final = "Refuse"
 
 
 def publication_of(verdict: Verdict, on_violation: str, review: ReviewPolicy) -> Publication:
-    """Publish at once, Hold for a person, or Refuse.
+    """Return whether to Publish now, Hold for a review, or Refuse.
 
-    A Pass is published, and so is a result without limits (NoLimits). An Inconclusive is published with
-    ``onViolation: Alert``, and so is a Fail. A review stands before whatever would be published (Always) or is open
-    (Always, OnInconclusive). A Fail that the job does not allow is not for a person to overrule: limits that are wrong
-    are mended in the job, where everybody sees them.
+    Pass and NoLimits are published. Inconclusive and Fail are published with ``onViolation: Alert``. Review Always
+    holds every model that would be published, and OnInconclusive holds an Inconclusive. A reviewer cannot overrule a
+    Fail that the job does not allow: wrong limits are corrected in the job, where all users see them.
     """
     if verdict == "Inconclusive" and review != "Never":
         return HOLD

@@ -1,4 +1,4 @@
-"""CompressionReview: what a person decides about a result, and what is kept of it."""
+"""CompressionReview: a person's decision about a compressed model."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -6,7 +6,7 @@ from pydantic import Field, ValidationError
 
 from compressionjob.errors import InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, REVIEW_KIND
-from compressionjob.schema import ObjectName, Observed, Schema, cel, with_rules
+from compressionjob.schema import ObjectName, Schema, TolerantSchema, cel, with_rules
 
 Decision = Literal["Approve", "Reject"]
 ReviewPolicy = Literal["Always", "OnInconclusive", "Never"]
@@ -16,37 +16,37 @@ Reason = Annotated[str, Field(min_length=1, max_length=1024)]
 User = Annotated[str, Field(min_length=1, max_length=512)]
 
 TIMEOUT_REVIEWER: Final = "timeout"
-"""Stands for a person where ``spec.onReviewTimeout`` has decided."""
+"""Reviewer in the outcome after ``spec.onReviewTimeout`` decided."""
 
 
 class CompressionReviewSpec(Schema):
-    """A decision about one job that waits for it, and about the very result that it waits with."""
+    """A decision about the compressed model of one job."""
 
     model_config = with_rules(cel("self == oldSelf", "a review cannot change; delete it and create another"))
 
     job: ObjectName = Field(description="Name of the CompressionJob, in the same namespace.")
-    decision: Decision = Field(description="Approve publishes the result; Reject ends the job without publishing.")
-    reason: Reason = Field(description="Why, for whoever reads the provenance later.")
+    decision: Decision = Field(description="Approve publishes the model; Reject ends the job without publishing.")
+    reason: Reason = Field(description="Reason of the decision, for readers of the provenance.")
     reviewer: User = Field(
-        description="User name of the reviewer; the API server refuses a name that is not the one of who asks."
+        description="User name of the reviewer. The API server refuses another name than that of the requesting user."
     )
     job_uid: Uid = Field(
         alias="jobUID",
-        description="The job's metadata.uid; for another job of the same name the review does not count.",
+        description="metadata.uid of the job. The review does not count for another job of the same name.",
     )
     digest: Digest = Field(
-        description="Digest of the result that was looked at (status.digest); for another one it does not count."
+        description="Digest of the reviewed model (status.digest). The review does not count for another model."
     )
 
 
-class ReviewMetadata(Observed):
+class ReviewMetadata(TolerantSchema):
     """The part of a review's metadata that this project reads."""
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
     namespace: str = "default"
 
 
-class CompressionReview(Observed):
+class CompressionReview(TolerantSchema):
     """A CompressionReview manifest."""
 
     api_version: Literal["compression-operator.io/v1alpha1"] = API_VERSION
@@ -55,14 +55,14 @@ class CompressionReview(Observed):
     spec: CompressionReviewSpec
 
 
-class ReviewOutcome(Observed):
-    """How a review ended: who decided what, when and why. In the status, the report and the artifact's provenance."""
+class ReviewOutcome(TolerantSchema):
+    """Outcome of a review, in the status, the report and the provenance."""
 
     name: Annotated[str, Field(max_length=253)] = Field(default="", description="Name of the CompressionReview.")
-    reviewer: Annotated[str, Field(max_length=512)] = Field(description="Who decided.")
-    decision: Decision = Field(description="What was decided.")
-    reason: Annotated[str, Field(max_length=1024)] = Field(description="Why.")
-    time: Annotated[str, Field(max_length=40)] = Field(description="When.")
+    reviewer: Annotated[str, Field(max_length=512)] = Field(description="User who decided.")
+    decision: Decision = Field(description="Decision.")
+    reason: Annotated[str, Field(max_length=1024)] = Field(description="Reason of the decision.")
+    time: Annotated[str, Field(max_length=40)] = Field(description="Time of the decision.")
 
 
 def parse_review(manifest: dict[str, Any]) -> CompressionReview:

@@ -1,8 +1,9 @@
-"""Reviews that the platform team requires, whatever a job asks for: by runtime, namespace or destination."""
+"""Reviews that the platform team requires by runtime, namespace or destination."""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, WithJsonSchema
 
@@ -17,7 +18,7 @@ RequiredReview = Literal["Always", "OnInconclusive"]
 MAX_RULES: Final = 64
 
 _PREFIX: Final = r"(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|pvc://[a-z0-9][a-z0-9.-]{0,252}|file://)(/[^\s/]+)*/?"
-_PREFIX_TEXT: Final = "write the beginning of a location, such as s3://models/production, without '..', '//' or spaces"
+_PREFIX_TEXT: Final = "write the start of a location, such as s3://models/production, without '..', '//' or spaces"
 _CEL_PREFIX: Final = (
     "self.matches('^(s3://[a-z0-9][a-z0-9.-]+|pvc://[a-z0-9][a-z0-9.-]*|file://)(/[^\\\\s]*)?$') && "
     "!self.matches('(^|/)[.][.]?(/|$)') && !self.substring(7).contains('//')"
@@ -44,52 +45,79 @@ Prefix = Annotated[
         }
     ),
 ]
-"""The beginning of a location, in whole parts: s3://models/prod is around s3://models/prod/a, not s3://models/prod2."""
+"""The start of a location, in whole names: s3://models/prod contains s3://models/prod/a, not s3://models/prod2."""
 
 
 class ReviewRequirement(Schema):
-    """A review that jobs must have, whatever their spec.review says."""
+    """A review that jobs must have, whatever their spec.review is."""
 
     required: RequiredReview = Field(
-        default="Always", description="The least that holds; a job may ask for more, never for less."
+        default="Always", description="Minimum policy. A job may set a stricter one, but not a weaker one."
     )
     separation: bool = Field(
         default=False,
-        description="The author's own review does not count. Jobs must name their author in spec.author, which the "
-        "chart's admission policy pins to the user who creates the job.",
+        description="The author cannot review their own job. Jobs must name their author in spec.author, and the "
+        "chart's admission policy checks that it is the user who creates the job.",
     )
     destinations: Annotated[list[Prefix], Field(max_length=32)] = Field(
         default=[],
-        description="Only for jobs that write to one of these locations, below or around it; for all jobs by default.",
+        description="Only for jobs that write to one of these locations, below or above it; for all jobs by default.",
     )
 
     def applies(self, spec: CompressionJobSpec, claims: Mapping[str, str]) -> bool:
         """Return whether a job writes where this review is required.
 
-        ``claims`` are the claims that the job's runtimes mount, by their paths: file:// and pvc:// name the same files.
+        ``claims`` maps mount paths of the job's runtimes to claims, since file:// and pvc:// may name the same files.
         """
         if not self.destinations:
             return True
-        written = (parse_location(spec.output.destination), spec.output.reports_location)
-        places = [_text(in_claim(location, claims)) for location in (*written, spec.output.checkpoints_location)]
+        output, endpoint = spec.output, spec.storage_of(spec.output).endpoint
+        written = (parse_location(output.destination), output.reports_location, output.checkpoints_location)
+        places = [_text(name) for location in written for name in _names(in_claim(location, claims), endpoint)]
         prefixes = [_text(in_claim(_location(prefix), claims)) for prefix in self.destinations]
         return any(_overlap(place, prefix) for place in places for prefix in prefixes)
 
+    def checkpoint_problems(self, spec: CompressionJobSpec, claims: Mapping[str, str]) -> Iterator[FieldProblem]:
+        """Return what is wrong where a job would write checkpoints, which have no review, among reviewed models."""
+        location, endpoint = spec.output.checkpoints_location, spec.storage_of(spec.output).endpoint
+        places = [_text(name) for name in _names(in_claim(location, claims), endpoint)]
+        for prefix in self.destinations:
+            if any(_within(place, _text(in_claim(_location(prefix), claims))) for place in places):
+                remedy = f"{prefix} requires a review, and checkpoints have none; name a folder outside of it"
+                yield FieldProblem("spec.output.checkpoints", str(location), remedy)
+                return
+
+
+def _names(location: Location, endpoint: str | None) -> Iterator[Location]:
+    """Return a location, and what it may be where the host of the endpoint begins with the name of a bucket.
+
+    At https://prod.s3.example.com a server may take s3://a/b for the key a/b of the bucket prod.
+    """
+    yield location
+    labels = (urlsplit(endpoint or "").hostname or "").split(".") if location.scheme == "s3" else []
+    for count in range(1, len(labels)):
+        yield Location("s3", ".".join(labels[:count]), f"{location.container}/{location.path}")
+
 
 def _overlap(place: str, prefix: str) -> bool:
-    """Return whether one of two folders is the other or lies within it: what is written around a place reaches it."""
-    return f"{place}/".startswith(f"{prefix}/") or f"{prefix}/".startswith(f"{place}/")
+    """Return whether two folders are the same or one contains the other."""
+    return _within(place, prefix) or _within(prefix, place)
+
+
+def _within(place: str, prefix: str) -> bool:
+    """Return whether a folder is another one or lies within it; names are compared whole."""
+    return f"{place}/".startswith(f"{prefix}/")
 
 
 class ReviewRule(ReviewRequirement):
-    """A review that the operator requires on every runtime, in some or in all namespaces: the chart's value reviews."""
+    """A review that the operator requires on every runtime, in some or all namespaces (``reviews`` in the chart)."""
 
     namespaces: Annotated[list[Label], Field(max_length=256)] = Field(
-        default=[], description="Only for jobs in these namespaces; in all of them by default."
+        default=[], description="Only for jobs in these namespaces; in all namespaces by default."
     )
 
-    def concerns(self, namespace: str) -> bool:
-        """Return whether the rule is about jobs of a namespace."""
+    def applies_to(self, namespace: str) -> bool:
+        """Return whether the rule applies to jobs of a namespace."""
         return not self.namespaces or namespace in self.namespaces
 
 
@@ -110,19 +138,19 @@ _RULES: Final[TypeAdapter[tuple[ReviewRule, ...]]] = TypeAdapter(
 
 
 def stricter(one: ReviewPolicy | None, other: ReviewPolicy | None) -> ReviewPolicy:
-    """Return the stricter of two rules for reviews; None asks for none."""
+    """Return the stricter of two review policies; None counts as Never."""
     return max(one or "Never", other or "Never", key=_STRICTNESS.index)
 
 
 def timeout_problems(spec: CompressionJobSpec, required: ReviewPolicy) -> Iterator[FieldProblem]:
-    """Return what is wrong where time would approve what a person must decide about."""
+    """Yield onReviewTimeout: Approve for a job that a person must review."""
     if required != "Never" and spec.review_timeout is not None and spec.on_review_timeout == "Approve":
         remedy = "a person must review this job; write Reject, or leave it out"
         yield FieldProblem("spec.onReviewTimeout", "Approve", remedy)
 
 
 def author_problems(spec: CompressionJobSpec, *, separation: bool) -> Iterator[FieldProblem]:
-    """Return what is wrong where the author must not be the reviewer, and nobody knows the author."""
+    """Yield the missing author of a job that its author must not review."""
     if separation and spec.author is None:
         remedy = (
             "the author must not review this job; add your user name (kubectl auth whoami), or use "

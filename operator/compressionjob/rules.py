@@ -1,7 +1,7 @@
-"""What the API server checks across the fields of a job: rules in CEL that say what ``spec`` says in Python.
+"""CEL rules of the API server across the fields of a job. ``spec`` has the same checks in Python.
 
-A rule may let through what Python refuses, never the other way round: a test compares both. Lists of tasks and metrics
-come from their table, so that a new one needs no rule.
+A rule may accept a job that Python refuses, but never the other way round; a test compares both. Lists of tasks and
+metrics come from their table, so that a new one needs no new rule.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,21 +10,23 @@ from typing import Final
 from pydantic import JsonValue
 
 from compressionjob.methods.parameters import NEVER
-from compressionjob.methods.predicate import AllOf, AnyOf, Given, Predicate, Within
+from compressionjob.methods.predicate import AllOf, AnyOf, IsSet, Predicate, Within
 from compressionjob.methods.registry import METHODS
 from compressionjob.objectives import ERROR_METRICS
 from compressionjob.schema import cel
+from compressionjob.serving import SERVING_RULES
+from compressionjob.task_data import TASK_SPEC_RULES
 from compressionjob.tasks import TASKS, Traits
 from compressionjob.trust_fit import is_explained
 
-OWN_DATA: Final = "it needs data of its own; name it in {}, apart from the evaluation data"
-"""The remedy for a stage without data; what is to be filled in are fields of spec.data."""
+OWN_DATA: Final = "it needs training or calibration data; name it in {}, separate from the evaluation data"
+"""Remedy for a stage without data; {} stands for fields of spec.data."""
 PACK_LAST: Final = "nothing can follow pack, which closes the files; make pack the last stage"
 ONE_QUANTIZE: Final = "the weights are already quantized by an earlier stage; keep one quantize stage"
 NAMES_DIFFER: Final = "stage names must differ; choose another"
 NO_FALLBACK: Final = "there is no earlier stage to fall back to; use Fail or Alert, or more stages before the last"
-NO_REVIEW: Final = "nobody reviews this job; set spec.review to Always or OnInconclusive, or leave reviewTimeout out"
-GROUPS_NEEDED: Final = "sla.fairness needs groups: name the column that tells them apart"
+NO_REVIEW: Final = "no review takes place; set spec.review to Always or OnInconclusive, or leave reviewTimeout out"
+GROUPS_NEEDED: Final = "sla.fairness needs groups: name the column with the group"
 
 
 def either(names: Sequence[str]) -> str:
@@ -33,7 +35,7 @@ def either(names: Sequence[str]) -> str:
 
 
 def _tasks(fits: Callable[[Traits], bool]) -> str:
-    """Return the tasks with such traits as a list in CEL."""
+    """Return the tasks whose traits fit, as a CEL list."""
     return _list([task for task, traits in TASKS.items() if fits(traits)])
 
 
@@ -60,17 +62,17 @@ PIPELINE_RULES: Final[list[JsonValue]] = [
     cel(
         f"!self.exists(s, has(s.quantize)) || has({_LAST}.quantize) || "
         f"(self.size() > 1 && has({_LAST}.pack) && has(self[self.size() - 2].quantize))",
-        "only pack can follow quantize, whose result has no floating-point weights any more; move the other stages "
+        "only pack can follow quantize, since other stages need floating-point weights; move the other stages "
         "before quantize",
     ),
     cel("self.all(s, !has(s.name) || self.filter(t, has(t.name) && t.name == s.name).size() == 1)", NAMES_DIFFER),
 ]
-"""Rules about the order of stages."""
+"""Rules for the order of stages."""
 
 
 def _some_stage(conditions: Mapping[str, Predicate]) -> str:
-    """Return that a stage of one of these methods meets its condition."""
-    stages = AnyOf(*(AllOf(Given(name), Within(name, condition)) for name, condition in conditions.items()))
+    """Return the CEL condition that a stage of one of these methods meets its condition."""
+    stages = AnyOf(*(AllOf(IsSet(name), Within(name, condition)) for name, condition in conditions.items()))
     return f"self.pipeline.exists(s, {stages.cel('s')})"
 
 
@@ -96,7 +98,7 @@ def _of_task(limit: str, tasks: str, remedy: str) -> dict[str, JsonValue]:
     """Return the rule that a limit is for these tasks only."""
     return cel(
         f"!has(self.sla.{limit}) || self.model.task in {tasks}",
-        f"the task has no such answers, which are right or wrong by row; {remedy}",
+        f"the limit does not apply to this task; {remedy}",
         fieldPath=f".sla.{limit}",
     )
 
@@ -104,7 +106,7 @@ def _of_task(limit: str, tasks: str, remedy: str) -> dict[str, JsonValue]:
 SPEC_RULES: Final[list[JsonValue]] = [
     cel(
         f"!({_METRIC}) || self.sla.quality.metric in {_METRICS_OF}[self.model.task]",
-        "the task is not measured by this metric; leave the metric out for the task's own",
+        "the task is not measured by this metric; leave the metric out to use the task's default",
         messageExpression=f"{_USE}[self.model.task]",
         fieldPath=".sla.quality.metric",
     ),
@@ -120,11 +122,11 @@ SPEC_RULES: Final[list[JsonValue]] = [
     ),
     cel(
         f"!{_TRAINS} || has(self.data.training)",
-        f"a stage learns (distill, recover or qat): {OWN_DATA.format('spec.data.training')}",
+        f"a stage trains (distill, recover or qat): {OWN_DATA.format('spec.data.training')}",
     ),
     cel(
         f"!{_OBSERVES} || has(self.data.calibration) || has(self.data.training)",
-        f"a stage observes the model at work: {OWN_DATA.format('spec.data.calibration or spec.data.training')}",
+        f"a stage observes activations: {OWN_DATA.format('spec.data.calibration or spec.data.training')}",
     ),
     cel(
         "self.sla.onViolation != 'Fallback' || self.pipeline.filter(s, !has(s.pack)).size() > 1",
@@ -139,7 +141,7 @@ SPEC_RULES: Final[list[JsonValue]] = [
     ),
     cel(
         "self.output.format != 'torch-export' || !self.pipeline.exists(s, has(s.quantize))",
-        "no program can be made of what quantize gives; use onnx or auto",
+        "the model after quantize cannot be exported as a program; use onnx or auto",
         fieldPath=".output.format",
     ),
     cel(
@@ -163,6 +165,8 @@ SPEC_RULES: Final[list[JsonValue]] = [
     _of_task("fairness", _tasks(lambda traits: traits.classifies or traits.predicts_number), "remove it"),
     _of_task("robustness", _CLASSES, "limit sla.quality instead"),
     _of_task("flips", _CLASSES, "limit sla.quality instead"),
-    _of_task("attributions", _tasks(is_explained), "classes and numbers are explained by pixels, columns or tokens"),
+    _of_task("attributions", _tasks(is_explained), "remove it"),
+    *SERVING_RULES,
+    *TASK_SPEC_RULES,
 ]
-"""Rules about the spec as a whole."""
+"""Rules for the spec as a whole."""

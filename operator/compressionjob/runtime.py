@@ -1,4 +1,4 @@
-"""CompressionRuntime: what the platform team offers jobs to run on."""
+"""CompressionRuntime: image, hardware and rules that the platform team provides for jobs."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,11 +15,11 @@ from compressionjob.runtime_limits import LIMIT_RULES, JobSettings, default_prob
 from compressionjob.schema import (
     Label,
     ObjectName,
-    Observed,
     Positive,
     PositiveQuantity,
     Quantity,
     Schema,
+    TolerantSchema,
     cel,
     with_rules,
     without_default,
@@ -38,21 +38,21 @@ Argument = Annotated[str, Field(min_length=1, max_length=1024)]
 class Resources(Schema):
     """CPU, memory and devices of the pod, as in a container's ``resources``."""
 
-    requests: ResourceList = Field(default={}, description="What the scheduler reserves.")
-    limits: ResourceList = Field(default={}, description="What the pod may use at most; devices go here.")
+    requests: ResourceList = Field(default={}, description="Resources that the scheduler reserves.")
+    limits: ResourceList = Field(default={}, description="Largest use of resources; devices belong here.")
 
 
 class Toleration(Schema):
-    """A taint that the pod tolerates, as in a pod's ``tolerations``."""
+    """A toleration, as in a pod's ``tolerations``."""
 
-    key: LabelKey | None = Field(default=None, description="Taint key; all taints when it is absent.")
-    operator: Literal["Exists", "Equal"] = Field(default="Equal", description="How key and value are compared.")
+    key: LabelKey | None = Field(default=None, description="Taint key; all taints by default.")
+    operator: Literal["Exists", "Equal"] = Field(default="Equal", description="Comparison of key and value.")
     value: LabelValue | None = Field(default=None, description="Taint value, for Equal.")
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        default=None, description="Taint effect; all effects when it is absent."
+        default=None, description="Taint effect; all effects by default."
     )
     toleration_seconds: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="How long a NoExecute taint is tolerated."
+        default=None, description="Seconds for which a NoExecute taint is tolerated."
     )
 
 
@@ -72,16 +72,16 @@ class ConfigMapSource(Schema):
 _VOLUME_TEXT = "name exactly one of persistentVolumeClaim, configMap"
 _VOLUME_RULE = "has(self.persistentVolumeClaim) != has(self.configMap)"
 _MOUNT_RULE = f"!{list(RESERVED_MOUNTS)}.exists(p, self.mountPath == p || self.mountPath.startsWith(p + '/'))"
-_MOUNT_TEXT = f"{', '.join(RESERVED_MOUNTS)} belong to the operator; mount the volume elsewhere"
+_MOUNT_TEXT = f"{', '.join(RESERVED_MOUNTS)} are reserved for the operator; choose another mount path"
 
 
 class RuntimeVolume(Schema):
-    """A volume of the pod. ``file://`` sources may lie below its mount path."""
+    """A volume of the pod. ``file://`` locations must be below a mount path."""
 
     model_config = with_rules(cel(_VOLUME_RULE, _VOLUME_TEXT), cel(_MOUNT_RULE, _MOUNT_TEXT))
 
     name: Label = Field(description="Name of the volume.")
-    mount_path: MountPath = Field(description="Where the pod sees it.")
+    mount_path: MountPath = Field(description="Path of the volume in the pod.")
     persistent_volume_claim: ClaimSource | None = Field(default=None, description="A claim in the job's namespace.")
     config_map: ConfigMapSource | None = Field(default=None, description="A ConfigMap in the job's namespace.")
 
@@ -95,25 +95,25 @@ class RuntimeVolume(Schema):
 
 
 class EnvVar(Schema):
-    """An environment variable with a plain value: secrets do not belong here."""
+    """An environment variable with a plain value. Do not put secrets here."""
 
     name: EnvName = Field(description="Name of the variable.")
-    value: Annotated[str, Field(max_length=4096)] = Field(default="", description="Its value.")
+    value: Annotated[str, Field(max_length=4096)] = Field(default="", description="Value of the variable.")
 
 
 class Workspace(Schema):
-    """The pod's own disk for weights and checkpoints in the making."""
+    """The work directory of the pod, for models and unfinished checkpoints."""
 
-    size: PositiveQuantity = Field(default="20Gi", description="Most that the work directory may hold.")
+    size: PositiveQuantity = Field(default="20Gi", description="Size limit of the work directory.")
 
 
 class CompressionRuntimeSpec(Schema):
-    """Image, hardware and surroundings of the pods that compress."""
+    """Image, hardware and settings of the pods of jobs."""
 
     model_config = with_rules(cel(GUARANTEED_RULE, GUARANTEED_TEXT), *LIMIT_RULES)
 
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")] = Field(
-        description="Image with compression-runner in it."
+        description="Image that contains compression-runner."
     )
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         default="IfNotPresent", description="When the kubelet pulls the image."
@@ -127,43 +127,45 @@ class CompressionRuntimeSpec(Schema):
     resources: Resources = Field(default=Resources(), description="CPU, memory and devices.")
     measuring: Measuring = Field(
         default=Measuring(),
-        description="Where models are measured, and what may run there meanwhile.",
+        description="Where models are measured, and which pods may run there at the same time.",
         json_schema_extra=without_default,
     )
     node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] = Field(
-        default={}, description="Labels that the node must bear."
+        default={}, description="Labels that the node must have."
     )
     tolerations: Annotated[list[Toleration], Field(max_length=32)] = Field(
-        default=[], description="Taints that are tolerated."
+        default=[], description="Taints that the pod tolerates."
     )
     volumes: Annotated[list[RuntimeVolume], Field(max_length=16)] = Field(default=[], description="Volumes of the pod.")
-    env: Annotated[list[EnvVar], Field(max_length=64)] = Field(default=[], description="Environment of the pod.")
+    env: Annotated[list[EnvVar], Field(max_length=64)] = Field(
+        default=[], description="Environment variables of the pod."
+    )
     runtime_class_name: ObjectName | None = Field(default=None, description="RuntimeClass of the pod, such as nvidia.")
     priority_class_name: ObjectName | None = Field(default=None, description="PriorityClass of the pod.")
     service_account_name: ObjectName | None = Field(
-        default=None, description="Service account for an ambient cloud identity; its API token is never mounted."
+        default=None, description="Service account with a cloud identity; its API token is never mounted."
     )
-    workspace: Workspace = Field(default=Workspace(), description="The pod's own disk.")
+    workspace: Workspace = Field(default=Workspace(), description="Work directory of the pod.")
     retention: RuntimeRetention = Field(
         default=RuntimeRetention(),
-        description="How long files of its jobs are kept: checkpoints and reports.",
+        description="Lifetimes of checkpoints and reports of jobs on this runtime.",
         json_schema_extra=without_default,
     )
     price_per_hour: Positive | None = Field(
-        default=None, description="Price of one pod for one hour, in the currency of your choice."
+        default=None, description="Price of one pod for one hour, in a currency of your choice."
     )
     allowed_namespaces: AllowedNamespaces | None = Field(
-        default=None, description="Namespaces whose jobs may use this runtime; all of them when it is absent."
+        default=None, description="Namespaces whose jobs may use this runtime; all namespaces by default."
     )
     defaults: JobSettings | None = Field(
-        default=None, description="Settings of jobs that do not set them; limits hold for these as well."
+        default=None, description="Settings of jobs that do not set them. The limits apply to these too."
     )
     limits: JobSettings | None = Field(
         default=None,
-        description="The most that jobs may set. A job that sets nothing gets the default, or else the limit.",
+        description="Largest settings that jobs may have. A job without a setting gets the default, or else the limit.",
     )
     review: ReviewRequirement | None = Field(
-        default=None, description="A review that jobs on this runtime must have, whatever their spec.review says."
+        default=None, description="A review that jobs on this runtime must have, whatever their spec.review is."
     )
 
     @model_validator(mode="after")
@@ -176,7 +178,7 @@ class CompressionRuntimeSpec(Schema):
         return self
 
 
-class CompressionRuntime(Observed):
+class CompressionRuntime(TolerantSchema):
     """A CompressionRuntime manifest."""
 
     api_version: Literal["compression-operator.io/v1alpha1"] = API_VERSION

@@ -1,4 +1,4 @@
-"""The settings of jobs that a CompressionRuntime gives a default and a maximum, and what holds for one job."""
+"""Defaults and limits of a CompressionRuntime for settings of jobs."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Final
@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import ConfigDict, Field
 
 from compressionjob.errors import FieldProblem
-from compressionjob.schema import Duration, Observed, Positive, Schema, cel, parse_duration
+from compressionjob.schema import Duration, Positive, Schema, TolerantSchema, cel, parse_duration
 
 MAX_INTERRUPTIONS: Final = 1000
 
@@ -15,33 +15,33 @@ Interruptions = Annotated[int, Field(ge=0, le=MAX_INTERRUPTIONS)]
 
 
 class JobSettings(Schema):
-    """Settings of jobs: the defaults or the maxima that a runtime gives them."""
+    """Settings of jobs: the defaults or the limits of a runtime."""
 
-    deadline: Duration | None = Field(default=None, description="Longest time from start to end, pauses not counted.")
-    budget: Positive | None = Field(default=None, description="Most that the pods of one job may cost.")
-    ttl: Duration | None = Field(default=None, description="How long a job is kept once it has ended.")
-    retries: Retries | None = Field(default=None, description="How often a failure that may pass is tried again.")
+    deadline: Duration | None = Field(default=None, description="Longest time from start to end, without pauses.")
+    budget: Positive | None = Field(default=None, description="Largest cost of the pods of one job.")
+    ttl: Duration | None = Field(default=None, description="Time to keep a job after it has ended.")
+    retries: Retries | None = Field(default=None, description="Number of retries after a temporary failure.")
     max_interruptions: Interruptions | None = Field(
-        default=None, description="How often a job may lose its pod to preemption, eviction or its queue."
+        default=None, description="Number of times that a job may lose its pod to preemption, eviction or its queue."
     )
 
 
 class AcceptedSettings(JobSettings):
-    """The same in a status, which another version may have written."""
+    """JobSettings in a status, which another version may have written."""
 
-    model_config = ConfigDict(**Observed.model_config)
+    model_config = ConfigDict(**TolerantSchema.model_config)
 
 
 Value = Duration | float | int
-_SIZES: Final[dict[str, Callable[[str | float], float]]] = {
+_COMPARABLE: Final[dict[str, Callable[[str | float], float]]] = {
     "deadline": lambda value: parse_duration(str(value)),
     "budget": float,
     "ttl": lambda value: parse_duration(str(value)),
     "retries": float,
     "max_interruptions": float,
 }
-"""The names of all settings, each with what makes its values comparable."""
-SETTINGS: Final = tuple(_SIZES)
+"""Name of each setting -> function that makes its values comparable."""
+SETTINGS: Final = tuple(_COMPARABLE)
 
 _DURATIONS: Final = "duration(string(self.{0}.{2})) <= duration(string(self.{1}.{2}))"
 _CEL: Final = {
@@ -51,7 +51,7 @@ _CEL: Final = {
     "retries": "self.{0}.{2} <= self.{1}.{2}",
     "maxInterruptions": "self.{0}.{2} <= self.{1}.{2}",
 }
-DEFAULT_OVER_LIMIT: Final = "a default must not be over its limit; lower it in defaults, or raise it in limits"
+DEFAULT_OVER_LIMIT: Final = "a default must not exceed its limit; lower it in defaults, or raise it in limits"
 LIMIT_RULES: Final = [
     cel(
         f"!has(self.defaults) || !has(self.limits) || !has(self.defaults.{name}) || !has(self.limits.{name}) || "
@@ -61,7 +61,7 @@ LIMIT_RULES: Final = [
     )
     for name, rule in _CEL.items()
 ]
-"""The API server's rules that no default is over its limit."""
+"""CEL rules that no default exceeds its limit."""
 
 
 def field_of(name: str) -> str:
@@ -70,40 +70,43 @@ def field_of(name: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
-def over(settings: Schema, limits: JobSettings) -> Iterator[tuple[str, str, str]]:
-    """Return each setting that is over its limit: its field, its value, and the limit.
+def exceeded(settings: Schema, limits: JobSettings) -> Iterator[tuple[str, str, str]]:
+    """Yield each setting that exceeds its limit: its field, its value, and the limit.
 
-    ``settings`` is whatever has the fields of JobSettings, such as the spec of a job.
+    ``settings`` has the fields of JobSettings, such as the spec of a job.
     """
-    for name, size in _SIZES.items():
+    for name, comparable in _COMPARABLE.items():
         value, limit = getattr(settings, name), getattr(limits, name)
-        if value is not None and limit is not None and size(value) > size(limit):
-            yield field_of(name), _written(value), _written(limit)
+        if value is not None and limit is not None and comparable(value) > comparable(limit):
+            yield field_of(name), _format_value(value), _format_value(limit)
 
 
 def default_problems(defaults: JobSettings, limits: JobSettings) -> Iterator[FieldProblem]:
-    """Return what is wrong with defaults over their limits, in a runtime."""
-    for field, value, limit in over(defaults, limits):
+    """Yield the defaults of a runtime that exceed their limits."""
+    for field, value, limit in exceeded(defaults, limits):
         yield FieldProblem(f"spec.defaults.{field}", value, f"spec.limits.{field} is {limit}; {DEFAULT_OVER_LIMIT}")
 
 
-def first_defaults(offers: Iterable[JobSettings]) -> AcceptedSettings:
-    """Return for each setting the default of the first that has one."""
-    offers = tuple(offers)
+def first_defaults(settings_of_runtimes: Iterable[JobSettings]) -> AcceptedSettings:
+    """Return for each setting the first default that is set."""
+    settings_of_runtimes = tuple(settings_of_runtimes)
     return AcceptedSettings(
-        **{name: next((value for it in offers if (value := getattr(it, name)) is not None), None) for name in SETTINGS}
+        **{
+            name: next((value for it in settings_of_runtimes if (value := getattr(it, name)) is not None), None)
+            for name in SETTINGS
+        }
     )
 
 
-def lowest_limits(offers: Iterable[JobSettings]) -> AcceptedSettings:
+def lowest_limits(settings_of_runtimes: Iterable[JobSettings]) -> AcceptedSettings:
     """Return for each setting the lowest limit."""
-    offers = tuple(offers)
-    found = {}
-    for name, size in _SIZES.items():
-        values = [value for it in offers if (value := getattr(it, name)) is not None]
-        found[name] = min(values, key=size) if values else None
-    return AcceptedSettings(**found)
+    settings_of_runtimes = tuple(settings_of_runtimes)
+    lowest = {}
+    for name, comparable in _COMPARABLE.items():
+        values = [value for it in settings_of_runtimes if (value := getattr(it, name)) is not None]
+        lowest[name] = min(values, key=comparable) if values else None
+    return AcceptedSettings(**lowest)
 
 
-def _written(value: str | float) -> str:
+def _format_value(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:g}"

@@ -1,11 +1,13 @@
-"""The pydantic ancestor of every resource model, and scalar types as Kubernetes writes them.
+"""The pydantic base class of the resources, and scalar types as Kubernetes writes them.
 
-Scalars carry their own JSON schema, with CEL rules, so that the API server refuses what pydantic refuses and says why.
+Scalars have their own JSON schema with CEL rules, so that the API server refuses the same values as pydantic, with the
+same messages.
 """
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import (
     AfterValidator,
@@ -38,28 +40,30 @@ _QUANTITY_UNITS: Final = {
 
 
 class Schema(BaseModel):
-    """A part of a resource: camelCase outside, snake_case inside, unknown fields refused."""
+    """A part of a resource: camelCase in manifests, snake_case in Python; unknown fields are refused."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    removed: ClassVar[Mapping[str, str]] = {}
+    """Fields of earlier versions, by their name in a manifest -> the remedy."""
 
     def to_json(self) -> dict[str, Any]:
-        """The object as it appears in a manifest: aliases, JSON types, no empty optional fields."""
+        """Return the object as in a manifest: aliases, JSON types, no empty optional fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-class Observed(Schema):
+class TolerantSchema(Schema):
     """A part that another version of this project may have written: unknown fields are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
 
 
 def cel(rule: str, message: str, **more: str) -> dict[str, JsonValue]:
-    """One entry of ``x-kubernetes-validations``."""
+    """Return one entry of ``x-kubernetes-validations``."""
     return {"rule": rule, "message": message, **more}
 
 
 def with_rules(*rules: JsonValue) -> ConfigDict:
-    """Configuration of a Schema whose object carries CEL rules."""
+    """Return the configuration of a Schema with CEL rules on its object."""
     listed: list[JsonValue] = list(rules)
     return ConfigDict(
         alias_generator=to_camel,
@@ -71,9 +75,9 @@ def with_rules(*rules: JsonValue) -> ConfigDict:
 
 
 def without_default(schema: dict[str, Any]) -> None:
-    """Let the API server not write a field's default into stored objects: older versions refuse fields that are new.
+    """Remove a default, so that the API server does not write it into stored objects: older versions refuse new fields.
 
-    For ``json_schema_extra`` of a field that was added after the first release.
+    It is for ``json_schema_extra`` of a field that was added after the first release.
     """
     schema.pop("default", None)
 
@@ -114,7 +118,7 @@ _MAX_DECIMAL: Final = 24
 
 
 def _decimal(bounds: str, message: str) -> WithJsonSchema:
-    """How the API server checks a decimal number: a string, or a whole number without quotes.
+    """Return the schema of a decimal number: a string, or a whole number without quotes.
 
     A structural schema has no type for "a string or any number", so the API server refuses 0.5 without quotes.
     """
@@ -172,9 +176,9 @@ _DURATION_TEXT: Final = 'must be a duration above 0 such as "20ms", "90s" or "1h
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of a duration as Kubernetes (Go) writes it: ``20ms``, ``1h30m``.
+    """Return the seconds of a duration as Kubernetes (Go) writes it: ``20ms``, ``1h30m``.
 
-    Raises ValueError when the text is not one, or is zero.
+    Raises ValueError for another text, and for zero.
     """
     if not re.fullmatch(DURATION_PATTERN, text):
         raise ValueError(_DURATION_TEXT + duration_hint(text))
@@ -185,7 +189,7 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """A duration for people and for printer columns, three significant digits: ``7.31ms``, ``1.5s``, ``2h3m``."""
+    """Format a duration with three significant digits: ``7.31ms``, ``1.5s``, ``2h3m``."""
     if seconds < 0.001:
         return f"{seconds * 1e6:.3g}us"
     if seconds < 1:
@@ -209,7 +213,7 @@ Duration = Annotated[
     BeforeValidator(_duration),
     WithJsonSchema(
         {
-            # No whole number is a duration, but this lets the API server say so with the rule's message.
+            # A whole number is never a duration, but so the API server refuses it with the message of the rule.
             "maxLength": 64,
             "x-kubernetes-int-or-string": True,
             "x-kubernetes-validations": [
@@ -223,14 +227,14 @@ Duration = Annotated[
         }
     ),
 ]
-"""A length of time, written as Go writes it; ``parse_duration`` gives seconds."""
+"""A duration in Go's format; ``parse_duration`` returns seconds."""
 
 
 _QUANTITY_TEXT: Final = 'must be a quantity such as "512Mi", "2" or "500m"'
 
 
 def parse_quantity(text: str | int) -> float:
-    """The number that a Kubernetes quantity stands for: ``512Mi`` is 536870912.0, ``500m`` is 0.5."""
+    """Return the number of a Kubernetes quantity: ``512Mi`` is 536870912.0, ``500m`` is 0.5."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([a-zA-Z]{0,2})", str(text))
     if not match or match[2] not in _QUANTITY_UNITS:
         raise ValueError(_QUANTITY_TEXT + quantity_hint(str(text)))
@@ -238,9 +242,9 @@ def parse_quantity(text: str | int) -> float:
 
 
 def format_bytes(count: float, *, like: float | None = None) -> str:
-    """Bytes for people: ``23.0 MB`` (powers of ten, as file sizes are quoted).
+    """Format bytes in powers of ten: ``23.0 MB``.
 
-    Where ``like``, the amount that the user wrote, was written in powers of two (400Mi), the answer is, too: ``1.6Gi``.
+    If the user wrote the amount ``like`` in powers of two (400Mi), the result is in powers of two: ``1.6Gi``.
     """
     if like is not None and like % 2**20 == 0 and like % 10**6 != 0:
         return _in_powers_of_two(count)
@@ -281,7 +285,7 @@ _QUANTITY_SCHEMA: Final = WithJsonSchema(
     }
 )
 Quantity = Annotated[str, BeforeValidator(_quantity), _QUANTITY_SCHEMA]
-"""An amount of a resource, written as Kubernetes writes it; ``parse_quantity`` gives the number."""
+"""An amount of a resource in Kubernetes' format; ``parse_quantity`` returns the number."""
 PositiveQuantity = Annotated[str, BeforeValidator(_quantity), AfterValidator(_positive_quantity), _QUANTITY_SCHEMA]
 """A quantity above 0."""
 

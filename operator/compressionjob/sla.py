@@ -1,4 +1,4 @@
-"""The verdict: a pure function of the limits and the measured intervals, shared by pod, command line and tests."""
+"""The verdict: a pure function of the limits and the measured intervals."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,32 +6,34 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from compressionjob.cost import format_cost
 from compressionjob.estimate import Estimate, unbounded
+from compressionjob.figures import write_figure
 from compressionjob.objectives import Sla
-from compressionjob.schema import Observed, format_bytes, format_duration, parse_duration, parse_quantity
+from compressionjob.schema import TolerantSchema, format_bytes, parse_duration, parse_quantity
+from compressionjob.serving import GOODPUT, LONGER, SERVING_NAMES, SHORTER
 from compressionjob.trust_limits import DISTURBANCES
 
 LimitVerdict = Literal["Pass", "Fail", "Inconclusive"]
 """The verdict on one limit."""
 Verdict = Literal[LimitVerdict, "NoLimits"]
-"""The verdict on a result: NoLimits where the job sets none, so that nothing was judged."""
+"""The verdict on a model. NoLimits: the job sets no limits, so nothing was judged."""
 Direction = Literal["at most", "at least"]
-Unit = Literal["ratio", "score", "error", "seconds", "bytes", "samples per second", "cost per million samples"]
+Rate = Literal["samples per second", "requests per second"]
+Unit = Literal["ratio", "score", "error", "seconds", "bytes", Rate, "cost per million samples"]
 
 NO_LIMITS_SENTENCE: Final = "the job sets no limits, so nothing was judged"
 NO_LIMITS_WARNING: Final = (
-    "spec.sla sets no limits: the result will be published whatever is measured, with the verdict NoLimits; "
+    "spec.sla sets no limits: the model will be published whatever is measured, with the verdict NoLimits; "
     "set at least one, such as spec.sla.quality"
 )
-"""What is said before a job without limits runs."""
+"""Warning before a job without limits runs."""
 
 MAX_REASON: Final = 256
 MAX_MORE_SECONDS: Final = 31_536_000
-"""A year: what would take longer is not proposed."""
+"""One year. A longer benchmark is not proposed."""
 MAX_MORE_SAMPLES: Final = 1_000_000_000
 
-_GRAVITY: Final[tuple[LimitVerdict, ...]] = ("Fail", "Inconclusive", "Pass")
+_SEVERITY: Final[tuple[LimitVerdict, ...]] = ("Fail", "Inconclusive", "Pass")
 
 QUALITY_DROP: Final = "quality.drop"
 QUALITY_SCORE: Final = "quality.score"
@@ -49,15 +51,16 @@ WORST_GROUP: Final = "fairness.worst"
 GAP: Final = "fairness.gap"
 GAP_INCREASE: Final = "fairness.gap.increase"
 ROBUSTNESS: Final = "robustness"
-"""What it is followed by: noise, corruption or attack, and drop or score."""
+"""Prefix of names such as robustness.noise.drop: noise, corruption or attack, then drop or score."""
 ATTRIBUTIONS: Final = "attributions.agreement"
 FLIPS: Final = "flips"
+RECOVERY: Final = "recovery"
 
 NAMES: Final = frozenset(
     {
         QUALITY_DROP, QUALITY_SCORE, QUALITY_INCREASE, QUALITY_ERROR, LATENCY, SPEEDUP, THROUGHPUT, SIZE_RATIO, SIZE,
-        MEMORY, MEMORY_RATIO, COST, WORST_GROUP, GAP, GAP_INCREASE, ATTRIBUTIONS, FLIPS,
-        *(f"{ROBUSTNESS}.{part}.{what}" for part in DISTURBANCES for what in ("drop", "score")),
+        MEMORY, MEMORY_RATIO, COST, WORST_GROUP, GAP, GAP_INCREASE, ATTRIBUTIONS, FLIPS, RECOVERY, *SERVING_NAMES,
+        *(f"{ROBUSTNESS}.{part}.{figure}" for part in DISTURBANCES for figure in ("drop", "score")),
     }
 )  # fmt: skip
 """Every objective that this version knows."""
@@ -65,7 +68,7 @@ NAMES: Final = frozenset(
 
 @dataclass(frozen=True)
 class Objective:
-    """One limit of an SLA: what is measured, against which number, in which direction."""
+    """One limit of an SLA: the measured quantity, the limit and its direction."""
 
     name: str
     limit: float
@@ -73,34 +76,34 @@ class Objective:
     unit: Unit
 
 
-class ObjectiveResult(Observed):
-    """One limit with what was measured, and its own verdict."""
+class ObjectiveResult(TolerantSchema):
+    """One limit with its measurement and verdict."""
 
     name: Annotated[str, Field(max_length=64)] = Field(description="Name of the objective.")
-    direction: Direction = Field(default="at most", description="Whether the limit is an upper or a lower one.")
+    direction: Direction = Field(default="at most", description="Whether the limit is an upper or a lower bound.")
     unit: Annotated[str, Field(max_length=32)] = Field(default="ratio", description="Unit of the numbers.")
-    limit: float = Field(description="The limit that the job set.")
-    measured: float | None = Field(default=None, description="What was measured; absent when it could not be.")
+    limit: float = Field(description="Limit that the job sets.")
+    measured: float | None = Field(default=None, description="Measured value; absent if it could not be measured.")
     low: float | None = Field(default=None, description="Lower end of the interval.")
     high: float | None = Field(default=None, description="Upper end of the interval.")
     verdict: LimitVerdict = Field(description="Verdict on this limit.")
     reason: Annotated[str, Field(max_length=MAX_REASON)] = Field(
-        default="", description="Why the measurement does not tell more, where something beside chance is to blame."
+        default="", description="Cause of a wide interval other than chance, such as noise."
     )
     more_seconds: Annotated[float, Field(ge=0, le=MAX_MORE_SECONDS)] | None = Field(
         default=None,
-        description="How much longer spec.benchmark.timeLimit must be, about, to decide this limit; absent where more "
-        "time would not decide it.",
+        description="About how much longer spec.benchmark.timeLimit must be to decide this limit; absent if more time "
+        "would not decide it.",
     )
     more_samples: Annotated[int, Field(ge=0, le=MAX_MORE_SAMPLES)] | None = Field(
         default=None,
-        description="How many more evaluation samples would decide this limit, about; absent where more samples "
-        "would not decide it.",
+        description="About how many more evaluation samples would decide this limit; absent if more samples would not "
+        "decide it.",
     )
 
     @model_serializer(mode="wrap")
     def _without_absent(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Return what is written: without what would decide, where that is not known."""
+        """Leave out unknown remedies (moreSeconds, moreSamples)."""
         absent = {"more_seconds", "moreSeconds", "more_samples", "moreSamples"}
         return {key: value for key, value in dump(self).items() if key not in absent or value is not None}
 
@@ -110,13 +113,13 @@ class ObjectiveResult(Observed):
         return self.name in NAMES and self.unit in get_args(Unit)
 
     def write(self, value: float) -> str:
-        """A figure of this objective for people, in the unit in which the limit was written."""
+        """Format a value of this objective in the unit of the limit."""
         if self.unit == "bytes" and not unbounded(value, self.unit):
             return format_bytes(value, like=self.limit)
         return write_figure(value, self.unit)
 
     def describe(self) -> str:
-        """The objective in a sentence for people."""
+        """Return the objective in a sentence."""
         because = f" ({self.reason})" if self.reason else ""
         if self.measured is None:
             limit = self.write(self.limit)
@@ -129,26 +132,31 @@ class ObjectiveResult(Observed):
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict over all objectives. ``confidence`` holds for all of them together."""
+    """The verdict on all objectives. ``confidence`` holds for all of them together."""
 
     verdict: Verdict
     confidence: float
     objectives: tuple[ObjectiveResult, ...]
 
     def sentence(self) -> str:
-        """The verdict in one sentence."""
+        """Return the verdict in one sentence."""
         if self.verdict == "NoLimits":
             return NO_LIMITS_SENTENCE
-        if self.verdict == "Pass":
-            return f"all {len(self.objectives)} objectives hold at confidence {self.confidence:g}"
         deciding = [item.describe() for item in self.objectives if item.verdict == self.verdict]
-        word = "violated" if self.verdict == "Fail" else "undecided"
-        return f"{word}: {'; '.join(deciding)}"
+        count = len(deciding)
+        if self.verdict == "Pass":
+            held = "the 1 limit holds" if count == 1 else f"all {count} limits hold"
+            return f"{held} at {100 * self.confidence:g} % confidence"
+        limits = "1 limit" if count == 1 else f"{count} limits"
+        broken = f"{limits} {'is' if count == 1 else 'are'} broken"
+        start = broken if self.verdict == "Fail" else f"the measurement cannot decide {limits}"
+        return f"{start}: {'; '.join(deciding)}"
 
 
 def objectives_of(sla: Sla) -> list[Objective]:
-    """The limits of an SLA, one by one, in the order of the report."""
-    return [*_quality_objectives(sla), *_speed_objectives(sla), *_size_objectives(sla), *_trust_objectives(sla)]
+    """Return the limits of an SLA in the order of the report."""
+    kinds = (_quality_objectives, _speed_objectives, _serving_objectives, _size_objectives, _trust_objectives)
+    return [objective for kind in kinds for objective in kind(sla)]
 
 
 def _quality_objectives(sla: Sla) -> Iterator[Objective]:
@@ -157,6 +165,8 @@ def _quality_objectives(sla: Sla) -> Iterator[Objective]:
         yield from _limit(QUALITY_SCORE, sla.quality.min, "at least", "score")
         yield from _limit(QUALITY_INCREASE, sla.quality.max_increase, "at most", "ratio")
         yield from _limit(QUALITY_ERROR, sla.quality.max, "at most", "error")
+    if sla.recovery:
+        yield from _limit(RECOVERY, sla.recovery.min, "at least", "ratio")
 
 
 def _speed_objectives(sla: Sla) -> Iterator[Objective]:
@@ -166,6 +176,19 @@ def _speed_objectives(sla: Sla) -> Iterator[Objective]:
         yield from _limit(SPEEDUP, sla.latency.min_speedup, "at least", "ratio")
     if sla.throughput:
         yield from _limit(THROUGHPUT, sla.throughput.min, "at least", "samples per second")
+
+
+def _serving_objectives(sla: Sla) -> Iterator[Objective]:
+    for name, limit in sla.served_latencies().items():
+        longest = None if limit.max is None else parse_duration(limit.max)
+        yield from _limit(name, longest, "at most", "seconds")
+        yield from _limit(f"{name}.ratio", limit.max_ratio, "at most", "ratio")
+    if sla.goodput:
+        yield from _limit(GOODPUT, sla.goodput.min, "at least", "requests per second")
+        yield from _limit(f"{GOODPUT}.ratio", sla.goodput.min_ratio, "at least", "ratio")
+    if sla.output_length:
+        yield from _limit(SHORTER, sla.output_length.min_ratio, "at least", "ratio")
+        yield from _limit(LONGER, sla.output_length.max_ratio, "at most", "ratio")
 
 
 def _size_objectives(sla: Sla) -> Iterator[Objective]:
@@ -205,26 +228,26 @@ def _limit(name: str, limit: float | None, direction: Direction, unit: Unit) -> 
 
 
 def interval_confidence(sla: Sla, results: int = 1) -> float:
-    """Confidence that each interval must have so that all hold together (Bonferroni's correction, Dunn 1961).
+    """Return the confidence that each interval needs so that all hold together (Bonferroni correction, Dunn 1961).
 
-    `results` is how many models may be judged until one passes, a number that must not depend on what is measured. Each
-    is another chance of a wrong Pass, in whatever order they are tried: a fixed sequence needs no correction only where
-    the first test that does not pass is the last (Westfall and Krishen 2001), and here it is the other way round.
+    `results` is the number of models that may be judged until one passes. It must not depend on the measurements. Each
+    model is another chance of a wrong Pass, in any order: a fixed sequence needs no correction only if it stops at the
+    first test that does not pass (Westfall and Krishen 2001), and here it stops at the first that passes.
     """
     return 1 - (1 - sla.confidence) / (results * max(1, len(objectives_of(sla))))
 
 
 def judge(sla: Sla, estimates: Mapping[str, Estimate]) -> Judgement:
-    """The verdict on measured intervals, made at ``interval_confidence(sla, results)``.
+    """Return the verdict on intervals that were estimated at ``interval_confidence(sla, results)``.
 
-    An objective passes when its whole interval keeps the limit, fails when none of it does, and is inconclusive
-    otherwise or when there is no estimate. One Fail fails the job; without a Fail, one Inconclusive leaves it open.
-    Without any objective the verdict is NoLimits.
+    An objective passes if its whole interval keeps the limit and fails if the whole interval breaks it. Otherwise, or
+    without an estimate, it is inconclusive. The verdict is Fail if any objective fails, otherwise Inconclusive if any
+    is inconclusive. It is NoLimits without objectives.
     """
     results = tuple(_result(objective, estimates.get(objective.name)) for objective in objectives_of(sla))
     verdicts = {result.verdict for result in results}
-    gravest: Verdict = next((verdict for verdict in _GRAVITY if verdict in verdicts), "NoLimits")
-    return Judgement(gravest, sla.confidence, results)
+    worst: Verdict = next((verdict for verdict in _SEVERITY if verdict in verdicts), "NoLimits")
+    return Judgement(worst, sla.confidence, results)
 
 
 def _result(objective: Objective, estimate: Estimate | None) -> ObjectiveResult:
@@ -244,7 +267,7 @@ def _result(objective: Objective, estimate: Estimate | None) -> ObjectiveResult:
 
 
 def _remedy(estimate: Estimate) -> dict[str, Any]:
-    """Return what would decide an open limit, as far as it is little enough to be proposed."""
+    """Return the time and the samples that would decide an open limit, each only if it is below the maximum."""
     seconds, samples = estimate.more_seconds, estimate.more_samples
     return {
         "more_seconds": None if seconds is None or seconds > MAX_MORE_SECONDS else seconds,
@@ -253,7 +276,7 @@ def _remedy(estimate: Estimate) -> dict[str, Any]:
 
 
 def verdict_on(objective: Objective, estimate: Estimate) -> LimitVerdict:
-    """What an interval says of one limit: kept, broken, or open."""
+    """Return the verdict of an interval on one limit."""
     if objective.direction == "at most":
         if estimate.high <= objective.limit:
             return "Pass"
@@ -261,20 +284,3 @@ def verdict_on(objective: Objective, estimate: Estimate) -> LimitVerdict:
     if estimate.low >= objective.limit:
         return "Pass"
     return "Fail" if estimate.high < objective.limit else "Inconclusive"
-
-
-def write_figure(value: float, unit: str) -> str:
-    """A number of an objective for people, in its unit."""
-    if unbounded(value, unit):
-        return "unbounded"
-    if unit == "bytes":
-        return format_bytes(value)
-    if unit == "seconds":
-        return format_duration(value)
-    if unit == "score":
-        return f"{value:.4f}"
-    if unit == "error":
-        return f"{value:.5g}"
-    if unit == "cost per million samples":
-        return format_cost(value)
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

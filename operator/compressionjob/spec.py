@@ -1,4 +1,4 @@
-"""CompressionJob: what an ML engineer writes."""
+"""CompressionJob: the manifest that an ML engineer writes."""
 
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
@@ -17,6 +17,7 @@ from compressionjob.data import Columns, Data, EvaluationData
 from compressionjob.errors import FieldProblem, InvalidSpec, kind_of, problems_of
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Hub, Location, LocationText, SourceText, Storage, parse_location
+from compressionjob.model_state import MODEL_RULES, STATE_RULES, StateTensor, added_with, state_problems
 from compressionjob.notifications import ReceiverNames
 from compressionjob.objectives import AGREEMENT_METRICS, QualityMetric, Sla
 from compressionjob.pipeline import Pipeline, order_problems
@@ -24,7 +25,10 @@ from compressionjob.retention import Retention
 from compressionjob.review import Decision, ReviewPolicy, User
 from compressionjob.rules import PIPELINE_RULES, SPEC_RULES
 from compressionjob.runtime_limits import Interruptions, Retries
-from compressionjob.schema import Duration, ObjectName, Observed, Positive, Schema, with_rules
+from compressionjob.schema import Duration, ObjectName, Positive, Schema, TolerantSchema, with_rules, without_default
+from compressionjob.serving import BENCHMARK_RULES, TOGETHER_TEXT, Engine, Serving
+from compressionjob.serving_fit import serving_problems
+from compressionjob.task_data import task_problems
 from compressionjob.tasks import TASKS, Task, default_metric
 from compressionjob.text_pairs import pair_problems
 from compressionjob.trust_fit import trust_problems
@@ -34,95 +38,122 @@ DEFAULT_RETRIES: Final = 3
 
 
 class Model(Schema):
-    """The model that is compressed: the baseline."""
+    """The source model, which is the baseline."""
+
+    model_config = with_rules(*MODEL_RULES)
 
     source: SourceText = Field(
         description="Folder of a Transformers model (safetensors), an ONNX file or folder, or a GGUF file. "
         "s3://BUCKET/KEY, pvc://CLAIM/PATH, file:///PATH below a volume of the runtime, or hf://ORG/NAME[@REVISION]."
     )
     task: Task = Field(
-        description="What the model does; text-regression predicts one number (rerankers, similarity), text-generation "
-        "is a causal language model, onnx any ONNX model with sample inputs."
+        description="Task of the model; text-regression predicts one number (rerankers, similarity), text-generation "
+        "is a causal language model, onnx is any ONNX model with sample inputs."
     )
     format: Literal["auto", "transformers", "onnx", "gguf"] = Field(
-        default="auto", description="Format of the source; auto looks at its files."
+        default="auto", description="Format of the source; auto detects it from the files."
     )
-    storage: Storage | None = Field(default=None, description="How to reach the source; spec.storage by default.")
+    storage: Storage | None = Field(default=None, description="Access to the source; spec.storage by default.")
+    state: Annotated[list[StateTensor], Field(max_length=64)] = Field(
+        default=[],
+        description="State that a model of task onnx passes from step to step, such as the hidden state of an LSTM. "
+        "Each sample is then a sequence of steps, and arrays of the data have the shape (samples, steps, ...). A query "
+        "of the benchmark is one sequence.",
+        json_schema_extra=added_with(STATE_RULES),
+    )
 
 
 class Benchmark(Schema):
-    """How latency, throughput and memory are measured."""
+    """Settings of the measurement of latency, throughput and memory."""
+
+    model_config = with_rules(*BENCHMARK_RULES)
 
     threads: Annotated[int, Field(ge=1, le=256)] | None = Field(
-        default=None, description="Threads of one inference; by default the CPUs that the pod may use."
+        default=None, description="Threads of one inference; by default one for each CPU that the pod may use."
     )
     batch_size: Annotated[int, Field(ge=1, le=1024)] = Field(default=1, description="Samples in one query.")
     sequence_length: Annotated[int, Field(ge=1, le=32768)] = Field(
         default=128,
-        description="Tokens of each benchmark input (text); evaluation cuts longer texts here. For text-generation the "
-        "tokens of a window of running text, and twice those that are remembered in a benchmarked step of decoding.",
+        description="Tokens of each benchmark input (text); evaluation truncates longer texts. For text-generation: "
+        "tokens of a window of running text. A benchmarked decoding step has half of them in its cache.",
     )
     time_limit: Duration = Field(
-        default="10m", description="The benchmark ends here; what it could not decide is Inconclusive."
+        default="10m", description="Longest time of the benchmark. Limits that it has not decided are Inconclusive."
     )
+    engine: Engine = Field(
+        default="auto",
+        description="Engine that the model is for. auto: onnxruntime, or OpenVINO for its models. vllm: the model is "
+        "also served by vLLM, which measures the limits on served requests (ttft to outputLength). The runtime's image "
+        "needs vLLM.",
+        json_schema_extra=without_default,
+    )
+    serving: Serving | None = Field(default=None, description="Load on the serving engine. engine vllm needs it.")
+
+    @model_validator(mode="after")
+    def _serving_with_its_engine(self) -> "Benchmark":
+        if (self.engine == "vllm") != (self.serving is not None):
+            raise ValueError(TOGETHER_TEXT)
+        return self
 
 
 OutputFormat = Literal["auto", "onnx", "openvino", "torch-export"]
 
 
 class Output(Schema):
-    """Where the result goes."""
+    """Destination and format of the compressed model."""
 
-    destination: LocationText = Field(description="Folder for the compressed model; complete or absent.")
+    destination: LocationText = Field(
+        description="Folder for the compressed model; it is written completely or not at all."
+    )
     reports: LocationText | None = Field(
         default=None, description="Folder for report.json, report.html and report.md; <destination>-report by default."
     )
     checkpoints: LocationText | None = Field(
         default=None,
-        description="Folder for results of stages, reused by later runs; <destination>-checkpoints by default.",
+        description="Folder for checkpoints of stages, which later runs reuse; <destination>-checkpoints by default.",
     )
     format: OutputFormat = Field(
         default="auto",
-        description="Format of the result: auto keeps what the last stage gives (an ONNX graph where that is none that "
-        "others load), onnx and openvino convert it before a final pack, and torch-export makes a program of it "
-        "(model.pt2), where no stage needs a graph.",
+        description="Format of the compressed model. auto: the format of the last stage, or an ONNX graph where other "
+        "tools cannot load that format. onnx, openvino: convert the model before a final pack. torch-export: export "
+        "the model as a program (model.pt2), where no stage needs a graph.",
     )
     overwrite: StrictBool = Field(
-        default=False, description="Replace a different model at the destination instead of refusing before the run."
+        default=False, description="Replace another model at the destination. Without it such a job is refused."
     )
-    storage: Storage | None = Field(default=None, description="How to reach the destination; spec.storage by default.")
+    storage: Storage | None = Field(default=None, description="Access to the destination; spec.storage by default.")
 
     @property
     def reports_location(self) -> Location:
-        """Where the reports go."""
+        """The folder for reports."""
         return parse_location(self.reports) if self.reports else parse_location(self.destination).sibling("-report")
 
     @property
     def checkpoints_location(self) -> Location:
-        """Where the checkpoints go."""
+        """The folder for checkpoints."""
         if self.checkpoints:
             return parse_location(self.checkpoints)
         return parse_location(self.destination).sibling("-checkpoints")
 
 
 class CompressionJobSpec(Schema):
-    """A model, a pipeline of stages, and the limits that the result must keep."""
+    """A model, a pipeline of stages, and the limits that the compressed model must keep."""
 
     model_config = with_rules(*SPEC_RULES)
 
-    model: Model = Field(description="The model to compress.")
-    storage: Storage | None = Field(default=None, description="Default for sources and destination without their own.")
-    hub: Hub | None = Field(default=None, description="How to reach the Hugging Face Hub, for hf:// sources.")
-    data: Data = Field(description="The data to measure with.")
+    model: Model = Field(description="Model to compress.")
+    storage: Storage | None = Field(default=None, description="Default access to sources and destination.")
+    hub: Hub | None = Field(default=None, description="Access to the Hugging Face Hub, for hf:// sources.")
+    data: Data = Field(description="Data for evaluation, training and calibration.")
     pipeline: Pipeline = Field(
-        description="The stages, run in this order.", json_schema_extra={"x-kubernetes-validations": PIPELINE_RULES}
+        description="Stages, which run in this order.", json_schema_extra={"x-kubernetes-validations": PIPELINE_RULES}
     )
-    sla: Sla = Field(default=Sla(), description="The limits that the result must keep.")
-    benchmark: Benchmark = Field(default=Benchmark(), description="How speed and memory are measured.")
-    output: Output = Field(description="Where the result goes.")
+    sla: Sla = Field(default=Sla(), description="Limits that the compressed model must keep.")
+    benchmark: Benchmark = Field(default=Benchmark(), description="Measurement of speed and memory.")
+    output: Output = Field(description="Destination and format of the compressed model.")
     author: User | None = Field(
         default=None,
-        description="User name of the author; the API server refuses any other than the one who creates the job. "
+        description="User name of the author. The API server refuses any other than the user who creates the job. "
         "`kubectl compress submit` adds it.",
     )
     runtime: ObjectName = Field(
@@ -130,66 +161,66 @@ class CompressionJobSpec(Schema):
     )
     review: ReviewPolicy = Field(
         default="Never",
-        description="Always: a person decides about whatever would be published. OnInconclusive: about a verdict that "
-        "is open. A CompressionReview is the decision.",
+        description="Always: a person decides about every model that would be published. OnInconclusive: only if the "
+        "verdict is Inconclusive. The decision is a CompressionReview.",
     )
     review_timeout: Duration | None = Field(
-        default=None, description="How long a result waits for its review; for ever by default."
+        default=None, description="Time to wait for a review; unlimited by default."
     )
     on_review_timeout: Decision = Field(
-        default="Reject", description="What is decided when nobody has decided within reviewTimeout."
+        default="Reject", description="Decision when there is no review within reviewTimeout."
     )
     deadline: Duration | None = Field(
         default=None,
-        description="Longest time from start to end, pauses not counted; then the job fails. It can be raised.",
+        description="Longest time from start to end, without pauses; then the job fails. It can be raised later.",
     )
     budget: Positive | None = Field(
         default=None,
-        description="Most that the job's pods may cost, in the currency of the runtime's pricePerHour; the job fails "
-        "before it would cost more. It can be raised.",
+        description="Largest cost of the job's pods, in the currency of the runtime's pricePerHour. The job fails "
+        "before it exceeds it. It can be raised later.",
     )
     retries: Retries | None = Field(
         default=None,
-        description="How often a failure that may pass is tried again; preemption does not count. Without it the "
-        f"runtime's default holds, or else {DEFAULT_RETRIES}.",
+        description="Number of retries after a temporary failure; preemption does not count. By default that of the "
+        f"runtime, or else {DEFAULT_RETRIES}.",
     )
     max_interruptions: Interruptions | None = Field(
         default=None,
-        description="How often the job may lose its pod to preemption, eviction or its queue before it fails; by "
-        "default as often as the runtime allows, or without end.",
+        description="Number of times that the job may lose its pod to preemption, eviction or its queue before it "
+        "fails. By default that of the runtime, or else unlimited.",
     )
     suspend: StrictBool = Field(
-        default=False, description="Stop the pod and hold the job; false goes on where it stopped."
+        default=False, description="Stop the pod and hold the job. false resumes it where it stopped."
     )
     ttl: Duration | None = Field(
-        default=None, description="How long the job is kept once it has ended; for ever by default."
+        default=None, description="Time to keep the job after it has ended; unlimited by default."
     )
     retention: Retention | None = Field(
-        default=None, description="How long checkpoints and reports are kept once the job has ended."
+        default=None, description="Lifetimes of checkpoints and reports after the job has ended."
     )
     notifications: ReceiverNames = Field(
-        default=[], description="Receivers to tell of the job, by the names that the platform team gave them."
+        default=[], description="Receivers of notifications about the job, by the names in the operator's settings."
     )
 
     @property
     def quality_metric(self) -> QualityMetric | None:
-        """The metric that the SLA names, or None when the task's default applies."""
+        """The metric that the SLA names, None where the task's default applies."""
         return self.sla.quality.metric if self.sla.quality else None
 
     @property
     def labelled_metric(self) -> QualityMetric | None:
-        """What the evaluation data must have answers for, or else the metric that the SLA names."""
+        """The metric that needs labels in the evaluation data, or else the metric that the SLA names."""
         named, labelled = self.quality_metric, TASKS[self.model.task].labelled
         if self.data.evaluation.columns.group is None or named in labelled:
             return named
         return (self.sla.fairness.metric if self.sla.fairness else None) or labelled[0]
 
     def storage_of(self, part: Model | EvaluationData | Output) -> Storage:
-        """The storage of a source or the destination: its own, or the job's default."""
+        """Return the storage settings of a source or the destination: its own, or the job's default."""
         return part.storage or self.storage or Storage()
 
     def sources(self) -> Iterator[tuple[str, str]]:
-        """Every location that is read, with its field: models and data."""
+        """Yield every location that the job reads, with its field: models and data."""
         yield "spec.model.source", self.model.source
         for index, stage in enumerate(self.pipeline):
             for name, location in stage.parameters.models().items():
@@ -206,16 +237,19 @@ class CompressionJobSpec(Schema):
             *metric_problems(self.sla, self.model.task),
             *pair_problems(self.sla, self.model.task, self.data),
             *trust_problems(self.sla, self.model.task, self.data.evaluation.columns),
+            *state_problems(self.model.state, self.model.task),
             *overlap_problems(self.model.source, self.output.destination),
             *review_problems(self.review, self.review_timeout),
             *fallback_problems(self.sla, self.pipeline),
+            *task_problems(self.data.tasks, self.sla.recovery.tasks if self.sla.recovery else None, self.model.task),
+            *serving_problems(self.sla, self.model.task, self.benchmark.serving, self.output.format),
         ]
         if problems:
             raise InvalidSpec(problems)
         return self
 
 
-class Metadata(Observed):
+class Metadata(TolerantSchema):
     """The part of an object's metadata that this project reads."""
 
     name: Annotated[str, Field(min_length=1, max_length=253)] = Field(description="Name of the object.")
@@ -224,13 +258,13 @@ class Metadata(Observed):
     labels: dict[str, str] = {}
 
 
-class CompressionJob(Observed):
+class CompressionJob(TolerantSchema):
     """A CompressionJob manifest."""
 
     api_version: Literal["compression-operator.io/v1alpha1"] = API_VERSION
     kind: Literal["CompressionJob"] = JOB_KIND
     metadata: Metadata = Field(description="Name, namespace and labels.")
-    spec: CompressionJobSpec = Field(description="What to compress, how, and the limits to keep.")
+    spec: CompressionJobSpec = Field(description="Model, data, pipeline, limits and output.")
 
 
 def parse_job(manifest: object) -> CompressionJob:

@@ -1,6 +1,7 @@
-"""What a job may not do with the CompressionStores of its namespace.
+"""Checks of a job against the CompressionStores of its namespace.
 
-One code for the operator, before a pod starts, and for submit, before the job exists: both use the same words.
+The operator runs them before a pod starts, and `kubectl compress submit` before it creates the job. So both give the
+same messages.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,41 +11,41 @@ from typing import Final
 from compressionjob.conditions import INVALID_STORE, LOCATION_NOT_ALLOWED, STORE_NOT_FOUND, STORE_REQUIRED
 from compressionjob.errors import FieldProblem
 from compressionjob.hints import nearest
+from compressionjob.job_locations import JobLocation, job_locations
 from compressionjob.locations import Hub, Location, Storage
-from compressionjob.places import Place, places
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.stores import AllowedLocation, CompressionStoreSpec
 
 Stores = Mapping[str, CompressionStoreSpec | None]
-"""The stores of a namespace: name -> spec, None for one that this version cannot read."""
+"""The stores of a namespace: name -> spec, None for a store that this version cannot read."""
 
 REFUSED: Final = frozenset({STORE_REQUIRED, LOCATION_NOT_ALLOWED})
-"""Reasons that end a job; it waits for the platform team with the others."""
+"""Reasons that end a job. With the others it waits for the platform team."""
 
 _MOST_LISTED: Final = 3
 _IN_STORES: Final = ("s3", "pvc")
-_BESIDE: Final = ".writer"
-"""What the runner appends to the name of a written folder for its locks (S3), beside the folder."""
+_LOCK_SUFFIX: Final = ".writer"
+"""Suffix of the runner's lock folder (S3), which is beside the folder that it writes."""
 
 
 @dataclass(frozen=True)
 class StoreProblem:
-    """Something that a job may not do, with the reason that its status gives."""
+    """A violation of store rules, with the reason for the job's status."""
 
     reason: str
     problem: FieldProblem
 
 
 def named_stores(spec: CompressionJobSpec) -> dict[str, str]:
-    """Return the stores that a job names, by their fields."""
+    """Return the stores that a job names, by field."""
     parts = _parts(spec)
     return {f"{field}.store": part.store for field, part in parts.items() if part is not None and part.store}
 
 
 def store_problems(spec: CompressionJobSpec, stores: Stores, *, begun: bool = False) -> list[StoreProblem]:
-    """Return what is wrong with a job in a namespace with these stores; what ends the job comes first.
+    """Return the problems of a job in a namespace with these stores; those that end the job come first.
 
-    A job that has ``begun`` and names no store goes on as it began, though its namespace has stores by now.
+    A job that has ``begun`` without a store continues without one, even if its namespace has stores now.
     """
     refused = [*(() if begun or not stores else _required(spec, stores)), *_not_allowed(spec, stores)]
     waiting = []
@@ -58,23 +59,23 @@ def store_problems(spec: CompressionJobSpec, stores: Stores, *, begun: bool = Fa
 
 
 def no_such_store(name: str, known: Iterable[str]) -> str:
-    """Return what to do about a store that is not there: those there are, and the one that was meant."""
+    """Return the message for a missing store: the known stores, and the one with the nearest name."""
     names = sorted(known)
-    meant = nearest(name, names)
+    suggestion = nearest(name, names)
     there = f"there are: {', '.join(names)}" if names else "there is none yet: ask the platform team to create it"
     return f"there is no CompressionStore {name!r} in this namespace; {there}" + (
-        f"; did you mean {meant!r}?" if meant else ""
+        f"; did you mean {suggestion!r}?" if suggestion else ""
     )
 
 
-def allowing(location: Location, allowed: Iterable[AllowedLocation]) -> AllowedLocation | None:
-    """Return the prefix that decides about a location: the longest around it, and the stricter one of two alike."""
+def deciding_prefix(location: Location, allowed: Iterable[AllowedLocation]) -> AllowedLocation | None:
+    """Return the prefix that decides about a location: the longest that contains it; of equal ones the stricter."""
     around = [item for item in allowed if contains(item.location, location)]
     return max(around, key=lambda item: (len(_parts_of(item.location)), item.access == "ReadOnly"), default=None)
 
 
 def contains(prefix: Location, location: Location) -> bool:
-    """Return whether a location is a folder or in it; names are compared whole."""
+    """Return whether a location is the prefix or below it. Names are compared whole."""
     inner, outer = _parts_of(location), _parts_of(prefix)
     same = (prefix.scheme, prefix.container) == (location.scheme, location.container)
     return same and inner[: len(outer)] == outer
@@ -85,7 +86,7 @@ def _parts_of(location: Location) -> list[str]:
 
 
 def _parts(spec: CompressionJobSpec) -> dict[str, Storage | Hub | None]:
-    """Return the settings that may name a Secret, an endpoint or a store, by their fields."""
+    """Return the settings that may name a Secret, an endpoint or a store, by field."""
     return {
         "spec.storage": spec.storage,
         "spec.model.storage": spec.model.storage,
@@ -96,16 +97,16 @@ def _parts(spec: CompressionJobSpec) -> dict[str, Storage | Hub | None]:
 
 
 def _required(spec: CompressionJobSpec, stores: Stores) -> Iterator[StoreProblem]:
-    """What a job says itself that only a store may say, and locations without a store."""
+    """Yield settings of a job that only a store may have here, and locations without a store."""
     names = f"one of this namespace's CompressionStores ({', '.join(sorted(stores))})"
     fields = set()
     for field, part in _parts(spec).items():
         for name, value in part.to_json().items() if part is not None else ():
             if name != "store":
                 fields.add(field)
-                remedy = f"only a store may name it here; remove it, and set {field}.store to {names}"
+                remedy = f"in this namespace only stores may set it; remove it, and set {field}.store to {names}"
                 yield StoreProblem(STORE_REQUIRED, FieldProblem(f"{field}.{name}", str(value), remedy))
-    for place in places(spec):
+    for place in job_locations(spec):
         if place.location.scheme in _IN_STORES and not place.storage.store and place.storage_field not in fields:
             fields.add(place.storage_field)
             remedy = f"{place.field} ({place.location}) needs {names}"
@@ -113,7 +114,7 @@ def _required(spec: CompressionJobSpec, stores: Stores) -> Iterator[StoreProblem
 
 
 def _not_allowed(spec: CompressionJobSpec, stores: Stores) -> Iterator[StoreProblem]:
-    for place in places(spec):
+    for place in job_locations(spec):
         store = stores.get(place.storage.store or "")
         remedy = _remedy(place, store) if store is not None and place.location.scheme in _IN_STORES else ""
         if remedy:
@@ -125,17 +126,17 @@ def _not_allowed(spec: CompressionJobSpec, stores: Stores) -> Iterator[StoreProb
         yield StoreProblem(LOCATION_NOT_ALLOWED, FieldProblem("spec.hub.store", hub, remedy))
 
 
-def _remedy(place: Place, store: CompressionStoreSpec) -> str:
-    """Return what to do about a location that a store does not allow; "" where it does."""
+def _remedy(place: JobLocation, store: CompressionStoreSpec) -> str:
+    """Return the remedy for a location that a store does not allow, "" for an allowed one."""
     location, name = place.location, place.storage.store
-    decides = allowing(location, store.locations)
+    decides = deciding_prefix(location, store.locations)
     if decides is None:
         return f"the CompressionStore {name!r} does not allow it; it allows {_listed(store, written=place.written)}"
     if not place.written:
         return ""
     if decides.access != "ReadWrite":
         return f"the CompressionStore {name!r} allows only reading there; it allows {_listed(store, written=True)}"
-    if not contains(decides.location, location.sibling(_BESIDE)) or not _parts_of(location):
+    if not contains(decides.location, location.sibling(_LOCK_SUFFIX)) or not _parts_of(location):
         return f"name a folder below {decides.prefix}: the job also writes beside its destination"
     inside = next((item for item in store.locations if _protects(item, location)), None)
     return f"the CompressionStore {name!r} allows only reading in {inside.prefix}; write elsewhere" if inside else ""

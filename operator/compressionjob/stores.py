@@ -1,4 +1,4 @@
-"""CompressionStore: which places the jobs of a namespace may read and write, where they are, and with which keys."""
+"""CompressionStore: locations that the jobs of a namespace may read and write, with endpoints and credentials."""
 
 import re
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
 
 from compressionjob.errors import InvalidSpec, problems_of
 from compressionjob.group import API_VERSION, STORE_KIND
-from compressionjob.locations import MAX_LOCATION, Endpoint, Hub, Location, Region, Storage
-from compressionjob.schema import ObjectName, Observed, Schema, cel
+from compressionjob.locations import MAX_LOCATION, Endpoint, Hub, Location, Region, S3Endpoint, Storage
+from compressionjob.schema import ObjectName, Schema, TolerantSchema, cel
 from compressionjob.spec import Metadata
 
 Access = Literal["ReadOnly", "ReadWrite"]
 
 MAX_PREFIXES: Final = 64
 MAX_NAMED: Final = 5
-"""Most stores that one job can name: spec.storage, model, data, output and hub."""
+"""Largest number of stores that one job can name: spec.storage, model, data, output and hub."""
 
 _PREFIX_TEXT: Final = "write s3://BUCKET/PREFIX/ or pvc://CLAIM/PATH/, without '..', '//' or spaces in the path"
 _PREFIX: Final = re.compile(
@@ -31,7 +31,7 @@ _PREFIX_RULE: Final = (
 
 
 def parse_prefix(text: str) -> Location:
-    """Parse the prefix of a store. Raises ValueError, which says what to write."""
+    """Parse the prefix of a store. Raises ValueError with the remedy."""
     match = _PREFIX.fullmatch(text)
     if match is None:
         raise ValueError(_PREFIX_TEXT)
@@ -60,20 +60,20 @@ Prefix = Annotated[
         }
     ),
 ]
-"""A folder of a bucket or a claim, and all that is below it."""
+"""A folder of a bucket or a claim, with everything below it."""
 
 
 class AllowedLocation(Schema):
     """A folder that jobs may use."""
 
     prefix: Prefix = Field(
-        description="Folder that jobs may use, with all that is below it: s3://BUCKET/PREFIX/ or pvc://CLAIM/PATH/. "
+        description="Folder that jobs may use, with everything below it: s3://BUCKET/PREFIX/ or pvc://CLAIM/PATH/. "
         "Names are compared whole: s3://models/team-a/ does not allow s3://models/team-ab."
     )
     access: Access = Field(
         default="ReadOnly",
-        description="ReadOnly: models and data are read there. ReadWrite: results, reports and checkpoints may be "
-        "written below it, too. Of several prefixes around a location the longest decides.",
+        description="ReadOnly: jobs may read models and data. ReadWrite: jobs may also write models, reports and "
+        "checkpoints below it. If several prefixes contain a location, the longest decides.",
     )
 
     @property
@@ -83,21 +83,21 @@ class AllowedLocation(Schema):
 
 
 class StoreHub(Schema):
-    """The Hugging Face Hub, or a server that speaks its protocol."""
+    """The Hugging Face Hub, or a server with its API."""
 
     endpoint: Endpoint | None = Field(
-        default=None, description="URL of the server, which alone gets the token; huggingface.co when it is absent."
+        default=None, description="URL of the server. The token is sent to no other; huggingface.co by default."
     )
     secret_name: ObjectName | None = Field(default=None, description="Secret in this namespace with the key HF_TOKEN.")
 
 
 class CompressionStoreSpec(Schema):
-    """Where models and data lie, what jobs may do there, and the Secrets that open it."""
+    """Access to models and data: endpoints, Secrets, and the folders that jobs may read and write."""
 
-    endpoint: Endpoint | None = Field(
-        default=None, description="URL of an S3-compatible server; AWS when it is absent."
+    endpoint: S3Endpoint | None = Field(default=None, description="URL of an S3-compatible server; AWS by default.")
+    region: Region | None = Field(
+        default=None, description="Region for which requests are signed; us-east-1 by default."
     )
-    region: Region | None = Field(default=None, description="Region to sign for; us-east-1 when it is absent.")
     secret_name: ObjectName | None = Field(
         default=None,
         description="Secret in this namespace with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and "
@@ -105,15 +105,15 @@ class CompressionStoreSpec(Schema):
     )
     locations: Annotated[list[AllowedLocation], Field(max_length=MAX_PREFIXES)] = Field(
         default=[],
-        description="Folders that jobs may use; nothing else is allowed.",
+        description="Folders that jobs may use. Other folders are not allowed.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["prefix"]},
     )
     hub: StoreHub | None = Field(
-        default=None, description="The Hub for the hf:// sources of jobs whose spec.hub names this store."
+        default=None, description="Hub for the hf:// sources of jobs whose spec.hub names this store."
     )
 
 
-class CompressionStore(Observed):
+class CompressionStore(TolerantSchema):
     """A CompressionStore manifest."""
 
     api_version: Literal["compression-operator.io/v1alpha1"] = API_VERSION
@@ -133,25 +133,29 @@ def parse_store(manifest: dict[str, Any]) -> CompressionStore:
         raise InvalidSpec(problems_of(error, model=CompressionStore)) from error
 
 
-class StoreConnection(Observed):
-    """Addresses and Secrets of a store, as they were when a job began: its later pods use the same."""
+class StoreConnection(TolerantSchema):
+    """Addresses and Secrets of a store when a job began. Later pods of the job use the same."""
 
     name: Annotated[str, Field(max_length=253)] = Field(description="Name of the CompressionStore.")
     endpoint: Annotated[str, Field(max_length=512)] | None = Field(
-        default=None, description="URL of its object store; AWS when it is absent."
+        default=None, description="URL of its object store; AWS by default."
     )
-    region: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Region to sign for.")
-    secret_name: Annotated[str, Field(max_length=253)] | None = Field(default=None, description="Secret with its keys.")
+    region: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Region for which requests are signed."
+    )
+    secret_name: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="Secret with keys for the object store."
+    )
     hub_endpoint: Annotated[str, Field(max_length=512)] | None = Field(
-        default=None, description="URL of its Hub; huggingface.co when it is absent."
+        default=None, description="URL of its Hub; huggingface.co by default."
     )
     hub_secret_name: Annotated[str, Field(max_length=253)] | None = Field(
-        default=None, description="Secret with its token of the Hub."
+        default=None, description="Secret with a token of the Hub."
     )
 
     @classmethod
     def of(cls, name: str, spec: CompressionStoreSpec) -> "StoreConnection":
-        """Return the addresses and Secrets of a store as it is now."""
+        """Return the current addresses and Secrets of a store."""
         hub = spec.hub or StoreHub()
         return cls(
             name=name,
@@ -164,18 +168,21 @@ class StoreConnection(Observed):
 
     @property
     def storage(self) -> Storage:
-        """The settings that a job without a store would have written."""
-        return Storage(secret_name=self.secret_name, endpoint=self.endpoint, region=self.region)
+        """The same settings as in spec.storage of a job without a store.
+
+        They were valid when the job began: a rule that came later does not stop it.
+        """
+        return Storage.model_construct(secret_name=self.secret_name, endpoint=self.endpoint, region=self.region)
 
     @property
     def hub(self) -> Hub:
-        """The settings for the Hub that a job without a store would have written."""
-        return Hub(secret_name=self.hub_secret_name, endpoint=self.hub_endpoint)
+        """The same settings as in spec.hub of a job without a store, valid when the job began."""
+        return Hub.model_construct(secret_name=self.hub_secret_name, endpoint=self.hub_endpoint)
 
 
 @dataclass(frozen=True)
 class ResolvedStore:
-    """A store that a job uses: the connection is fixed when the job begins, the locations are those of now."""
+    """A store that a job uses: its connection from the start of the job, and its current locations."""
 
     connection: StoreConnection
     locations: tuple[AllowedLocation, ...]

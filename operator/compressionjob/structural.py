@@ -1,7 +1,7 @@
-"""Structural schemas: a pydantic model's schema as a CustomResourceDefinition may hold it.
+"""Structural schemas of pydantic models, for CustomResourceDefinitions.
 
 A structural schema (https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions)
-knows no references, no titles, no ``anyOf`` with null, and no ``additionalProperties: false``.
+has no references, no titles, no ``anyOf`` with null, and no ``additionalProperties: false``.
 """
 
 from typing import Any, Final
@@ -16,7 +16,7 @@ _DROPPED: Final = {"title", "$defs", "const", "exclusiveMinimum", "exclusiveMaxi
 
 
 def structural(model: type[BaseModel], *, defaults: bool = True) -> dict[str, Any]:
-    """The model's schema as an API server accepts it. ``defaults`` is False for status, which nobody defaults."""
+    """Return a model's schema as an API server accepts it. ``defaults`` is False for a status, which has none."""
     schema = model.model_json_schema(by_alias=True, mode="validation")
     result = _translate(schema, schema.get("$defs", {}), defaults=defaults)
     assert isinstance(result, dict)
@@ -30,7 +30,7 @@ def _translate(node: Any, definitions: dict[str, Any], *, defaults: bool) -> Any
         return node
     node = _without_null(_resolve(node, definitions), definitions)
     result = {key: value for key, value in node.items() if key not in _DROPPED}
-    if "patternProperties" in result:  # a structural schema cannot constrain the names in a map
+    if "patternProperties" in result:  # a structural schema cannot constrain the keys of a map
         (result["additionalProperties"],) = result.pop("patternProperties").values()
     result.pop("propertyNames", None)
     if "const" in node:
@@ -38,7 +38,7 @@ def _translate(node: Any, definitions: dict[str, Any], *, defaults: bool) -> Any
     if not defaults or result.get("default") in (None, ""):
         result.pop("default", None)
     if "properties" in result and "default" in result:
-        result["default"] = {}  # the server goes on with the defaults inside
+        result["default"] = {}  # the server fills in the defaults of the properties
     if (result.get("type") == "string" or "x-kubernetes-int-or-string" in result) and "default" in result:
         result["default"] = str(result["default"])  # decimals are strings
     _translate_children(result, definitions, defaults=defaults)

@@ -1,6 +1,7 @@
-"""What the platform team requires of a job: fixed in its status when it is accepted."""
+"""Requirements of the platform team for a job. The status keeps those that held when the job was accepted."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 from pydantic import Field
 
@@ -11,18 +12,20 @@ from compressionjob.placement import mounted_claims
 from compressionjob.review import ReviewPolicy
 from compressionjob.review_rules import ReviewRequirement, ReviewRule, author_problems, stricter, timeout_problems
 from compressionjob.runtime import CompressionRuntimeSpec
-from compressionjob.runtime_limits import AcceptedSettings, JobSettings, first_defaults, lowest_limits, over
-from compressionjob.schema import Observed
+from compressionjob.runtime_limits import AcceptedSettings, JobSettings, exceeded, first_defaults, lowest_limits
+from compressionjob.schema import TolerantSchema
 from compressionjob.spec import CompressionJobSpec
 
 
-class Terms(Observed):
-    """The terms on which a job was accepted. A later change of its runtimes, or of the chart, does not change them."""
+class Terms(TolerantSchema):
+    """The terms on which a job was accepted. Later changes of runtimes or the chart do not affect them."""
 
-    defaults: AcceptedSettings | None = Field(default=None, description="What holds where the job sets nothing.")
-    limits: AcceptedSettings | None = Field(default=None, description="What holds where the job sets more.")
-    review: ReviewPolicy = Field(default="Never", description="The review that holds, where spec.review asks for less.")
-    separation: bool = Field(default=False, description="Whether the author's own review does not count.")
+    defaults: AcceptedSettings | None = Field(
+        default=None, description="Settings that apply if the job does not set them."
+    )
+    limits: AcceptedSettings | None = Field(default=None, description="Limits of the job's settings.")
+    review: ReviewPolicy = Field(default="Never", description="Review policy, unless spec.review is stricter.")
+    separation: bool = Field(default=False, description="Whether the author cannot review the job.")
 
 
 def terms_of(
@@ -31,16 +34,14 @@ def terms_of(
     runtimes: Sequence[CompressionRuntimeSpec],
     rules: Sequence[ReviewRule] = (),
 ) -> Terms | None:
-    """Return the terms for a job on its runtimes, the one that compresses first; None where there are none."""
-    claims = {path: claim for runtime in runtimes for path, claim in mounted_claims(runtime).items()}
-    offered: list[ReviewRequirement] = [runtime.review for runtime in runtimes if runtime.review is not None]
-    offered += [rule for rule in rules if rule.concerns(namespace)]
-    required = [item for item in offered if item.applies(spec, claims)]
+    """Return the terms for a job on its runtimes, the compressing runtime first; None where there are none."""
+    claims = _claims(runtimes)
+    required = [item for item in _requirements(namespace, runtimes, rules) if item.applies(spec, claims)]
     review: ReviewPolicy = "Never"
     for item in required:
         review = stricter(review, item.required)
     if review == "OnInconclusive" and _publishes_without_a_pass(spec):
-        # The author would decide that nothing is ever open.
+        # Otherwise the author could avoid the review, since such a job publishes without an Inconclusive.
         review = "Always"
     defaults = first_defaults(runtime.defaults or JobSettings() for runtime in runtimes)
     limits = lowest_limits(runtime.limits or JobSettings() for runtime in runtimes)
@@ -53,40 +54,62 @@ def terms_of(
     return terms if terms != Terms() else None
 
 
+def _claims(runtimes: Sequence[CompressionRuntimeSpec]) -> dict[str, str]:
+    return {path: claim for runtime in runtimes for path, claim in mounted_claims(runtime).items()}
+
+
+def _requirements(
+    namespace: str, runtimes: Sequence[CompressionRuntimeSpec], rules: Sequence[ReviewRule]
+) -> list[ReviewRequirement]:
+    of_runtimes = [runtime.review for runtime in runtimes if runtime.review is not None]
+    return [*of_runtimes, *(rule for rule in rules if rule.applies_to(namespace))]
+
+
 def _publishes_without_a_pass(spec: CompressionJobSpec) -> bool:
-    """Return whether a job publishes what has no limits to keep, or does not keep them."""
+    """Return whether a job publishes models without limits, or models that break them."""
     return spec.sla.on_violation == "Alert" or not sets_limits({"sla": spec.sla.to_json()})
 
 
 def limit_problems(spec: CompressionJobSpec, name: str, runtime: CompressionRuntimeSpec) -> Iterator[FieldProblem]:
-    """Return the settings of a job that are over the limits of a runtime."""
-    for field, value, limit in over(spec, runtime.limits or JobSettings()):
+    """Yield the settings of a job that exceed the limits of a runtime."""
+    for field, value, limit in exceeded(spec, runtime.limits or JobSettings()):
         remedy = f"the CompressionRuntime {name!r} allows at most {limit}; write {limit} or less, or leave it out"
         yield FieldProblem(f"spec.{field}", value, remedy)
 
 
 def review_problems(spec: CompressionJobSpec, terms: Terms) -> Iterator[FieldProblem]:
-    """Return what in a job is against the review that it must have."""
+    """Yield settings of a job that contradict its required review."""
     yield from timeout_problems(spec, terms.review)
     yield from author_problems(spec, separation=terms.separation)
 
 
+def checkpoint_problems(
+    spec: CompressionJobSpec,
+    namespace: str,
+    runtimes: Sequence[CompressionRuntimeSpec],
+    rules: Sequence[ReviewRule] = (),
+) -> Iterator[FieldProblem]:
+    """Return what is wrong where checkpoints would lie at a destination that requires a review."""
+    problems = (it.checkpoint_problems(spec, _claims(runtimes)) for it in _requirements(namespace, runtimes, rules))
+    yield from dict.fromkeys(chain.from_iterable(problems))
+
+
 def unpriced_budget(runtimes: Mapping[str, CompressionRuntimeSpec], terms: Terms | None) -> str | None:
-    """Return what is wrong where a runtime gives the job a budget, and one of its runtimes has no price."""
+    """Return the message for a budget from a runtime when a runtime of the job has no price; None otherwise."""
     given = terms is not None and any(it is not None and it.budget is not None for it in (terms.defaults, terms.limits))
     name = next((name for name, runtime in runtimes.items() if runtime.price_per_hour is None), None)
     if not given or name is None:
         return None
     return (
         f"the CompressionRuntime {name!r} has no pricePerHour, and a runtime of the job sets defaults.budget or "
-        "limits.budget; let the platform team set the price"
+        "limits.budget; ask the platform team to set the price"
     )
 
 
 def not_allowed(name: str, runtime: CompressionRuntimeSpec, namespace: str, labels: Labels | None) -> str | None:
     """Return why a namespace may not use a runtime, with the remedy; None where it may.
 
-    ``labels`` are those of the namespace, None where they are not known.
+    ``labels`` are those of the namespace, None if unknown.
     """
     allowed = runtime.allowed_namespaces
     if allowed is None or allowed.allows(namespace, labels):

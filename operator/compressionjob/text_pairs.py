@@ -1,4 +1,4 @@
-"""Samples of two texts: which tasks take them, and what cannot be measured of them."""
+"""Checks of jobs with text pairs."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -12,7 +12,7 @@ PAIR_TASKS: Final[tuple[Task, ...]] = ("text-classification", "text-regression")
 
 
 def pair_problems(sla: Sla, task: Task, data: Data) -> list[FieldProblem]:
-    """Second texts that the task does not take, or that only a part of the data has, and limits that need one text."""
+    """Return text pairs that the task or a part of the data does not have, and limits that pairs do not support."""
     return [*_column_problems(task, data), *_limit_problems(sla, data)]
 
 

@@ -1,4 +1,4 @@
-"""Which limits on trust a task can be held to: what does not fit is refused before anything runs."""
+"""Checks of the trust limits (fairness, robustness, attributions, flips) against the task."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -11,14 +11,14 @@ from compressionjob.trust_limits import CORRUPTIONS, FAIRNESS_ERRORS, Corruption
 
 GROUP: Final = "spec.data.evaluation.columns.group"
 _NUMBERS: Final = frozenset({"image", "audio", "video", "features"})
-"""Contents whose inputs are numbers that may be a little more or less."""
+"""Contents with numeric inputs, to which noise can be added."""
 _RANGED: Final = frozenset({"image", "video"})
-"""Those in which a change is a share of the range."""
+"""Contents where a change is a share of the value range."""
 _EXPLAINED: Final = frozenset({"image", "text", "features"})
 
 
 def trust_problems(sla: Sla, task: Task, columns: Columns) -> list[FieldProblem]:
-    """Limits that the task cannot be measured by, each with its remedy."""
+    """Return the limits that do not fit the task, each with its remedy."""
     return [
         *_group_problems(sla.fairness, task, columns),
         *_robustness_problems(sla, task),
@@ -30,7 +30,7 @@ def trust_problems(sla: Sla, task: Task, columns: Columns) -> list[FieldProblem]
 def _group_problems(limit: FairnessLimit | None, task: Task, columns: Columns) -> Iterator[FieldProblem]:
     traits, field = TASKS[task], "spec.sla.fairness"
     if not (traits.classifies or traits.predicts_number):
-        remedy = f"task {task} has no answers that are right or wrong by row; remove it"
+        remedy = f"the limit does not apply to task {task}; remove it"
         if limit:
             yield FieldProblem(field, task, remedy)
         if columns.group:
@@ -39,15 +39,17 @@ def _group_problems(limit: FairnessLimit | None, task: Task, columns: Columns) -
     if limit is None:
         return
     if columns.group is None:
-        yield FieldProblem(GROUP, "", "sla.fairness needs groups: name the column that tells them apart")
+        yield FieldProblem(GROUP, "", "sla.fairness needs groups: name the column with the group")
     yield from _limits_of_another_kind(limit, task, field)
     for name, value in (("maxGap", limit.max_gap), ("maxGapIncrease", limit.max_gap_increase)):
         if value is not None and value > 1 and not traits.predicts_number:
-            yield FieldProblem(f"{field}.{name}", f"{value:g}", 'scores are from 0 to 1, and so is their gap: "0.05"')
+            yield FieldProblem(
+                f"{field}.{name}", f"{value:g}", 'the gap between scores must be from 0 to 1, such as "0.05"'
+            )
 
 
 def _limits_of_another_kind(limit: FairnessLimit, task: Task, field: str) -> Iterator[FieldProblem]:
-    """Yield limits of a score for a task that is measured by an error, and the other way round."""
+    """Yield limits on a score for a task that is measured by an error, and the other way round."""
     traits = TASKS[task]
     if limit.metric is not None and (limit.metric in FAIRNESS_ERRORS) != traits.predicts_number:
         fitting = "mae or mse" if traits.predicts_number else "accuracy, precision, recall or f1"
@@ -65,17 +67,15 @@ def _robustness_problems(sla: Sla, task: Task) -> Iterator[FieldProblem]:
         return
     traits, field = TASKS[task], "spec.sla.robustness"
     if not traits.classifies:
-        yield FieldProblem(field, task, f"task {task} does not answer with classes; limit sla.quality instead")
+        yield FieldProblem(field, task, f"task {task} does not predict classes; limit sla.quality instead")
         return
     for name in ("noise", "attack"):
         if name in sla.robustness.parts() and traits.content not in _NUMBERS:
-            remedy = (
-                f"numbers are added to inputs, and those of task {task} are words; use corruption: {{kinds: [typos]}}"
-            )
+            remedy = f"it needs numeric inputs, and task {task} has texts; use corruption: {{kinds: [typos]}}"
             yield FieldProblem(f"{field}.{name}", task, remedy)
     for name, value in _sizes(sla.robustness):
         if value > 1 and traits.content in _RANGED:
-            remedy = 'of images and videos it is a share of the range of a channel: 8 of 255 is "0.031"'
+            remedy = 'for images and videos it is a share of the range of a channel: 8 of 255 is "0.031"'
             yield FieldProblem(f"{field}.{name}", f"{value:g}", remedy)
     if sla.robustness.corruption:
         yield from _corruption_problems(sla.robustness.corruption, task, f"{field}.corruption")
@@ -95,23 +95,23 @@ def _corruption_problems(limit: CorruptionLimit, task: Task, field: str) -> Iter
         return
     for index, kind in enumerate(limit.kinds):
         if kind not in there:
-            yield FieldProblem(f"{field}.kinds[{index}]", kind, f"for task {task} there are: {', '.join(there)}")
+            yield FieldProblem(f"{field}.kinds[{index}]", kind, f"task {task} has the corruptions {', '.join(there)}")
 
 
 def _attribution_problems(sla: Sla, task: Task) -> Iterator[FieldProblem]:
     if sla.attributions and not is_explained(TASKS[task]):
-        remedy = "classes and numbers are explained by pixels, columns or tokens; remove it"
+        remedy = f"task {task} has no attributions; remove it"
         yield FieldProblem("spec.sla.attributions", task, remedy)
 
 
 def is_explained(traits: Traits) -> bool:
-    """Whether answers of such a task can be attributed to parts of their inputs."""
+    """Return whether the task supports attributions of predictions to parts of the inputs."""
     return traits.content in _EXPLAINED and (traits.classifies or traits.predicts_number)
 
 
 def _flip_problems(sla: Sla, task: Task) -> Iterator[FieldProblem]:
     if sla.flips and not TASKS[task].classifies:
-        remedy = f"task {task} does not answer with classes; limit sla.quality instead"
+        remedy = f"task {task} does not predict classes; limit sla.quality instead"
         if "agreement" in TASKS[task].metrics:
-            remedy = f"for task {task} answers are compared by sla.quality with metric agreement"
+            remedy = f"task {task} does not predict classes; use sla.quality with metric agreement"
         yield FieldProblem("spec.sla.flips", task, remedy)

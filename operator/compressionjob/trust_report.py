@@ -1,107 +1,109 @@
-"""What a run tells of groups, disturbed inputs, attributions and flips, in report.json below ``trust``."""
+"""Results on fairness, robustness, attributions and flips, in report.json below ``trust``."""
 
 from typing import Literal
 
 from pydantic import Field
 
 from compressionjob.estimate import Estimate
-from compressionjob.schema import Observed
+from compressionjob.schema import TolerantSchema
 
 Disturbance = Literal["noise", "corruption", "attack"]
 
 
-class GroupFigures(Observed):
-    """One group of the evaluation data; the intervals of all groups hold together."""
+class GroupFigures(TolerantSchema):
+    """One group of the evaluation data. The intervals of all groups hold together."""
 
-    name: str = Field(description="What the column has for it.")
-    samples: int = Field(description="How many samples are of it.")
-    baseline: Estimate = Field(description="The baseline's score or error.")
-    compressed: Estimate = Field(description="The result's.")
+    name: str = Field(description="Value of the group column.")
+    samples: int = Field(description="Number of samples in the group.")
+    baseline: Estimate = Field(description="Score or error of the baseline.")
+    compressed: Estimate = Field(description="The same for the compressed model.")
 
 
-class GroupsReport(Observed):
+class GroupsReport(TolerantSchema):
     """Scores by group."""
 
-    column: str = Field(description="The column that tells groups apart.")
-    metric: str = Field(description="What they are measured by.")
-    groups: list[GroupFigures] = Field(description="The groups, the result's worst first.")
+    column: str = Field(description="Column with the group.")
+    metric: str = Field(description="Metric.")
+    groups: list[GroupFigures] = Field(description="Groups, ordered from the compressed model's worst.")
     baseline_worst: Estimate = Field(description="The baseline's worst group.")
-    compressed_worst: Estimate = Field(description="The result's worst group.")
+    compressed_worst: Estimate = Field(description="The compressed model's worst group.")
     baseline_gap: Estimate = Field(description="Difference between the baseline's best and worst group.")
-    compressed_gap: Estimate = Field(description="The same of the result.")
-    gap_increase: Estimate = Field(description="By how much the result's is larger.")
+    compressed_gap: Estimate = Field(description="The same for the compressed model.")
+    gap_increase: Estimate = Field(description="Increase of the gap over the baseline's.")
 
 
-class DisturbedFigures(Observed):
-    """Right answers of both models under one disturbance."""
+class DisturbedFigures(TolerantSchema):
+    """Shares of right predictions of both models under one disturbance."""
 
     disturbance: Disturbance = Field(description="noise, corruption or attack.")
     kind: str = Field(description="gaussian, a kind of corruption, or pgd.")
-    severity: float = Field(description="The noise's level, the corruption's severity, the attack's epsilon.")
-    unit: str = Field(description="What the severity counts.")
-    baseline: Estimate = Field(description="The baseline's share of right answers.")
-    compressed: Estimate = Field(description="The result's.")
-    drop: Estimate = Field(description="The baseline's less the result's, on the same samples.")
-    method: str = Field(default="", description="How the inputs were made.")
+    severity: float = Field(description="Level of the noise, severity of the corruption, or epsilon of the attack.")
+    unit: str = Field(description="Unit of the severity.")
+    baseline: Estimate = Field(description="Share of right predictions of the baseline.")
+    compressed: Estimate = Field(description="The same for the compressed model.")
+    drop: Estimate = Field(description="Drop from the baseline to the compressed model, on the same samples.")
+    method: str = Field(default="", description="Method of the disturbance.")
 
 
-class RobustnessReport(Observed):
-    """Right answers to disturbed inputs beside those to the same inputs undisturbed."""
+class RobustnessReport(TolerantSchema):
+    """Shares of right predictions for disturbed inputs and for the same inputs undisturbed."""
 
-    judged_by: Literal["labels", "the baseline's answers"] = Field(description="What is right.")
-    samples: int = Field(description="How many inputs were disturbed.")
-    baseline_clean: Estimate = Field(description="The baseline's share of right answers to undisturbed inputs.")
-    compressed_clean: Estimate = Field(description="The result's.")
-    disturbed: list[DisturbedFigures] = Field(description="Disturbance by disturbance.")
+    judged_by: Literal["labels", "the baseline's answers"] = Field(description="Source of the right answers.")
+    samples: int = Field(description="Number of disturbed inputs.")
+    baseline_clean: Estimate = Field(description="Share of right predictions of the baseline for undisturbed inputs.")
+    compressed_clean: Estimate = Field(description="The same for the compressed model.")
+    disturbed: list[DisturbedFigures] = Field(description="Results for each disturbance.")
 
 
-class Attribution(Observed):
-    """What both models' answers to one input rest on."""
+class Attribution(TolerantSchema):
+    """Attributions of both models for one input."""
 
     sample: int = Field(description="Number of the sample in the evaluation data, from 0.")
-    answer: int | None = Field(default=None, description="The class that is explained: the baseline's answer.")
-    features: list[str] = Field(description="Columns, tokens, or patches by row and column.")
-    values: list[str] = Field(default=[], description="What the columns hold.")
+    answer: int | None = Field(default=None, description="Explained class, which is the baseline's prediction.")
+    features: list[str] = Field(description="Names of columns, tokens, or patches by row and column.")
+    values: list[str] = Field(default=[], description="Values of the columns.")
     grid: list[int] = Field(default=[], description="Rows and columns of patches.")
-    picture: str = Field(default="", description="The image as a data: URI (PNG).")
+    picture: str = Field(default="", description="Image as a data: URI (PNG).")
     baseline: list[float] = Field(description="SHAP values of the baseline, one for each feature.")
-    compressed: list[float] = Field(description="SHAP values of the result.")
-    agreement: float = Field(description="Cosine of the two.")
+    compressed: list[float] = Field(description="SHAP values of the compressed model.")
+    agreement: float = Field(description="Cosine between both.")
 
 
-class AttributionsReport(Observed):
-    """Whether both models answer for the same reasons."""
+class AttributionsReport(TolerantSchema):
+    """Attribution agreement of both models."""
 
-    method: str = Field(description="How attributions were estimated.")
-    samples: int = Field(description="How many inputs were explained.")
+    method: str = Field(description="Estimator of the attributions.")
+    samples: int = Field(description="Number of explained inputs.")
     agreement: Estimate = Field(description="Mean cosine between the attributions of both models.")
-    examples: list[Attribution] = Field(description="Some inputs, those that agree least first.")
+    examples: list[Attribution] = Field(description="Examples, ordered from the lowest agreement.")
 
 
-class Flip(Observed):
-    """One sample that the models answer differently."""
+class Flip(TolerantSchema):
+    """One sample with different predictions."""
 
     sample: int = Field(description="Number of the sample in the evaluation data, from 0.")
     label: int | list[int] | None = Field(
-        default=None, description="The right class, where the data has it; a list of those of several labels."
+        default=None, description="Right class, if the data has it; a list for multi-label models."
     )
-    baseline: int | list[int] = Field(description="The baseline's class, or labels.")
-    compressed: int | list[int] | None = Field(default=None, description="The result's; absent where it is no number.")
+    baseline: int | list[int] = Field(description="Class or labels that the baseline predicts.")
+    compressed: int | list[int] | None = Field(
+        default=None, description="The same for the compressed model; absent if its output is not a number."
+    )
 
 
-class FlipsReport(Observed):
-    """Answers that are other than the baseline's."""
+class FlipsReport(TolerantSchema):
+    """Predictions that differ from the baseline's."""
 
-    share: Estimate = Field(description="Share of the samples.")
-    samples: int = Field(description="How many samples were answered.")
-    flipped: int = Field(description="How many answers differ.")
-    broken: int | None = Field(default=None, description="Those that were right before and are wrong now.")
-    mended: int | None = Field(default=None, description="Those that were wrong before and are right now.")
-    examples: list[Flip] = Field(description="Some of them, those that broke first.")
+    share: Estimate = Field(description="Share of flipped predictions.")
+    samples: int = Field(description="Number of samples.")
+    flipped: int = Field(description="Number of flipped predictions.")
+    broken: int | None = Field(default=None, description="Flips from right to wrong.")
+    mended: int | None = Field(default=None, description="Flips from wrong to right.")
+    examples: list[Flip] = Field(description="Examples, flips from right to wrong first.")
 
 
-class TrustReport(Observed):
-    """Each part is there where the job limits it; groups also where it only names them."""
+class TrustReport(TolerantSchema):
+    """Trust results. A part is present if the job limits it; groups also if the job only names a group column."""
 
     groups: GroupsReport | None = None
     robustness: RobustnessReport | None = None

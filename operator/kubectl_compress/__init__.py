@@ -1,5 +1,5 @@
-"""``kubectl compress``: CompressionJobs submitted, followed, compared, reviewed and tried again from a terminal.
+"""``kubectl compress``: submit, follow, compare, review and retry CompressionJobs from a terminal.
 
-It lies in ``operator/`` because the top level of the repository is fixed. It does not belong to the operator: it
-imports the contract alone, and reaches the cluster through kubectl.
+It is in ``operator/`` because the top level of the repository is fixed. It does not belong to the operator: it imports
+only the contract, and reaches the cluster through kubectl.
 """

@@ -18,13 +18,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if find_spec("rich") is None:
         sys.stderr.write(_NO_RICH)
         return ExitCode.REFUSED
-    given = options.parser(version("compression-operator")).parse_args(
-        options.arranged(sys.argv[1:] if arguments is None else arguments)
+    args = options.parser(version("compression-operator")).parse_args(
+        options.flags_after_command(sys.argv[1:] if arguments is None else arguments)
     )
-    # --help need not wait for what the commands import.
+    # --help does not wait for the imports of the commands.
     from kubectl_compress.running import run
 
-    return run(given)
+    return run(args)
 
 
 if __name__ == "__main__":

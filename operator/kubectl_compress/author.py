@@ -1,4 +1,4 @@
-"""The author of a job: the user who creates it, as the cluster knows them."""
+"""The author of a job: the user name of its creator in the cluster."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,11 +8,11 @@ from kubectl_compress.cluster import Cluster
 from kubectl_compress.errors import ClusterError
 
 _UNKNOWN: Final = 'unknown field "spec.author"'
-"""What the API server says whose CRDs are older than this plugin."""
+"""The API server's message if its CRDs are older than this plugin."""
 
 
 def author_of(cluster: Cluster) -> str:
-    """Return the caller's user name, "" where the cluster does not say it: then a job has no author."""
+    """Return the caller's user name; "" if the cluster does not return it: then the job has no author."""
     try:
         return cluster.user()
     except ClusterError:
@@ -22,7 +22,7 @@ def author_of(cluster: Cluster) -> str:
 def create_job(
     cluster: Cluster, namespace: str, manifest: Mapping[str, Any], author: str, *, dry_run: bool
 ) -> dict[str, Any]:
-    """Create a job that names its author, where the manifest does not; older CRDs have no such field."""
+    """Create a job, with ``author`` unless its manifest has one or the CRDs are too old for the field."""
     spec = manifest["spec"]
     if not author or "author" in spec:
         return cluster.create(JOB_PLURAL, namespace, manifest, dry_run=dry_run)

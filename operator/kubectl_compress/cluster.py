@@ -1,4 +1,4 @@
-"""CompressionJobs and what belongs to them, read and created by way of kubectl."""
+"""Read and create CompressionJobs and related objects with kubectl."""
 
 import json
 from collections.abc import Generator, Iterator, Mapping
@@ -12,7 +12,7 @@ from kubectl_compress.job import Job
 from kubectl_compress.kubectl import Kubectl
 
 CHUNK: Final = 500
-"""Objects in one page of a list, as kubectl's own default."""
+"""Objects in one page of a list; kubectl's own default."""
 FIELD_MANAGER: Final = "kubectl-compress"
 
 _SELF_REVIEW: Final = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
@@ -21,21 +21,21 @@ _WATCH_SECONDS: Final = 1800
 
 @dataclass(frozen=True)
 class Selection:
-    """Which jobs: those of one namespace, or of all ("")."""
+    """A selection of jobs, in one namespace or in all ("")."""
 
     namespace: str
     name: str = ""
     labels: str = ""
 
     def parameters(self) -> dict[str, str]:
-        """The selectors of a list or a watch."""
-        found = {"labelSelector": self.labels, "fieldSelector": f"metadata.name={self.name}" if self.name else ""}
-        return {key: value for key, value in found.items() if value}
+        """Return the selectors of a list or a watch."""
+        selectors = {"labelSelector": self.labels, "fieldSelector": f"metadata.name={self.name}" if self.name else ""}
+        return {key: value for key, value in selectors.items() if value}
 
 
 @dataclass(frozen=True)
 class Page:
-    """A part of a list, and the version that a watch goes on from."""
+    """A part of a list, and the version from which a watch continues."""
 
     jobs: list[Job]
     version: str
@@ -50,7 +50,7 @@ class Event:
 
 
 class Cluster:
-    """One user's access to one cluster. Methods raise the errors of ``kubectl.error_of``."""
+    """A user's access to a cluster. Methods raise the errors of ``kubectl.error_of``."""
 
     def __init__(self, kubectl: Kubectl) -> None:
         self.kubectl = kubectl
@@ -61,11 +61,11 @@ class Cluster:
         return self.kubectl.namespace
 
     def job(self, name: str, namespace: str = "") -> Job:
-        """Read one job, in the namespace of this call where none is given."""
+        """Read one job, by default in the namespace of this call."""
         return Job(self._get(f"{collection(JOB_PLURAL, namespace or self.namespace)}/{quote(name, safe='')}"))
 
     def pages(self, selection: Selection) -> Iterator[Page]:
-        """Read jobs, CHUNK at a time, all of the same moment."""
+        """List jobs in pages of CHUNK, all of one resourceVersion."""
         parameters = {"limit": str(CHUNK), **selection.parameters()}
         while True:
             answer = self._get(f"{collection(JOB_PLURAL, selection.namespace)}?{urlencode(parameters)}")
@@ -76,12 +76,12 @@ class Cluster:
             parameters["continue"] = metadata["continue"]
 
     def jobs(self, selection: Selection) -> Iterator[Job]:
-        """Read jobs one after the other."""
+        """Yield all jobs of a selection."""
         for page in self.pages(selection):
             yield from page.jobs
 
     def watch(self, selection: Selection, version: str, seconds: float | None = None) -> Generator[Event, None, None]:
-        """What happens after ``version``, until the server ends it, in ``seconds`` at the latest."""
+        """Yield the events after ``version``, until the server ends the watch or for at most ``seconds``."""
         limit = _WATCH_SECONDS if seconds is None else max(1, min(_WATCH_SECONDS, round(seconds)))
         parameters = {
             "watch": "1",
@@ -98,14 +98,14 @@ class Cluster:
     def create(
         self, plural: str, namespace: str, manifest: Mapping[str, Any], *, dry_run: bool = False
     ) -> dict[str, Any]:
-        """Create an object of the group; the server checks it strictly, and with ``dry_run`` stores nothing."""
+        """Create an object of the group with strict validation; with ``dry_run`` the server stores nothing."""
         parameters = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"} | (
             {"dryRun": "All"} if dry_run else {}
         )
         return self._post(f"{collection(plural, namespace)}?{urlencode(parameters)}", manifest)
 
     def user(self) -> str:
-        """The name under which the cluster knows the caller; admission policies compare with it."""
+        """Return the caller's user name in the cluster, which admission policies compare."""
         answer = self._post("/apis/authentication.k8s.io/v1/selfsubjectreviews", _SELF_REVIEW)
         name = str(answer.get("status", {}).get("userInfo", {}).get("username", ""))
         if not name:
@@ -113,7 +113,7 @@ class Cluster:
         return name
 
     def read(self, path: str) -> dict[str, Any]:
-        """Read whatever is at a path of the API."""
+        """Read the object or list at a path of the API."""
         return self._get(path)
 
     def runtimes(self) -> list[dict[str, Any]]:
@@ -122,12 +122,12 @@ class Cluster:
         return items
 
     def labels_of(self, namespace: str) -> Mapping[str, str] | None:
-        """Read the labels of a namespace; None where the user may not, or there is no such namespace."""
+        """Read the labels of a namespace; None if the user may not read them, or it does not exist."""
         try:
-            found = self._get(f"/api/v1/namespaces/{quote(namespace, safe='')}")
+            answer = self._get(f"/api/v1/namespaces/{quote(namespace, safe='')}")
         except (Forbidden, NotFound):
             return None
-        return dict(found["metadata"].get("labels") or {})
+        return dict(answer["metadata"].get("labels") or {})
 
     def stores(self, namespace: str) -> list[dict[str, Any]]:
         """Read the CompressionStores of a namespace."""
@@ -146,6 +146,6 @@ class Cluster:
 
 
 def collection(plural: str, namespace: str) -> str:
-    """The URL path of a kind in a namespace, or in all of them ("")."""
+    """Return the URL path of a kind in a namespace, or in all of them ("")."""
     place = f"namespaces/{quote(namespace, safe='')}/" if namespace else ""
     return f"/apis/{GROUP}/{VERSION}/{place}{plural}"

@@ -1,7 +1,7 @@
-"""The command ``kubectl_complete-compress``: kubectl runs it for completion in bash, zsh and fish.
+"""The command ``kubectl_complete-compress``, which kubectl runs for completion in bash, zsh and fish.
 
-It gets the words after ``kubectl compress``, the last of which is to be completed, and prints a candidate a line, with
-a description after a tab, then ``:DIRECTIVE`` as cobra reads it
+It gets the words after ``kubectl compress``, completes the last one, and prints one candidate in each line, with a
+description after a tab, then ``:DIRECTIVE`` as cobra reads it
 (https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins, "Providing shell completion").
 """
 
@@ -19,13 +19,13 @@ from kubectl_compress.options import (
     Command,
     Flag,
     Kind,
-    arranged,
     connection_flags,
+    flags_after_command,
     flags_of,
 )
 
 PHASES: Final = ("Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed")
-"""Those of ``compressionjob.status``, which takes too long to import for a shell."""
+"""The phases of ``compressionjob.status``, which takes too long to import for a completion."""
 MANIFESTS: Final = ("yaml", "yml", "json")
 
 _QUICK: Final = "--request-timeout=3s"
@@ -33,7 +33,7 @@ _TABLE: Final = ("get", "compressionjobs.compression-operator.io", "--no-headers
 
 
 class Directive(IntFlag):
-    """What the shell should do with the candidates: cobra's ShellCompDirective."""
+    """Instructions to the shell: cobra's ShellCompDirective."""
 
     DEFAULT = 0
     NO_SPACE = 2
@@ -42,7 +42,7 @@ class Directive(IntFlag):
 
 
 class Completion:
-    """Candidates for a command line; nothing that goes wrong is said, as it would land in the user's prompt."""
+    """Candidates for a command line. Errors are not printed, since they would appear in the user's prompt."""
 
     def __init__(self, kubectl: Callable[[tuple[str, ...], str], Kubectl] = Kubectl) -> None:
         self._make = kubectl
@@ -55,7 +55,7 @@ class Completion:
                 for line in kubectl.run("get", "namespaces", "--output=name").splitlines()
             ],
             "context": lambda kubectl: kubectl.run("config", "get-contexts", "--output=name").splitlines(),
-            # Below a heading.
+            # The first line is a heading.
             "cluster": lambda kubectl: kubectl.run("config", "get-clusters").splitlines()[1:],
             "user": lambda kubectl: kubectl.run("config", "get-users").splitlines()[1:],
             "phase": lambda _kubectl: list(PHASES),
@@ -64,16 +64,16 @@ class Completion:
         }
 
     def of(self, words: Sequence[str]) -> tuple[list[str], Directive]:
-        """The candidates for the last of the words, after those before it."""
+        """Return the candidates for the last word."""
         *before, last = words or [""]
-        before = arranged(before)
+        before = flags_after_command(before)
         command = next((item for item in COMMANDS if before and item.name == before[0]), None)
         if command is None:
-            return self._outside(before, last)
-        return self._inside(command, before[1:], last)
+            return self._before_command(before, last)
+        return self._in_command(command, before[1:], last)
 
-    def _outside(self, before: Sequence[str], last: str) -> tuple[list[str], Directive]:
-        """The candidates before there is a command: flags for kubectl may stand there."""
+    def _before_command(self, before: Sequence[str], last: str) -> tuple[list[str], Directive]:
+        """Return the candidates before the command: commands, and flags for kubectl."""
         flags = {name: flag for flag in GLOBAL_FLAGS for name in flag.names}
         positionals, values, waiting = _parsed(flags, before)
         if waiting is not None:
@@ -83,7 +83,7 @@ class Completion:
         offered = [] if positionals else [f"{item.name}\t{item.help}" for item in COMMANDS]
         return _starting(offered, last), Directive.NO_FILES
 
-    def _inside(self, command: Command, before: Sequence[str], last: str) -> tuple[list[str], Directive]:
+    def _in_command(self, command: Command, before: Sequence[str], last: str) -> tuple[list[str], Directive]:
         flags = {name: flag for flag in flags_of(command) for name in flag.names}
         positionals, values, waiting = _parsed(flags, before)
         if waiting is not None:
@@ -92,7 +92,7 @@ class Completion:
         if equals and name in flags:
             return self._values(flags[name].kind, flags[name].choices, value, values)
         if last.startswith("-"):
-            offered = [f"{flag.names[-1]}\t{flag.help}" for flag in flags_of(command) if _may_come(flag, values)]
+            offered = [f"{flag.names[-1]}\t{flag.help}" for flag in flags_of(command) if _may_follow(flag, values)]
             return _starting(offered, last), Directive.NO_FILES
         index = min(len(positionals), len(command.positionals) - 1)
         _, count, kind = command.positionals[index]
@@ -114,14 +114,14 @@ class Completion:
         if offer is None:
             return [], Directive.NO_FILES
         try:
-            found = offer(self._make((*connection_flags(values), _QUICK), (values.get("--namespace") or [""])[-1]))
+            candidates = offer(self._make((*connection_flags(values), _QUICK), (values.get("--namespace") or [""])[-1]))
         except PluginError:
             return [], Directive.NO_FILES
-        return _starting(found, last), Directive.NO_FILES | (Directive.NO_SPACE if kind == "setting" else 0)
+        return _starting(candidates, last), Directive.NO_FILES | (Directive.NO_SPACE if kind == "setting" else 0)
 
 
 def _parsed(flags: Mapping[str, Flag], words: Sequence[str]) -> tuple[list[str], dict[str, list[str]], Flag | None]:
-    """The positional arguments, the values of flags by their long name, and a flag that still waits for its value."""
+    """Return positional arguments, values of flags by their long name, and a last flag without its value."""
     positionals: list[str] = []
     values: dict[str, list[str]] = {}
     waiting: Flag | None = None
@@ -141,7 +141,7 @@ def _parsed(flags: Mapping[str, Flag], words: Sequence[str]) -> tuple[list[str],
     return positionals, values, waiting
 
 
-def _may_come(flag: Flag, values: Mapping[str, list[str]]) -> bool:
+def _may_follow(flag: Flag, values: Mapping[str, list[str]]) -> bool:
     return flag.many or flag.names[-1] not in values
 
 
@@ -150,11 +150,11 @@ def _starting(offered: Sequence[str], start: str) -> list[str]:
 
 
 def _jobs(kubectl: Kubectl, phase: str = "") -> list[str]:
-    """Names of jobs, described by their phase; the server's own table has no more than what is printed."""
+    """Return the names of jobs with their phases, from the server's table, which is small."""
     place = (f"--namespace={kubectl.namespace_flag}",) if kubectl.namespace_flag else ()
     rows = [line.split() for line in kubectl.run(*_TABLE, *place).splitlines()]
-    found = [(row[0], row[1] if len(row) > 2 else "") for row in rows if row]
-    return [f"{name}\t{state}" if state else name for name, state in found if not phase or state == phase]
+    names = [(row[0], row[1] if len(row) > 2 else "") for row in rows if row]
+    return [f"{name}\t{state}" if state else name for name, state in names if not phase or state == phase]
 
 
 def _settings() -> list[str]:
@@ -171,8 +171,8 @@ def _tasks() -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print candidates and directive."""
-    found, directive = Completion().of(sys.argv[1:] if arguments is None else arguments)
-    sys.stdout.write("".join(f"{plain(line)}\n" for line in (*found, f":{directive.value}")))
+    candidates, directive = Completion().of(sys.argv[1:] if arguments is None else arguments)
+    sys.stdout.write("".join(f"{plain(line)}\n" for line in (*candidates, f":{directive.value}")))
     return 0
 
 

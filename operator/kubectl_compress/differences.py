@@ -1,4 +1,4 @@
-"""Where two specs differ, field by field."""
+"""The differing fields of two specs."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from compressionjob.spec import DEFAULT_RETRIES, parse_job
 
 @dataclass(frozen=True)
 class Difference:
-    """A field with its value in both specs; "" where it is not set."""
+    """A field with its value in both specs; "" if it is not set."""
 
     field: str
     first: str
@@ -20,17 +20,17 @@ class Difference:
 
 
 def completed(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The spec with the contract's defaults; as it is where the contract does not know it."""
+    """Return the spec with the contract's defaults; unchanged if the contract does not accept it."""
     try:
         job = parse_job({"apiVersion": API_VERSION, "kind": JOB_KIND, "metadata": {"name": "x"}, "spec": dict(spec)})
     except InvalidSpec:
         return spec
-    # What earlier versions wrote into each stored job, and what holds without a default of the runtime.
+    # Earlier versions wrote this default into each job; it applies without a default of the runtime.
     return {"retries": DEFAULT_RETRIES} | job.spec.to_json()
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:
-    """The fields of two specs that differ once both have their defaults, those of a part of the spec together."""
+    """Return the fields of two specs that differ after defaulting, grouped by the top-level field."""
     one, two = (dict(_leaves(completed(spec), "spec")) for spec in (first, second))
     fields = [*one, *(field for field in two if field not in one)]
     parts = list(dict.fromkeys(_part(field) for field in fields))

@@ -1,15 +1,15 @@
-"""What can go wrong, each with a sentence for people and an exit status.
+"""Errors of the plugin, each with a message and an exit status.
 
 PluginError
 |-- Invalid           an argument, a manifest or the state of a job
 |   `-- InvalidManifest  problems of one manifest, field by field
 |-- DownloadFailed    a report that could not be fetched
-|-- TimedOut          --timeout was over first
-`-- ClusterError      what kubectl said
+|-- TimedOut          --timeout has passed
+`-- ClusterError      an error of kubectl
     |-- NotFound
     |-- AlreadyExists
     |-- Forbidden
-    `-- Unreachable   no answer, or one that may be another in a moment
+    `-- Unreachable   no answer, or a transient error
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from kubectl_compress.exit_codes import ExitCode
 
 
 class PluginError(Exception):
-    """A command cannot do what was asked; ``remedy`` is what to do about it."""
+    """A command failed; ``remedy`` is the next step for the user."""
 
     status = ExitCode.REFUSED
 
@@ -30,7 +30,7 @@ class PluginError(Exception):
 
 
 class Invalid(PluginError):
-    """What was asked makes no sense, however often it is tried."""
+    """The request is invalid: a retry would not help."""
 
     status = ExitCode.INVALID
 
@@ -44,29 +44,29 @@ class InvalidManifest(Invalid):
 
 
 class DownloadFailed(PluginError):
-    """A report is not there or cannot be read from here."""
+    """A report does not exist or cannot be read from here."""
 
 
 class TimedOut(PluginError):
-    """The job went on for longer than the caller wanted to wait."""
+    """The job did not end within --timeout."""
 
     status = ExitCode.TIMEOUT
 
 
 class ClusterError(PluginError):
-    """kubectl could not do it; the problem is in its words."""
+    """kubectl failed; the problem is its message."""
 
 
 class NotFound(ClusterError):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class AlreadyExists(ClusterError):
-    """An object of that name is there."""
+    """An object of that name exists."""
 
 
 class Forbidden(ClusterError):
-    """The user lacks the rights."""
+    """The user lacks permissions."""
 
 
 class Unreachable(ClusterError):

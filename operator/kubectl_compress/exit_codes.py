@@ -1,24 +1,24 @@
-"""Exit codes of ``kubectl compress``: what a script can tell apart."""
+"""Exit codes of ``kubectl compress``, for scripts."""
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """How a command ended. 0, 1, 2 and 3 mean what they mean for ``compression-runner run``."""
+    """The outcome of a command. 0, 1, 2 and 3 have the same meaning as for ``compression-runner run``."""
 
     DONE = 0
-    """Done; of a job that was waited for: published with the verdict Pass or NoLimits, or approved by a person."""
+    """Success; for a followed job: published with the verdict Pass or NoLimits, or approved by a reviewer."""
     REFUSED = 1
-    """The cluster or the object store refused or did not answer, or anything else that was not foreseen."""
+    """The cluster or the object store refused or did not answer, or an unexpected error occurred."""
     INVALID = 2
-    """An argument or a manifest is wrong, or the job is not in a state for this command."""
+    """An argument or a manifest is invalid, or the job is not in a state for this command."""
     NOT_MET = 3
-    """The job ended with the verdict Fail or Inconclusive, or a person rejected it."""
+    """The job ended with the verdict Fail or Inconclusive, or a reviewer rejected it."""
     NO_VERDICT = 4
-    """The job failed before there was a verdict."""
+    """The job failed before its verdict."""
     AWAITING_REVIEW = 5
-    """The job waits for a person to approve or reject it."""
+    """The job waits for a review."""
     TIMEOUT = 124
-    """--timeout was over before the job was, as timeout(1) says it."""
+    """--timeout passed before the job ended; the same status as timeout(1)."""
     INTERRUPTED = 130
     """Ctrl-C."""

@@ -1,4 +1,4 @@
-"""Jobs as they change: a list, then a watch, and both again whenever the connection is lost."""
+"""Follow changes of jobs: a list, then a watch, and both again after the connection is lost."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,22 +11,22 @@ from kubectl_compress.errors import NotFound, TimedOut, Unreachable
 from kubectl_compress.job import Job
 
 LONGEST_PAUSE: Final = 10.0
-"""Seconds between two tries to reach the API server, at most."""
+"""Maximum seconds between two attempts to reach the API server."""
 
 _FIRST_PAUSE: Final = 0.5
-_GONE: Final = 410  # the version to go on from is too old
+_GONE: Final = 410  # the version of the watch is too old
 
 
 @dataclass(frozen=True)
 class Change:
-    """A job as it is now, or was when it was deleted: ``gone``."""
+    """The present state of a job, or the last one if it was deleted: ``gone``."""
 
     job: Job
     gone: bool = False
 
 
 class Follower:
-    """Follows a selection of jobs. ``trouble`` is told when the connection is lost, and "" when it is back."""
+    """Follows a selection of jobs. ``connection_error`` gets the error of a lost connection, and "" when it is back."""
 
     def __init__(
         self,
@@ -34,19 +34,19 @@ class Follower:
         selection: Selection,
         *,
         timeout: float | None = None,
-        trouble: Callable[[str], None] = lambda _text: None,
+        connection_error: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._cluster = cluster
         self._selection = selection
-        self._trouble = trouble
+        self._connection_error = connection_error
         self._end = None if timeout is None else time.monotonic() + timeout
         self._known: dict[str, Job] = {}
         self._version = ""
 
     def changes(self) -> Iterator[list[Change]]:
-        """Every change from now on, beginning with all jobs that are there; of many jobs only what a table shows.
+        """Yield all changes, beginning with all existing jobs; of many jobs, only the fields of a table.
 
-        Raises NotFound when the one job that is wanted is not there, TimedOut, and what the cluster refuses for good.
+        Raises NotFound if the single selected job does not exist, TimedOut, and permanent errors of the cluster.
         """
         yield self._list()
         if self._selection.name and not self._known:
@@ -57,12 +57,12 @@ class Follower:
                 if not self._version:
                     listed = self._list()
                     pause = _FIRST_PAUSE
-                    self._trouble("")
+                    self._connection_error("")
                     yield listed
                 for change in self._watch():
                     yield [change]
             except Unreachable as error:
-                self._trouble(error.problem)
+                self._connection_error(error.problem)
                 self._version = ""
                 left = self._left()
                 time.sleep(pause if left is None else min(pause, left))
@@ -70,15 +70,15 @@ class Follower:
 
     def _list(self) -> list[Change]:
         self._left()
-        found: dict[str, Job] = {}
+        jobs: dict[str, Job] = {}
         version = ""
         for page in self._cluster.pages(self._selection):
             version = page.version
-            found |= {job.uid: self._kept(job) for job in page.jobs}
-        before, self._known, self._version = self._known, found, version
-        gone = [Change(before[uid], gone=True) for uid in before.keys() - found.keys()]
+            jobs |= {job.uid: self._kept(job) for job in page.jobs}
+        before, self._known, self._version = self._known, jobs, version
+        gone = [Change(before[uid], gone=True) for uid in before.keys() - jobs.keys()]
         return gone + [
-            Change(job) for uid, job in found.items() if uid not in before or before[uid].version != job.version
+            Change(job) for uid, job in jobs.items() if uid not in before or before[uid].version != job.version
         ]
 
     def _kept(self, job: Job) -> Job:
@@ -109,5 +109,5 @@ class Follower:
         left = self._end - time.monotonic()
         if left <= 0:
             place = f" -n {self._selection.namespace}" if self._selection.namespace else " -A"
-            raise TimedOut("--timeout is over", f"the job goes on; see how far it is: kubectl compress status{place}")
+            raise TimedOut("--timeout has passed", f"the job continues; see: kubectl compress status{place}")
         return left

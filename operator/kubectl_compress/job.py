@@ -1,7 +1,7 @@
-"""A CompressionJob as the API server sends it, read with patience.
+"""A CompressionJob from the API server, read leniently.
 
-The operator may be newer than this plugin: a phase or a field that is not known yet must be shown, not refused. So
-the status is read field by field, and only limits with their figures are the contract's models.
+The operator may be newer than this plugin: an unknown phase or field must be shown, not refused. So the status is read
+field by field, and only limits and their figures use the contract's models.
 """
 
 from collections.abc import Mapping
@@ -12,16 +12,16 @@ from typing import Any, Final, Literal
 from compressionjob import conditions
 from compressionjob.conditions import AWAITING_REVIEW
 from compressionjob.group import GROUP
-from compressionjob.parts import MEASURE, PUBLISH
+from compressionjob.job_parts import MEASURE, PUBLISH
 from compressionjob.report import SideSummary
 from compressionjob.sla import ObjectiveResult
 from compressionjob.status import TERMINAL_PHASES
 
-# Steps of a run around the stages of its pipeline, as /progress calls them.
+# Steps of a run before and after the stages of its pipeline, with the names of /progress.
 _BEFORE: Final = ("preflight", "fetch", "data")
 _AFTER: Final = ("measure", "publish")
 _ALL_DONE: Final = "done"
-"""What /progress says in the moments between the last step and the end of the pod."""
+"""The stage in /progress between the last step and the end of the pod."""
 _BRIEF_METADATA: Final = {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"}
 _BRIEF_STATUS: Final = {
     "phase", "stage", "progress", "verdict", "sizeRatio", "latencyP99", "message", "conditions", "review", "report",
@@ -35,7 +35,7 @@ _STATES: Final[Mapping[str, StepState]] = {
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a run and whether it is over."""
+    """A step of a run and its state."""
 
     title: str
     state: StepState
@@ -48,7 +48,7 @@ class Job:
     raw: Mapping[str, Any]
 
     def brief(self) -> "Job":
-        """The same job with no more than a table shows: thousands of them must fit into memory."""
+        """Return the job with only the fields of a table: thousands of jobs must fit into memory."""
         metadata = {key: value for key, value in self.raw["metadata"].items() if key in _BRIEF_METADATA}
         status = {key: value for key, value in self.status.items() if key in _BRIEF_STATUS}
         return Job({"metadata": metadata, "spec": {}, "status": status})
@@ -60,7 +60,7 @@ class Job:
 
     @property
     def resource(self) -> str:
-        """Its name with its kind, as kubectl writes it."""
+        """Its kind and name, in kubectl's format."""
         return f"compressionjob.{GROUP}/{self.name}"
 
     @property
@@ -85,15 +85,15 @@ class Job:
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        """Its spec, as it was written and defaulted."""
-        found: Mapping[str, Any] = self.raw.get("spec") or {}
-        return found
+        """Its spec, with the server's defaults."""
+        spec: Mapping[str, Any] = self.raw.get("spec") or {}
+        return spec
 
     @property
     def status(self) -> Mapping[str, Any]:
         """Its status, empty before the operator has seen it."""
-        found: Mapping[str, Any] = self.raw.get("status") or {}
-        return found
+        status: Mapping[str, Any] = self.raw.get("status") or {}
+        return status
 
     @property
     def phase(self) -> str:
@@ -102,33 +102,33 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will happen to it any more."""
+        """Whether it has succeeded or failed."""
         return self.phase in TERMINAL_PHASES
 
     @property
     def awaits_review(self) -> bool:
-        """Whether it waits for a person."""
+        """Whether it waits for a review."""
         return self.phase == AWAITING_REVIEW
 
     @property
     def stage(self) -> str:
-        """What is being done, or was when it ended; "" when nothing is."""
+        """The present stage, or the last one of an ended job; "" if there is none."""
         return str(self.status.get("stage", ""))
 
     @property
     def progress(self) -> int | None:
-        """Per cent done."""
-        found = self.status.get("progress")
-        return None if found is None else int(found)
+        """The progress in percent."""
+        percent = self.status.get("progress")
+        return None if percent is None else int(percent)
 
     @property
     def verdict(self) -> str:
-        """Pass, Fail, Inconclusive, NoLimits, or "" while there is none."""
+        """Pass, Fail, Inconclusive or NoLimits; "" before the verdict."""
         return str(self.status.get("verdict", ""))
 
     @property
     def digest(self) -> str:
-        """Digest of the model that is published, or waits for its review; "" while there is none."""
+        """Digest of the published model, or of the one that waits for review; "" if there is none."""
         return str(self.status.get("digest", ""))
 
     @property
@@ -138,12 +138,12 @@ class Job:
 
     @property
     def anomalies(self) -> list[str]:
-        """Promises of the methods that the result does not keep."""
+        """Promises of the methods that the compressed model does not keep."""
         return [str(item) for item in self.status.get("anomalies", ())]
 
     @property
     def objectives(self) -> list[ObjectiveResult]:
-        """Limit by limit."""
+        """The result of each limit."""
         return [ObjectiveResult.model_validate(item) for item in self.status.get("objectives", ())]
 
     @property
@@ -153,14 +153,14 @@ class Job:
 
     @property
     def compressed(self) -> SideSummary:
-        """Figures of the result."""
+        """Figures of the compressed model."""
         return SideSummary.model_validate(self.status.get("compressed") or {})
 
     @property
     def review(self) -> Mapping[str, Any]:
-        """The review that decided, empty while there is none."""
-        found: Mapping[str, Any] = self.status.get("review") or {}
-        return found
+        """The review that decided; empty if there is none."""
+        review: Mapping[str, Any] = self.status.get("review") or {}
+        return review
 
     @property
     def conditions(self) -> list[Mapping[str, Any]]:
@@ -168,50 +168,50 @@ class Job:
         return list(self.status.get("conditions", ()))
 
     def condition(self, kind: str) -> Mapping[str, Any]:
-        """One condition, empty when it is not stated."""
+        """Return one condition; empty if it is not set."""
         return next((item for item in self.conditions if item.get("type") == kind), {})
 
     @property
     def report(self) -> str:
-        """Where its report is; "" while it has none."""
+        """The location of its report; "" if it has none."""
         return str(self.status.get("report", ""))
 
     @property
-    def place(self) -> str:
-        """The flag that says its namespace to kubectl and to this plugin; "" where it is not known."""
+    def namespace_flag(self) -> str:
+        """The namespace flag for kubectl and for this plugin; "" if the namespace is unknown."""
         return f"-n {self.namespace}" if self.namespace else ""
 
     def command(self, verb: str) -> str:
-        """A command of this plugin about it."""
-        return f"kubectl compress {verb} {self.name} {self.place}".rstrip()
+        """Return a command of this plugin for the job."""
+        return f"kubectl compress {verb} {self.name} {self.namespace_flag}".rstrip()
 
     @property
     def reason(self) -> str:
-        """Why it ended, or why it does not go on; "" when all is well."""
+        """Why it ended, or why it waits; "" if it runs."""
         kinds = (conditions.FAILED, conditions.COMPLETE) if self.ended else (conditions.ACCEPTED, conditions.SCHEDULED)
         wanted = "True" if self.ended else "False"
-        found = next((item for item in map(self.condition, kinds) if item.get("status") == wanted), {})
-        return str(found.get("reason", "")) or ("" if self.ended else self._held_up)
+        condition = next((item for item in map(self.condition, kinds) if item.get("status") == wanted), {})
+        return str(condition.get("reason", "")) or ("" if self.ended else self._start_failure)
 
     @property
-    def _held_up(self) -> str:
-        """Why a pod that has its node does not start."""
+    def _start_failure(self) -> str:
+        """Why a scheduled pod does not start."""
         reason = str(self.condition(conditions.SCHEDULED).get("reason", ""))
         return reason if reason in conditions.CANNOT_START else ""
 
     @property
     def is_stuck(self) -> bool:
-        """Whether a person must do something, or it has failed."""
+        """Whether it has failed or needs an action by a person."""
         return self.phase == "Failed" or (not self.ended and self.reason in conditions.STUCK)
 
     @property
     def measuring_runtime(self) -> str:
-        """The runtime that measures, where it is another than the one that compresses."""
+        """The measuring runtime, if it differs from the compressing one."""
         return str(self.status.get("measuringRuntime", ""))
 
     @property
     def present_runtime(self) -> str:
-        """The runtime of the pod that works now, or will."""
+        """The runtime of the present or next pod."""
         measures = self.measuring_runtime and self.status.get("part") in (MEASURE, PUBLISH)
         return self.measuring_runtime if measures else str(self.spec.get("runtime", ""))
 
@@ -222,7 +222,7 @@ class Job:
 
     @property
     def steps(self) -> list[Step]:
-        """All steps of its run in order, as its pod told them, or else as far as the spec tells them."""
+        """All steps of its run in order, from the report of its pod, else derived from its spec."""
         if self.status.get("steps"):
             return [Step(str(item.get("title", "")), _state(item.get("state"))) for item in self.status["steps"]]
         titles = [*_BEFORE, *self.stages, *_AFTER]
@@ -231,7 +231,7 @@ class Job:
         if self.stage == _ALL_DONE:
             return [Step(title, "done") for title in titles]
         if self.stage and self.stage not in titles:
-            # Something that the planner put in, such as an export: it stands before the first stage.
+            # A step that the planner inserted, such as an export: it precedes the first stage.
             titles.insert(len(_BEFORE), self.stage)
         at = titles.index(self.stage) if self.stage else 0
         here: StepState = "to come" if not self.stage else "failed" if self.phase == "Failed" else "now"
@@ -242,7 +242,7 @@ class Job:
 
     @property
     def _publishing(self) -> StepState:
-        """How far a result with a verdict is on its way to its destination."""
+        """The state of the publish step of a job with a verdict."""
         if self.ended:
             return "done" if self.phase == "Succeeded" else "left out"
         return "to come" if self.awaits_review else "now"
@@ -257,5 +257,5 @@ def _title(stage: Mapping[str, Any]) -> str:
 
 
 def parse_time(text: object) -> datetime | None:
-    """A time as Kubernetes writes it."""
+    """Parse a Kubernetes timestamp; None if it is missing."""
     return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) and text else None

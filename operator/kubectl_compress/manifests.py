@@ -1,4 +1,4 @@
-"""CompressionJobs out of YAML files: several documents, lists, standard input."""
+"""Read CompressionJobs from YAML files: several documents, lists, standard input."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,67 +19,67 @@ from kubectl_compress.quoting import quoting_problems
 
 STANDARD_INPUT: Final = "-"
 _GENERATED: Final = "xxxxx"
-"""Stands for the end of a name that the server will make."""
+"""Placeholder for the suffix of a generated name."""
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A valid CompressionJob as its author wrote it; ``origin`` says where."""
+    """A valid CompressionJob without defaults; ``origin`` is the file, for messages."""
 
     origin: str
     raw: dict[str, Any]
 
     @property
     def name(self) -> str:
-        """The job's name, "" where the server makes it from generateName."""
+        """The job's name; "" if the server generates it from generateName."""
         return str(self.raw["metadata"].get("name", ""))
 
     @property
     def namespace(self) -> str:
-        """The namespace that the manifest names, or ""."""
+        """The namespace in the manifest, or ""."""
         return str(self.raw["metadata"].get("namespace", ""))
 
     @property
     def named(self) -> dict[str, Any]:
-        """The job with a name, where the server makes it from generateName with one that stands for it."""
+        """The job with a name: a placeholder if the server generates it from generateName."""
         metadata = self.raw["metadata"]
         if metadata.get("name") or not metadata.get("generateName"):
             return self.raw
         return self.raw | {"metadata": metadata | {"name": f"{metadata['generateName']}{_GENERATED}"}}
 
     def renamed(self, name: str) -> "Manifest":
-        """The same job under another name."""
+        """Return the job with another name."""
         metadata = {key: value for key, value in self.raw["metadata"].items() if key != "generateName"}
         return Manifest(self.origin, self.raw | {"metadata": metadata | {"name": name}})
 
 
 @dataclass(frozen=True)
 class Manifests:
-    """What files hold: jobs, and objects of other kinds as ``Secret/s3 in job.yaml``."""
+    """The content of files: jobs, objects of other kinds as ``Secret/s3 in job.yaml``, and problems."""
 
     jobs: list[Manifest]
     others: list[str]
     problems: list[InvalidManifest]
 
 
-def read(places: Sequence[str]) -> Manifests:
-    """Read every CompressionJob in the files, and check it.
+def read(paths: Sequence[str]) -> Manifests:
+    """Read and validate all CompressionJobs in the files.
 
     Raises Invalid for a file that cannot be read.
     """
-    found = Manifests([], [], [])
-    for place in places:
-        for number, document in enumerate(_documents(place), start=1):
-            origin = "standard input" if place == STANDARD_INPUT else place
-            _sort(found, document, origin if number == 1 else f"{origin}, document {number}")
-    return found
+    manifests = Manifests([], [], [])
+    for path in paths:
+        for number, document in enumerate(_documents(path), start=1):
+            origin = "standard input" if path == STANDARD_INPUT else path
+            _sort(manifests, document, origin if number == 1 else f"{origin}, document {number}")
+    return manifests
 
 
 def check(raw: dict[str, Any], origin: str) -> Manifest:
-    """A manifest that the contract accepts.
+    """Validate a manifest with the contract.
 
-    Raises InvalidManifest with every field that is wrong.
+    Raises InvalidManifest with all invalid fields.
     """
     named = Manifest(origin, raw).named if isinstance(raw.get("metadata"), dict) else raw
     more_problems = list(quoting_problems(raw.get("spec"), structural(CompressionJobSpec), "spec"))
@@ -99,56 +99,54 @@ def check(raw: dict[str, Any], origin: str) -> Manifest:
     return Manifest(origin, {key: value for key, value in raw.items() if key != "status"})
 
 
-def _sort(found: Manifests, document: Any, origin: str) -> None:
+def _sort(manifests: Manifests, document: Any, origin: str) -> None:
     if not isinstance(document, dict):
         remedy = f"it is {kind_of(document)}; write a mapping with apiVersion and kind"
         problem = FieldProblem("manifest", "", remedy)
-        found.problems.append(InvalidManifest(origin, [problem]))
+        manifests.problems.append(InvalidManifest(origin, [problem]))
         return
     kind, metadata = document.get("kind"), document.get("metadata")
     name = metadata.get("name", "") if isinstance(metadata, dict) else ""
     if kind is not None and not _means_job(str(kind)):
-        found.others.append(f"{kind}/{name} in {origin}")
+        manifests.others.append(f"{kind}/{name} in {origin}")
         return
     try:
-        found.jobs.append(check(document, f"{origin}: {name}" if name else origin))
+        manifests.jobs.append(check(document, f"{origin}: {name}" if name else origin))
     except InvalidManifest as error:
-        found.problems.append(error)
+        manifests.problems.append(error)
 
 
 def _means_job(kind: str) -> bool:
-    """Whether a kind is that of a job, or a misspelling of it, which the contract then names."""
+    """Return whether a kind is CompressionJob or a misspelling of it, which the contract then reports."""
     return kind == JOB_KIND or (kind not in (RUNTIME_KIND, REVIEW_KIND) and bool(nearest(kind, [JOB_KIND])))
 
 
-def _documents(place: str) -> Iterator[Any]:
-    for document in _load(place):
+def _documents(path: str) -> Iterator[Any]:
+    for document in _load(path):
         if isinstance(document, dict) and document.get("kind") == "List":
             yield from document.get("items") or ()
         elif document is not None:
             yield document
 
 
-def _load(place: str) -> list[Any]:
-    if place != STANDARD_INPUT and Path(place).is_dir():
-        raise Invalid(f"{place} is a folder", f"name the files, such as {place.rstrip('/')}/*{_SUFFIXES[0]}")
+def _load(path: str) -> list[Any]:
+    if path != STANDARD_INPUT and Path(path).is_dir():
+        raise Invalid(f"{path} is a folder", f"name the files, such as {path.rstrip('/')}/*{_SUFFIXES[0]}")
     try:
-        text = sys.stdin.read() if place == STANDARD_INPUT else Path(place).read_text(encoding="utf-8")
+        text = sys.stdin.read() if path == STANDARD_INPUT else Path(path).read_text(encoding="utf-8")
         return list(yaml.safe_load_all(text))
     except OSError as error:
-        raise Invalid(
-            f"{place} cannot be read: {error.strerror}", "name a file that is there and can be read"
-        ) from error
+        raise Invalid(f"{path} cannot be read: {error.strerror}", "name an existing file that you may read") from error
     except UnicodeDecodeError as error:
-        raise Invalid(f"{place} cannot be read: it is not UTF-8 text", "name a YAML or JSON file") from error
+        raise Invalid(f"{path} cannot be read: it is not UTF-8 text", "name a YAML or JSON file") from error
     except yaml.YAMLError as error:
         where, problem = yaml_problem(error)
         remedy = "correct it; keys of one mapping begin at the same column, with blanks, not tabs"
-        raise Invalid(f"{place} cannot be read as YAML{where}: {problem}", remedy) from error
+        raise Invalid(f"{path} cannot be read as YAML{where}: {problem}", remedy) from error
 
 
 def yaml_problem(error: yaml.YAMLError) -> tuple[str, str]:
-    """Return where a file is no YAML, such as " (line 3, column 5)", and why."""
+    """Return the position of a YAML error, such as " (line 3, column 5)", and its cause."""
     mark = getattr(error, "problem_mark", None)
     where = "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
     problem = str(getattr(error, "problem", None) or "it has characters that YAML does not allow")

@@ -1,4 +1,4 @@
-"""What a model's config.json says of its task: read from a folder here, or from the Hugging Face Hub."""
+"""The task of a model, from its config.json in a local folder or on the Hugging Face Hub."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from kubectl_compress.errors import PluginError
 
 HUB: Final = "https://huggingface.co"
 TIMEOUT: Final = 10.0
-"""Seconds for one answer of the Hub."""
+"""Timeout in seconds of a request to the Hub."""
 MAX_CONFIG: Final = 4 * 2**20
 
 _REPOSITORY: Final = re.compile(r"(?:hf://)?([\w.-]+/[\w.-]+?)(?:@([\w./-]+))?(?:/.*)?", re.ASCII)
@@ -38,13 +38,12 @@ _ARCHITECTURES: Final = (
 
 
 def task_of(config: Mapping[str, Any]) -> str:
-    """Return the task of a model with this config.json, "" where it cannot be told."""
+    """Return the task of a model with this config.json; "" if it is unknown."""
     architecture = str((config.get("architectures") or [""])[0])
     kind = str(config.get("model_type", ""))
     for ending, task in _ARCHITECTURES:
         if architecture.endswith(ending):
-            found = _by_kind(task, kind)
-            return _by_head(found, config)
+            return _by_head(_by_kind(task, kind), config)
     return ""
 
 
@@ -56,14 +55,14 @@ def _by_kind(task: str, kind: str) -> str:
 
 
 def _by_head(task: str, config: Mapping[str, Any]) -> str:
-    """Return the task of a classifier whose head gives a number."""
+    """Return the task of a classifier, which is regression if its head has a single output."""
     labels = config.get("id2label") or {}
     number = config.get("problem_type") == "regression" or config.get("num_labels") == 1 or len(labels) == 1
     return "text-regression" if task == "text-classification" and number and "text-regression" in TASKS else task
 
 
-def read_here(place: Path) -> tuple[str, str]:
-    """Return the task of a model on this machine and why, from its files; ("", why not) where that cannot be told."""
+def read_local(place: Path) -> tuple[str, str]:
+    """Return the task of a local model and the reason, from its files; ("", reason) if the task is unknown."""
     suffixes = {".onnx": "onnx", ".gguf": "text-generation"}
     if place.is_file():
         return suffixes.get(place.suffix.lower(), ""), f"the file is {place.suffix or 'of no known kind'}"
@@ -82,14 +81,14 @@ def read_here(place: Path) -> tuple[str, str]:
 
 
 def read_on_hub(model: str) -> tuple[str, str]:
-    """Return the task of a model on the Hub and why; ("", why not) where that cannot be told.
+    """Return the task of a model on the Hub and the reason; ("", reason) if the task is unknown.
 
-    Raises PluginError where there is no such model.
+    Raises PluginError if there is no such model.
     """
-    found = _REPOSITORY.fullmatch(model)
-    if found is None:
+    match = _REPOSITORY.fullmatch(model)
+    if match is None:
         return "", "the name is not ORG/NAME"
-    repository, revision = found[1], quote(found[2] or "main", safe="")
+    repository, revision = match[1], quote(match[2] or "main", safe="")
     try:
         if _fetch(repository, revision, "modules.json") is not None:
             return "text-embedding", "it is a model of sentence-transformers (modules.json)"
@@ -102,10 +101,10 @@ def read_on_hub(model: str) -> tuple[str, str]:
 
 
 def _cause(error: OSError | HTTPException) -> str:
-    """Return why there was no answer, without numbers of errors."""
+    """Return why there was no answer, without error numbers."""
     inner = getattr(error, "reason", error)
     words = getattr(inner, "strerror", None) or (inner if isinstance(inner, str) else "")
-    return str(words or "the connection broke off")
+    return str(words or "the connection was lost")
 
 
 def _guessed(config: Any) -> tuple[str, str]:
@@ -116,7 +115,7 @@ def _guessed(config: Any) -> tuple[str, str]:
 
 
 def _fetch(repository: str, revision: str, name: str) -> Any:
-    """Return a JSON file of a repository, None where there is none."""
+    """Return a JSON file of a repository; None if it does not exist."""
     address = f"{os.environ.get('HF_ENDPOINT', HUB).rstrip('/')}/{repository}/resolve/{revision}/{name}"
     token = os.environ.get("HF_TOKEN")
     request = Request(address)

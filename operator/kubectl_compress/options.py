@@ -1,4 +1,4 @@
-"""The command line: one table of commands and flags, from which the parser and the completion are made."""
+"""The command line: one table of commands and flags, for the parser and for completion."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ Kind = Literal[
     "", "file", "manifest", "job", "failed job", "waiting job", "context", "cluster", "user", "namespace", "phase",
     "setting", "task",
 ]  # fmt: skip
-"""What the shell can offer for a value."""
+"""The type of a value, for completion."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Flag:
     choices: tuple[str, ...] = ()
     required: bool = False
     attribute: str = ""
-    """What argparse sets, where it is not the flag's name."""
+    """The attribute that argparse sets, if it differs from the flag's name."""
 
     @property
     def destination(self) -> str:
@@ -36,7 +36,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Command:
-    """A command with its positional arguments: name of each, how many (as argparse says it), what they are."""
+    """A command with its positional arguments: name, argparse's nargs, and type of each."""
 
     name: str
     help: str
@@ -57,9 +57,9 @@ _CONNECTION: Final = (
     Flag(("--token",), "bearer token", "TOKEN"),
     Flag(("--request-timeout",), "how long one request may take, such as 10s", "TIME"),
 )
-"""Flags that kubectl itself gets, as they are."""
+"""Flags that are passed to kubectl unchanged."""
 _NAMESPACE: Final = Flag(("-n", "--namespace"), "namespace; that of the context by default", "NAME", "namespace")
-_WATCH: Final = Flag(("-w", "--watch"), "follow it until it ends; the exit status says how")
+_WATCH: Final = Flag(("-w", "--watch"), "follow it until it ends; the exit status is its outcome")
 _TIMEOUT: Final = Flag(("--timeout",), "stop waiting after this time, such as 30m (exit status 124)", "TIME")
 _DRY_RUN: Final = Flag(("--dry-run",), "let the server check it, but store nothing")
 _SELECTOR: Final = Flag(("-l", "--selector"), "labels that jobs must have, as kubectl's", "LABELS")
@@ -90,12 +90,12 @@ COMMANDS: Final = (
         "status",
         "all jobs of a namespace in a table, or one job in full; live with --watch",
         "Exit status with --watch or --wait: 0 published (Pass, NoLimits or approved), 3 Fail, Inconclusive or\n"
-        "rejected, 4 failed before a verdict, 5 waits for review, 124 --timeout. Of several jobs the gravest, in the\n"
-        "order 4, 3, 5.",
+        "rejected, 4 failed before a verdict, 5 waits for review, 124 --timeout. For several jobs the most severe, in\n"
+        "the order 4, 3, 5.",
         (("NAME", "?", "job"),),
         (
             _WATCH,
-            Flag(("--wait",), "as --watch, but say nothing until the end"),
+            Flag(("--wait",), "as --watch, but print nothing until the end"),
             _TIMEOUT,
             Flag(("-A", "--all-namespaces"), "jobs of all namespaces"),
             _SELECTOR,
@@ -118,11 +118,11 @@ COMMANDS: Final = (
     ),
     Command(
         "logs",
-        "what the pods of a job say; the newest pod's log, or that of --pod",
+        "the log of a job's newest pod, or of --pod",
         "Needs the rights to get and list pods and to get pods/log in the job's namespace.",
         (("NAME", None, "job"),),
         (
-            Flag(("-f", "--follow"), "go on until the pod ends"),
+            Flag(("-f", "--follow"), "follow the log until the pod ends"),
             Flag(("--tail",), "only so many of the newest lines", "LINES"),
             Flag(("--pod",), "another pod of the job", "NAME"),
             Flag(("--raw",), "the JSON lines as the runner writes them"),
@@ -135,7 +135,7 @@ COMMANDS: Final = (
         "Nothing is sent to a cluster.",
         (("MODEL", None, "file"),),
         (
-            Flag(("--task",), "what the model does, where it cannot be guessed", "TASK", "task"),
+            Flag(("--task",), "the model's task, if it cannot be guessed", "TASK", "task"),
             Flag(("--name",), "name of the job; the model's name by default", "NAME", attribute="new_name"),
             Flag(("--save",), "write the manifest into FILE", "FILE", "file"),
         ),
@@ -143,13 +143,13 @@ COMMANDS: Final = (
     Command(
         "report",
         "verdict, limits, figures and promises of a job; --save and --open fetch the report itself",
-        "The report lies where the job's spec.output.reports says. From s3:// it is fetched with your own AWS\n"
+        "The report is at the job's spec.output.reports. From s3:// it is fetched with your own AWS\n"
         "credentials (environment, profile), never with the job's Secret; this needs the extra kubectl-s3.",
         (("NAME", None, "job"),),
         (
             Flag(("--save",), "fetch the report into FILE: .html, .json or .md", "FILE", "file"),
             Flag(("--open",), "fetch the page, and open it in the browser"),
-            Flag(("--endpoint",), "URL of the object store, where the job's own is not reachable from here", "URL"),
+            Flag(("--endpoint",), "URL of the object store, if the job's endpoint is not reachable from here", "URL"),
             _output("json"),
         ),
     ),
@@ -163,21 +163,21 @@ COMMANDS: Final = (
     Command(
         "approve",
         "approve a job that waits for review: its result is published",
-        "Creates a CompressionReview in your name. Who may is RBAC: create on compressionreviews.",
+        "Creates a CompressionReview in your name. You need the permission to create compressionreviews.",
         (("NAME", None, "waiting job"),),
         (_REASON, _YES, _DRY_RUN),
     ),
     Command(
         "reject",
         "reject a job that waits for review: nothing is published, and it fails",
-        "Creates a CompressionReview in your name. Who may is RBAC: create on compressionreviews.",
+        "Creates a CompressionReview in your name. You need the permission to create compressionreviews.",
         (("NAME", None, "waiting job"),),
         (_REASON, _YES, _DRY_RUN),
     ),
     Command(
         "retry",
-        "a failed job again, as a new job; finished stages come from its checkpoints",
-        "A job's spec cannot change and its end is an end, so the new job has the same spec and another name.",
+        "run a failed job again, as a new job; finished stages come from its checkpoints",
+        "A job runs once and its spec cannot change, so the new job has the same spec and another name.",
         (("NAME", None, "failed job"),),
         (
             Flag(
@@ -213,13 +213,13 @@ _POSITIONALS: Final[dict[Kind, str]] = {
 
 
 GLOBAL_FLAGS: Final = (_NAMESPACE, *_CONNECTION)
-"""Flags of every command; they may stand before it, too."""
+"""Flags of all commands; they may also precede the command."""
 
 
-def arranged(words: Sequence[str]) -> list[str]:
-    """Return a command line with the flags that stand before the command moved behind it.
+def flags_after_command(words: Sequence[str]) -> list[str]:
+    """Return a command line in which flags before the command are moved behind it.
 
-    kubectl takes no flags before a plugin's name, so ``kubectl compress -n ml status`` is what people write.
+    kubectl accepts no flags before a plugin's name, so users write ``kubectl compress -n ml status``.
     """
     takes_value = {name for flag in _ALL_FLAGS if flag.metavar for name in flag.names}
     rest, leading = list(words), list[str]()
@@ -231,21 +231,21 @@ def arranged(words: Sequence[str]) -> list[str]:
 
 
 def flags_of(command: Command) -> tuple[Flag, ...]:
-    """All flags of a command, its own first."""
+    """Return all flags of a command, its own first."""
     return (*command.flags, *GLOBAL_FLAGS)
 
 
 _ALL_FLAGS: Final = tuple(flag for command in COMMANDS for flag in flags_of(command))
 _ABOUT_ALL: Final = ("-h", "--help", "--version")
-"""What argparse answers without a command."""
+"""Flags that argparse handles without a command."""
 
 
 def parser(version: str) -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+    """Return the parser of the whole command line."""
     root = argparse.ArgumentParser(
         prog="kubectl compress",
         description="CompressionJobs from a terminal.",
-        epilog="kubectl compress COMMAND --help tells more.",
+        epilog="kubectl compress COMMAND --help shows the flags of a command.",
         allow_abbrev=False,
     )
     root.add_argument("--version", action="version", version=version)
@@ -285,14 +285,14 @@ def _add_flag(target: Any, flag: Flag) -> None:
     target.add_argument(*flag.names, **settings)
 
 
-def kubectl_of(given: argparse.Namespace) -> Kubectl:
-    """kubectl with the flags of the command line that are its own."""
-    values = {flag.names[-1]: getattr(given, flag.destination) for flag in _CONNECTION}
+def kubectl_of(args: argparse.Namespace) -> Kubectl:
+    """Return kubectl with its own flags from the command line."""
+    values = {flag.names[-1]: getattr(args, flag.destination) for flag in _CONNECTION}
     listed = {name: [value] if isinstance(value, str) else value for name, value in values.items()}
-    return Kubectl(connection_flags(listed), str(given.namespace))
+    return Kubectl(connection_flags(listed), str(args.namespace))
 
 
 def connection_flags(values: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """What kubectl gets of the values of flags, which are given by their long names."""
+    """Return the flags for kubectl, from values by long name."""
     names = [flag.names[-1] for flag in _CONNECTION]
     return tuple(f"{name}={value}" for name in names for value in values.get(name, ()) if value)

@@ -1,4 +1,4 @@
-"""How a job ended, as an exit status; and following jobs until then."""
+"""The outcome of a job as an exit status, and following jobs until their end."""
 
 from collections.abc import Iterable
 
@@ -10,11 +10,11 @@ from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.following import Follower
 from kubectl_compress.job import Job
 
-_GRAVITY = (ExitCode.NO_VERDICT, ExitCode.NOT_MET, ExitCode.AWAITING_REVIEW, ExitCode.DONE)
+_SEVERITY = (ExitCode.NO_VERDICT, ExitCode.NOT_MET, ExitCode.AWAITING_REVIEW, ExitCode.DONE)
 
 
 def outcome(job: Job) -> ExitCode | None:
-    """The exit status that tells how a job ended; None while it goes on by itself."""
+    """Return the exit status for a job; None while it has not ended and waits for no review."""
     if job.awaits_review:
         return ExitCode.AWAITING_REVIEW
     if job.phase == "Succeeded":
@@ -25,19 +25,22 @@ def outcome(job: Job) -> ExitCode | None:
     return None
 
 
-def gravest(outcomes: Iterable[ExitCode]) -> ExitCode:
-    """The exit status of several jobs together."""
-    return min(outcomes, key=_GRAVITY.index, default=ExitCode.DONE)
+def most_severe(outcomes: Iterable[ExitCode]) -> ExitCode:
+    """Return the exit status of several jobs: the most severe one."""
+    return min(outcomes, key=_SEVERITY.index, default=ExitCode.DONE)
 
 
 def follow_one(cluster: Cluster, name: str, listener: Listener, timeout: float | None, namespace: str = "") -> Job:
-    """Follow one job until it has ended or waits for a person, and return it as it is then.
+    """Follow one job until it has ended or waits for a review, and return its last state.
 
-    Raises NotFound, TimedOut, and PluginError when it is deleted meanwhile.
+    Raises NotFound, TimedOut, and PluginError if it is deleted meanwhile.
     """
     with listener:
         follower = Follower(
-            cluster, Selection(namespace or cluster.namespace, name), timeout=timeout, trouble=listener.trouble
+            cluster,
+            Selection(namespace or cluster.namespace, name),
+            timeout=timeout,
+            connection_error=listener.connection_error,
         )
         for changes in follower.changes():
             for change in changes:
@@ -46,18 +49,18 @@ def follow_one(cluster: Cluster, name: str, listener: Listener, timeout: float |
                 listener.show(change.job)
                 if outcome(change.job) is not None:
                     return change.job
-    raise AssertionError("unreachable: a follower goes on until it raises")
+    raise AssertionError("unreachable: a follower runs until it raises")
 
 
 def follow_all(cluster: Cluster, selection: Selection, listener: Listener, timeout: float | None) -> list[Job]:
-    """Follow jobs until all of them have ended or wait for a person; returns those that did so meanwhile.
+    """Follow jobs until all of them have ended or wait for a review; return those that did so meanwhile.
 
     Raises TimedOut.
     """
     under_way: set[str] = set()
     ended: dict[str, Job] = {}
     with listener:
-        follower = Follower(cluster, selection, timeout=timeout, trouble=listener.trouble)
+        follower = Follower(cluster, selection, timeout=timeout, connection_error=listener.connection_error)
         for changes in follower.changes():
             for change in changes:
                 if change.gone:
@@ -76,9 +79,9 @@ def follow_all(cluster: Cluster, selection: Selection, listener: Listener, timeo
 
 
 def seconds_of(flag: str) -> float | None:
-    """The seconds of --timeout, None without it.
+    """Return the seconds of --timeout; None without it.
 
-    Raises Invalid for what is no duration.
+    Raises Invalid if it is not a duration.
     """
     if not flag:
         return None

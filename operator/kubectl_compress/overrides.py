@@ -1,4 +1,4 @@
-"""``--set spec.deadline=2h``: other values for fields of a job that is tried again, typed by the CRD's schema."""
+"""``--set spec.deadline=2h``: changed fields of a job that is retried, typed by the CRD's schema."""
 
 import copy
 import json
@@ -11,14 +11,13 @@ from compressionjob.structural import structural
 from kubectl_compress.errors import Invalid
 
 REFUSED: Final = frozenset({"model", "data", "pipeline", "search"})
-"""Fields that say what is compressed and how: with another value it would not be the same compression again."""
+"""Fields that define the compression: with another value, the new job would not be a retry."""
 
 
 def changed(spec: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
-    """The spec with every ``FIELD=VALUE``; the value null removes a field.
+    """Return the spec with all ``FIELD=VALUE`` settings; the value null removes a field.
 
-    Raises Invalid, naming the field, for one that is not there, that a retry cannot change, or whose value has not its
-    type.
+    Raises Invalid for a field that does not exist, that a retry cannot change, or whose value has another type.
     """
     result = copy.deepcopy(dict(spec))
     schema = structural(CompressionJobSpec)
@@ -31,26 +30,24 @@ def changed(spec: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
 
 
 def fields() -> list[str]:
-    """Every field that ``--set`` takes, such as spec.sla.latency.max."""
+    """Return every field that ``--set`` takes, such as spec.sla.latency.max."""
     return _leaves(structural(CompressionJobSpec), "spec", REFUSED)
 
 
 def _leaves(schema: Mapping[str, Any], path: str, left_out: frozenset[str] = frozenset()) -> list[str]:
     properties: Mapping[str, Any] = schema.get("properties", {})
-    found: list[str] = []
+    leaves: list[str] = []
     for name, inner in properties.items():
         if name in left_out or inner.get("type") == "array":
             continue
-        found += _leaves(inner, f"{path}.{name}") if "properties" in inner else [f"{path}.{name}"]
-    return found
+        leaves += _leaves(inner, f"{path}.{name}") if "properties" in inner else [f"{path}.{name}"]
+    return leaves
 
 
 def _set(spec: dict[str, Any], schema: Mapping[str, Any], path: str, value: str) -> None:
     names = path.removeprefix("spec.").split(".")
     if names[0] in REFUSED:
-        remedy = (
-            "for another compression write a manifest of its own: `kubectl get cpj NAME --output=yaml`, then submit"
-        )
+        remedy = "for another compression, write a new manifest: `kubectl get cpj NAME --output=yaml`, then submit"
         raise Invalid(f"--set {path}: a retry is the same compression again", remedy)
     target = spec
     for index, name in enumerate(names):
@@ -78,11 +75,11 @@ def _typed(schema: Mapping[str, Any], path: str, value: str) -> Any:
     if kind == "string":
         return value
     try:
-        found = json.loads(value)
+        parsed = json.loads(value)
     except ValueError:
-        found = value
+        parsed = value
     kinds: dict[str, type] = {"integer": int, "boolean": bool, "object": dict, "array": list}
-    if type(found) is not kinds.get(kind, type(found)):
+    if type(parsed) is not kinds.get(kind, type(parsed)):
         example = {"integer": "3", "boolean": "true", "object": '{"max": "20ms"}', "array": '["a"]'}.get(kind, "")
         raise Invalid(f"--set {path}={value}: the value must be of type {kind}", f"write one such as {example}")
-    return found
+    return parsed

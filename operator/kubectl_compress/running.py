@@ -1,4 +1,4 @@
-"""A command from its parsed command line to its exit status."""
+"""Run a parsed command, and return its exit status."""
 
 import argparse
 import os
@@ -37,12 +37,12 @@ ACTIONS: Final[Mapping[str, Action]] = {
 }
 
 
-def run(given: argparse.Namespace) -> ExitCode:
-    """Run the command; what goes wrong is said on standard error."""
+def run(args: argparse.Namespace) -> ExitCode:
+    """Run the command; print errors on standard error."""
     terminal = Terminal.of_process()
-    cluster = Cluster(kubectl_of(given))
+    cluster = Cluster(kubectl_of(args))
     try:
-        code = ACTIONS[given.command](given, cluster, terminal)
+        code = ACTIONS[args.command](args, cluster, terminal)
         sys.stdout.flush()
     except PluginError as error:
         code = error.status
@@ -50,7 +50,7 @@ def run(given: argparse.Namespace) -> ExitCode:
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # The reader, such as head, has seen enough; nothing may be written any more, not even at the exit.
+        # The reader, such as head, has closed the pipe; nothing may be written any more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.DONE
     for warning in cluster.kubectl.warnings:

@@ -1,4 +1,4 @@
-"""What a job needs of the cluster's runtimes, checked before it is created."""
+"""Checks of a job against the cluster's runtimes, before it is created."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,11 +15,11 @@ from kubectl_compress.manifests import Manifest
 from kubectl_compress.terms import term_problems
 
 Runtimes = Mapping[str, CompressionRuntimeSpec | None]
-"""Name -> spec, None for one that this version cannot read."""
+"""Spec of each runtime by name; None if this version cannot read it."""
 
 
 def runtimes_of(cluster: Cluster) -> Runtimes | None:
-    """Return the cluster's runtimes; None where the user may not read them: then the operator checks alone."""
+    """Return the cluster's runtimes; None if the user may not read them: then only the operator checks."""
     try:
         items = cluster.runtimes()
     except Forbidden:
@@ -40,9 +40,9 @@ def require_runtimes(
     namespace: str = "",
     labels_of: Callable[[str], Labels | None] = lambda _: None,
 ) -> None:
-    """Raise InvalidManifest for what the operator would refuse, or wait for without end, on these runtimes.
+    """Raise InvalidManifest if the operator would refuse the job, or let it wait for ever, on these runtimes.
 
-    ``namespace`` is where the job is created, and ``labels_of`` reads the labels of a namespace where the user may.
+    ``namespace`` is the job's namespace, and ``labels_of`` reads the labels of a namespace, if the user may.
     """
     spec = parse_job(manifest.named).spec
     problems = list(dict.fromkeys(_problems(spec, runtimes, namespace, labels_of)))

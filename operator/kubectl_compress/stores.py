@@ -1,4 +1,4 @@
-"""What the CompressionStores of a namespace do not allow a job, checked before it is created."""
+"""Checks of a job against the CompressionStores of its namespace, before it is created."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from kubectl_compress.manifests import Manifest
 
 
 def stores_of(cluster: Cluster, namespace: str) -> Stores | None:
-    """Return the stores of a namespace; None where the user may not read them: then the operator checks alone."""
+    """Return the stores of a namespace; None if the user may not read them: then only the operator checks."""
     try:
         items = cluster.stores(namespace)
     except (Forbidden, NotFound):  # not found: the cluster's CRDs are older
@@ -29,8 +29,8 @@ def _spec(item: dict[str, Any]) -> CompressionStoreSpec | None:
 
 
 def require_stores(manifest: Manifest, stores: Stores) -> None:
-    """Raise InvalidManifest for what the operator would refuse, or wait for without end, with these stores."""
-    found = store_problems(parse_job(manifest.named).spec, stores)
-    problems = list(dict.fromkeys(item.problem for item in found if item.reason != INVALID_STORE))
+    """Raise InvalidManifest if the operator would refuse the job, or let it wait for ever, with these stores."""
+    store_findings = store_problems(parse_job(manifest.named).spec, stores)
+    problems = list(dict.fromkeys(item.problem for item in store_findings if item.reason != INVALID_STORE))
     if problems:
         raise InvalidManifest(manifest.origin, problems)

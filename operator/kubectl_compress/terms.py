@@ -1,4 +1,4 @@
-"""What the runtimes of a job require of it, checked before it is created: namespace, limits, review."""
+"""Checks of a job against the terms of its runtimes, before it is created: namespace, limits, review."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -7,7 +7,7 @@ from compressionjob.namespaces import Labels
 from compressionjob.review_rules import timeout_problems
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
-from compressionjob.terms import limit_problems, not_allowed, terms_of
+from compressionjob.terms import checkpoint_problems, limit_problems, not_allowed, terms_of
 
 
 def term_problems(
@@ -16,17 +16,19 @@ def term_problems(
     namespace: str,
     labels_of: Callable[[str], Labels | None],
 ) -> Iterator[FieldProblem]:
-    """Return what the operator would refuse: ``runtimes`` are those of the job by the field that names them.
+    """Yield the problems for which the operator would refuse the job; ``runtimes`` are by the field that names them.
 
-    ``labels_of`` reads the labels of a namespace, and gives None where the user may not: then the operator decides
-    alone about selectors. So it does about the rules of the chart, which nobody but the operator knows.
+    ``labels_of`` reads the labels of a namespace, or returns None if the user may not: then only the operator checks
+    selectors. Only the operator checks the rules of the chart, too, since only it knows them.
     """
     for field, (name, runtime) in runtimes.items():
         yield from limit_problems(spec, name, runtime)
         refusal = _refusal(name, runtime, namespace, labels_of)
         if refusal is not None:
             yield FieldProblem(field, "", refusal)
-    terms = terms_of(spec, namespace, [runtime for _, runtime in runtimes.values()])
+    specs = [runtime for _, runtime in runtimes.values()]
+    yield from checkpoint_problems(spec, namespace, specs)
+    terms = terms_of(spec, namespace, specs)
     if terms is not None:
         yield from timeout_problems(spec, terms.review)
 

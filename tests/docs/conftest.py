@@ -1,4 +1,4 @@
-"""A clone, the local cluster, and the programs of a reader: once for all pages."""
+"""The reader's environment for all pages: a clone, the local cluster, and programs."""
 
 import os
 import subprocess
@@ -11,16 +11,16 @@ from demo.installation import install_chart, object_store
 from localcluster import containers, images
 from localcluster.paths import REPOSITORY
 from samples.text import minilm
+from tests.docs.reader import ReaderEnvironment, clear, clone, write_programs
 from tests.docs.scenes import MODEL, REGISTRY
-from tests.docs.stage import Stage, clear, clone, write_programs
 from tests.support import hub_server
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Where the pages are played; afterwards the local cluster has its own operator again, and no images of ours.
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReaderEnvironment]:
+    """Return the reader's environment. Afterwards the local cluster has its own operator again, without these images.
 
-    With BUILT, a folder, images are kept there for the next session.
+    If the variable BUILT names a folder, images are kept there for the next session.
     """
     subprocess.run([sys.executable, "-m", "localcluster", "up"], check=True, cwd=REPOSITORY)
     folder, scratch, models = (tmp_path_factory.mktemp(name) for name in ("clone", "scratch", "hub"))
@@ -28,9 +28,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     write_programs(scratch / "bin", folder)
     minilm(models / MODEL)
     with hub_server.serving(models) as hub:
-        made = Stage(folder, scratch, object_store(), hub.url)
-        yield made
-        clear(made)
+        environment = ReaderEnvironment(folder, scratch, object_store(), hub.url)
+        yield environment
+        clear(environment)
         install_chart()
         if "BUILT" not in os.environ:
             pushed = [name for name in containers.images() if name.startswith(REGISTRY)]

@@ -1,7 +1,7 @@
-"""`docker build` and `docker push` for a machine without Docker: buildah, and the cluster's own store of images.
+"""`docker build` and `docker push` for a machine without Docker: buildah, and the image store of the cluster.
 
-To push makes an image one that the nodes can pull, as a registry does. In a session of tests an image is built once and
-pushed once under a name: the folder BUILT remembers which.
+Pushing an image makes it available to the nodes, like a registry. In a test session an image is built and pushed once
+for each name. The folder BUILT records that.
 """
 
 import os
@@ -15,10 +15,10 @@ USAGE = "usage: docker build -f images/NAME.Dockerfile -t REFERENCE . | docker p
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; the images are named by their Dockerfiles."""
+    """Run one command. Images have the names of their Dockerfiles."""
     match arguments:
-        case ["build", "-f", recipe, "-t", reference, "."]:
-            name = Path(recipe).stem
+        case ["build", "-f", dockerfile, "-t", reference, "."]:
+            name = Path(dockerfile).stem
             once(name, lambda: images.build((name,)))
             images.tag_as(name, reference)
         case ["push", reference]:
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
 
 
 def once(name: str, act: Callable[[], None]) -> None:
-    """Do what no process of this session has done."""
+    """Call `act` unless a process of this session has done it."""
     done = Path(os.environ["BUILT"]) / name
     if not done.exists():
         act()

@@ -1,4 +1,4 @@
-"""The jobs of which the pages speak, run for real; one of them only says how it ended."""
+"""The jobs of the pages. They really run, except one whose result is written into its status."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import Any, Final
 import yaml
 
 from localcluster.paths import REPOSITORY
-from tests.docs.stage import TEAM, Stage
+from tests.docs.reader import TEAM, ReaderEnvironment
 from tests.e2e.harness import Job, Namespace, wait_for
 from tests.support.manifests import set_field
 
@@ -35,33 +35,33 @@ PHASES: Final = {
 
 
 def manifest(name: str, **changes: Any) -> dict[str, Any]:
-    """Return a job of the pages: the example of the README with changes."""
-    made: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
-    made["metadata"]["name"] = name
-    made["spec"]["output"]["destination"] = f"s3://models/{name}"
+    """Return a job of the pages: the README's example with changes."""
+    content: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
+    content["metadata"]["name"] = name
+    content["spec"]["output"]["destination"] = f"s3://models/{name}"
     for path, value in {**CHANGES.get(name, {}), **changes}.items():
         if value is None:
             parent, _, field = path.rpartition(".")
             assert parent == "spec"
-            made["spec"].pop(field)
+            content["spec"].pop(field)
         else:
-            set_field(made, path, value)
-    return made
+            set_field(content, path, value)
+    return content
 
 
-def apply_runtimes(stage: Stage) -> None:
+def apply_runtimes(reader: ReaderEnvironment) -> None:
     """Apply runtimes with too little memory for MiniLM's export, and with more than any node has."""
-    shared = stage.kubectl.read("get", "cprt", "cpu-shared")["spec"]
+    shared = reader.kubectl.read("get", "cprt", "cpu-shared")["spec"]
     for name, memory in (("cpu-small", "950Mi"), ("cpu-large", "512Gi")):
         spec = shared | {"resources": {"requests": {"memory": memory}, "limits": {"memory": memory}}}
         kind = {"apiVersion": "compression-operator.io/v1alpha1", "kind": "CompressionRuntime"}
-        stage.kubectl.apply(kind | {"metadata": {"name": name}, "spec": spec})
+        reader.kubectl.apply(kind | {"metadata": {"name": name}, "spec": spec})
 
 
-def ensure(stage: Stage, names: Iterable[str]) -> None:
-    """Have these jobs in their phase; those that are elsewhere are applied anew."""
-    apply_runtimes(stage)
-    namespace = Namespace(stage.kubectl, TEAM)
+def ensure(reader: ReaderEnvironment, names: Iterable[str]) -> None:
+    """Bring these jobs into their phases. Jobs in another phase are created again."""
+    apply_runtimes(reader)
+    namespace = Namespace(reader.kubectl, TEAM)
     jobs = {item["metadata"]["name"]: item for item in namespace.items("cpj")}
     for name in names:
         phase = jobs.get(name, {}).get("status", {}).get("phase")
@@ -75,7 +75,7 @@ def ensure(stage: Stage, names: Iterable[str]) -> None:
 
 
 def _end_inconclusive(job: Job) -> None:
-    """Write how a job ended whose limit lies in the interval: no machine can be asked for such a figure."""
+    """Write the status of an Inconclusive job, since a real measurement cannot be forced to be inconclusive."""
     job.wait_condition("Accepted", "False")
     open_limit = {
         "name": "latency.speedup", "unit": "ratio", "direction": "at least", "limit": 1.2, "measured": 1.21,
@@ -95,9 +95,9 @@ def _end_inconclusive(job: Job) -> None:
     job.namespace("patch", "cpj", job.name, "--subresource=status", "--type=merge", f"--patch={patch}")
 
 
-def wait_for_reason(stage: Stage, name: str, reason: str) -> None:
-    """Wait until a job says why it waits."""
-    job = Job(Namespace(stage.kubectl, TEAM), name)
+def wait_for_reason(reader: ReaderEnvironment, name: str, reason: str) -> None:
+    """Wait until a condition of a job has a reason."""
+    job = Job(Namespace(reader.kubectl, TEAM), name)
     wait_for(
         f"{name} is {reason}", lambda: reason in [item["reason"] for item in job.status.get("conditions", [])] or None
     )

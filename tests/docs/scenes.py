@@ -1,4 +1,4 @@
-"""What each page takes for granted: a cluster in some state, jobs, what a reader puts for placeholders."""
+"""The preconditions of each page: the state of the cluster, jobs, and values for placeholders."""
 
 import shutil
 import subprocess
@@ -15,34 +15,44 @@ from localcluster import namespaces
 from localcluster.paths import REPOSITORY
 from samples.text import minilm, sentences
 from tests.docs import jobs
-from tests.docs.stage import FIRST, READER, TEAM, Stage, bare, environment_of_store, push_images, ready, to_be_changed
+from tests.docs.reader import (
+    FIRST,
+    READER,
+    TEAM,
+    ReaderEnvironment,
+    bare,
+    environment_of_store,
+    push_images,
+    ready,
+    to_be_changed,
+)
 from tests.support.console_blocks import Command, File, steps
 
-Prepare = Callable[[Stage], object]
+Prepare = Callable[[ReaderEnvironment], object]
 REGISTRY: Final = "registry.example.com/ml"
 MODEL: Final = "sentence-transformers/all-MiniLM-L6-v2"
 TRIAL: Final = "examples/local/minilm-int8.yaml"
 TRIAL_REPORT: Final = Path("/tmp/trial/report.json")
-"""Where the README lets a reader write it."""
+"""Path of the report in the README."""
 
 
-def nothing(_stage: Stage) -> None:
-    """Take nothing for granted."""
+def nothing(_stage: ReaderEnvironment) -> None:
+    """Prepare nothing."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Sections of a page that are read in one go; without `sections`: those that no other scene has."""
+    """Sections of a page whose commands run one after the other; by default those that no other scene has."""
 
     page: str
     sections: tuple[str, ...] = ()
     prepare: Prepare = nothing
     typed: Mapping[str, str] = field(default_factory=dict)
-    """What the reader types for what is printed."""
+    """Printed text -> the text that the reader types instead."""
     after: Mapping[str, Prepare] = field(default_factory=dict)
-    """What the reader does, or waits for, after a command that begins so."""
+    """Start of a command -> what the reader does or waits for after it."""
     user: str = "admin"
-    """Whose kubeconfig KUBECONFIG names; nobody's where it is empty."""
+    """User of the kubeconfig that KUBECONFIG names; without KUBECONFIG if empty."""
     namespace: str = TEAM
     server: str = ""
     """Another address of the API server."""
@@ -54,107 +64,107 @@ class Scene:
 
 
 def with_jobs(*names: str) -> Prepare:
-    """Return what installs the operator and runs these jobs of the pages."""
+    """Return a function that installs the operator and runs these jobs."""
 
-    def prepare(stage: Stage) -> None:
-        ready(stage)
-        jobs.ensure(stage, names)
+    def prepare(reader: ReaderEnvironment) -> None:
+        ready(reader)
+        jobs.ensure(reader, names)
 
     return prepare
 
 
-def in_a_fresh_namespace(stage: Stage) -> None:
-    """Have the operator installed, and a namespace without jobs."""
-    ready(stage)
-    stage.kubectl.run("delete", "namespace", FIRST, "--ignore-not-found", "--wait")
+def in_a_fresh_namespace(reader: ReaderEnvironment) -> None:
+    """Install the operator, and create a namespace without jobs."""
+    ready(reader)
+    reader.kubectl.run("delete", "namespace", FIRST, "--ignore-not-found", "--wait")
     namespaces.prepare(FIRST)
 
 
-def after_a_trial(stage: Stage) -> None:
-    """Have the report of a local trial."""
+def after_a_trial(reader: ReaderEnvironment) -> None:
+    """Create the report of a local run."""
     if not TRIAL_REPORT.exists():
-        data = stage.folder / "examples" / "local" / "data"
+        data = reader.folder / "examples" / "local" / "data"
         minilm(data / "minilm")
         sentences(data)
         python = [sys.executable, "-m", "compression_runner", "run", TRIAL, "--workdir", TRIAL_REPORT.parent]
-        subprocess.run(python, check=True, cwd=stage.folder)
-    shutil.copy(TRIAL_REPORT, stage.folder / "report.json")
+        subprocess.run(python, check=True, cwd=reader.folder)
+    shutil.copy(TRIAL_REPORT, reader.folder / "report.json")
 
 
-def with_a_team_and_a_download(stage: Stage) -> None:
-    """Have a namespace for a team, and a published model on this machine."""
-    with_jobs("minilm-int8")(stage)
-    stage.kubectl.run("delete", "namespace", "team-a", "--ignore-not-found", "--wait")
+def with_a_team_and_a_download(reader: ReaderEnvironment) -> None:
+    """Create a namespace for a team, and download a published model."""
+    with_jobs("minilm-int8")(reader)
+    reader.kubectl.run("delete", "namespace", "team-a", "--ignore-not-found", "--wait")
     namespaces.prepare("team-a")
-    stage.kubectl.run("create", "secret", "generic", "hub", "--namespace=team-a", "--from-literal=HF_TOKEN=token")
-    for item in stage.store.list_objects_v2(Bucket="models", Prefix="minilm-int8/")["Contents"]:
-        place = stage.folder / "out" / "published" / item["Key"].removeprefix("minilm-int8/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        stage.store.download_file("models", item["Key"], str(place))
+    reader.kubectl.run("create", "secret", "generic", "hub", "--namespace=team-a", "--from-literal=HF_TOKEN=token")
+    for item in reader.store.list_objects_v2(Bucket="models", Prefix="minilm-int8/")["Contents"]:
+        path = reader.folder / "out" / "published" / item["Key"].removeprefix("minilm-int8/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        reader.store.download_file("models", item["Key"], str(path))
 
 
-def write_job(stage: Stage, name: str = "job.yaml", **changes: Any) -> None:
-    """Write job.yaml as its author would have completed it."""
+def write_job(reader: ReaderEnvironment, name: str = "job.yaml", **changes: Any) -> None:
+    """Write a completed job.yaml."""
     manifest = jobs.manifest("minilm-int8", **changes)
-    (stage.folder / name).write_text(yaml.safe_dump(manifest, sort_keys=False))
+    (reader.folder / name).write_text(yaml.safe_dump(manifest, sort_keys=False))
 
 
-def complete_readme_job(stage: Stage) -> None:
-    """Complete what `init` has written, under a name of its own."""
-    written = stage.folder / "job.yaml"
+def complete_readme_job(reader: ReaderEnvironment) -> None:
+    """Complete the file that `init` wrote, with another job name."""
+    written = reader.folder / "job.yaml"
     assert MODEL in written.read_text()
-    write_job(stage, **{"metadata.name": "minilm-mine", "spec.output.destination": "s3://models/minilm-mine"})
+    write_job(reader, **{"metadata.name": "minilm-mine", "spec.output.destination": "s3://models/minilm-mine"})
 
 
-def complete_plugin_jobs(stage: Stage) -> None:
-    """Complete what `init` has written, and write the page's wrong job."""
-    assert MODEL in (stage.folder / "job.yaml").read_text()
-    write_job(stage, **{"spec.deadline": "1h", "spec.runtime": "cpu-large"})
+def complete_plugin_jobs(reader: ReaderEnvironment) -> None:
+    """Complete the file that `init` wrote, and write the page's wrong job."""
+    assert MODEL in (reader.folder / "job.yaml").read_text()
+    write_job(reader, **{"spec.deadline": "1h", "spec.runtime": "cpu-large"})
     wrong = {"spec.deadline": "one hour", "spec.pipeline": [{"quantize": {"dtype": "int9"}}]}
-    write_job(stage, "wrong.yaml", **{"metadata.name": "minilm-next", **wrong})
+    write_job(reader, "wrong.yaml", **{"metadata.name": "minilm-next", **wrong})
 
 
-def complete_review(stage: Stage) -> None:
+def complete_review(reader: ReaderEnvironment) -> None:
     """Write the job's uid and digest, and the reviewer, into the example."""
-    job = stage.kubectl.read("--namespace", TEAM, "get", "cpj", "minilm-int8-reviewed")
-    place = stage.folder / "examples" / "compressionreview.yaml"
-    review = yaml.safe_load(place.read_text())
+    job = reader.kubectl.read("--namespace", TEAM, "get", "cpj", "minilm-int8-reviewed")
+    path = reader.folder / "examples" / "compressionreview.yaml"
+    review = yaml.safe_load(path.read_text())
     seen = {"jobUID": job["metadata"]["uid"], "digest": job["status"]["digest"], "reviewer": READER}
     review["spec"] |= seen
-    place.write_text(yaml.safe_dump(review))
+    path.write_text(yaml.safe_dump(review))
 
 
-def price_runtime(stage: Stage) -> None:
-    """Write a job for a local trial, whose reader names the price."""
+def price_runtime(reader: ReaderEnvironment) -> None:
+    """Write a job for a local run with a price."""
     text = (REPOSITORY / TRIAL).read_text()
-    data = stage.folder / "examples" / "local" / "data"
-    (stage.folder / "job.yaml").write_text(text.replace("file://./data", f"file://{data}"))
+    data = reader.folder / "examples" / "local" / "data"
+    (reader.folder / "job.yaml").write_text(text.replace("file://./data", f"file://{data}"))
 
 
-def given_cluster(stage: Stage) -> None:
-    """Have images, a bucket and values for a cluster that KUBECONFIG names."""
-    bare(stage)
-    push_images(stage, REGISTRY)
+def given_cluster(reader: ReaderEnvironment) -> None:
+    """Create images, a bucket and values for the cluster that KUBECONFIG names."""
+    bare(reader)
+    push_images(reader, REGISTRY)
     operator, runner = ({"image": {"repository": f"{REGISTRY}/compression-{name}"}} for name in ("operator", "runner"))
-    (stage.folder / "values.yaml").write_text(yaml.safe_dump(operator | {"runner": runner}))
+    (reader.folder / "values.yaml").write_text(yaml.safe_dump(operator | {"runner": runner}))
 
 
-def with_images(stage: Stage) -> None:
-    """Have a cluster without the operator, whose nodes can pull the images."""
-    bare(stage)
-    push_images(stage, REGISTRY)
+def with_images(reader: ReaderEnvironment) -> None:
+    """Prepare a cluster without the operator, with images that its nodes can pull."""
+    bare(reader)
+    push_images(reader, REGISTRY)
 
 
 STORE: Final = environment_of_store()
 NAMES: Final = {"NAMESPACE": TEAM, "REVIEWER": READER, "JOB.yaml": TRIAL}
 SCENES: Final = [
-    # Without a cluster.
+    # Scenes without a cluster.
     Scene("README.md", ("Without a cluster",)),
     Scene("docs/report.md", prepare=after_a_trial, plugin=True),
-    Scene("docs/cost-and-deadlines.md", ("What answers cost",), price_runtime, plugin=True),
-    # With the operator installed, and jobs.
+    Scene("docs/cost-and-deadlines.md", ("Cost of inference",), price_runtime, plugin=True),
+    # Scenes with the operator and jobs.
     Scene("README.md", ("Compression Operator",), in_a_fresh_namespace, namespace=FIRST),
-    Scene("README.md", ("The two commands",), user=""),
+    Scene("README.md", ("Try it",), user=""),
     Scene("docs/cost-and-deadlines.md", prepare=with_jobs("minilm-int8")),
     Scene(
         "docs/kubectl-compress.md",
@@ -199,9 +209,15 @@ SCENES: Final = [
         )
         for page in sorted((REPOSITORY / "docs" / "runbooks").glob("*.md"))
     ),
+    Scene(
+        "docs/troubleshooting.md",
+        prepare=with_jobs("minilm-int8"),
+        typed={**NAMES, "NAME": "minilm-int8"},
+        plugin=True,
+    ),
     Scene("docs/monitoring.md", prepare=to_be_changed),
     Scene("docs/network.md", prepare=to_be_changed),
-    # On a cluster without the operator.
+    # Scenes on a cluster without the operator.
     Scene(
         "README.md",
         ("The demo on your own cluster",),
@@ -224,7 +240,7 @@ SCENES: Final = [
 ]
 
 NOT_HERE: Final[Mapping[tuple[str, str], str]] = {
-    ("README.md", "make test"): "it is what CI runs, in half an hour, and it would run this test's own neighbours",
+    ("README.md", "make test"): "CI runs it, it takes half an hour, and it includes the tests beside this one",
     (
         "docs/report.md",
         "compression-runner report report.json | gh pr comment",
@@ -237,16 +253,16 @@ NOT_HERE: Final[Mapping[tuple[str, str], str]] = {
     ("docs/runbooks/CompressionJobStuck.md", "kubectl -n NAMESPACE top pods"): "needs the metrics server",
     ("docs/runbooks/CompressionOperatorAPITrouble.md", "kubectl top nodes"): "needs the metrics server",
 }
-"""Page and beginning of each command that cannot run on this machine, and why."""
+"""Page and start of each command that cannot run on this machine -> reason."""
 
 
 def runs_here(command: Command) -> bool:
-    """Whether nothing keeps a command from being typed on this machine."""
+    """Return whether a command can run on this machine."""
     return not any(page == command.page and command.text.startswith(text) for page, text in NOT_HERE)
 
 
 def played(scene: Scene) -> list[Command | File]:
-    """Return the steps of a scene: in each section its files first, then the commands in order."""
+    """Return the steps of a scene: in each section first the files, then the commands in order."""
     named = {section for other in SCENES if other.page == scene.page for section in other.sections}
     every = [
         step

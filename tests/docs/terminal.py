@@ -1,4 +1,4 @@
-"""A terminal at which one reader types: variables and the folder stay from one command to the next."""
+"""A terminal that keeps variables and the current folder between commands."""
 
 import os
 import pty
@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 QUESTION: Final = re.compile(r"\[y/N\] $")
-# Each line names a file with a command. `$?` is the status of the command before; Ctrl-C ends a command, not the shell.
+# Each line names a file with a command. `$?` is the status of the previous command. Ctrl-C ends only the command.
 LOOP: Final = r"""
 trap : INT
 last=0
@@ -26,19 +26,19 @@ done
 """
 INTERRUPT: Final = b"\x03"
 ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-"""Bold, and where the cursor goes."""
+"""Escape sequences for bold text and cursor movements."""
 
 
 @dataclass(frozen=True)
 class Typed:
-    """How a command ended, and what the terminal shows of it."""
+    """Exit status and output of a command."""
 
     status: int
     shown: str
 
 
 class Terminal:
-    """A bash on a terminal of its own. It answers yes to what is asked."""
+    """A bash in a pseudo-terminal. It answers questions with yes."""
 
     def __init__(self, folder: Path, scratch: Path, environment: Mapping[str, str]) -> None:
         self._scratch = scratch / "command"
@@ -49,10 +49,11 @@ class Terminal:
         termios.tcsetwinsize(screen, (60, 220))
         commands, self._commands = os.pipe()
         self._statuses, statuses = os.pipe()
-        # `setsid --ctty` makes the terminal the shell's own, so that Ctrl-C reaches what runs there.
+        # `setsid --ctty` makes this the shell's controlling terminal, so that Ctrl-C reaches its commands. They would
+        # ignore it if this process does, as one that a script starts in the background.
         shell = f"exec 3<&{commands} 4>&{statuses}; exec bash --noprofile --norc -c {shlex.quote(LOOP)}"
         self._process = subprocess.Popen(
-            ["setsid", "--ctty", "bash", "-c", shell],
+            ["setsid", "--ctty", "env", "--default-signal=INT", "bash", "-c", shell],
             cwd=folder, env=environment, stdin=screen, stdout=screen, stderr=screen, pass_fds=(commands, statuses),
         )  # fmt: skip
         for descriptor in (screen, commands, statuses):
@@ -71,9 +72,9 @@ class Terminal:
         os.close(self._statuses)
 
     def type(self, command: str, seconds: float, enough: Callable[[str], bool] = lambda _shown: False) -> Typed:
-        """Type a command, and wait until it ends; Ctrl-C once `enough` of its output is there.
+        """Type a command and wait until it ends. Send Ctrl-C when `enough` accepts its output.
 
-        Raises TimeoutError with what it has shown so far.
+        Raises TimeoutError with the output so far.
         """
         self._scratch.write_text(command + "\n")
         os.write(self._commands, f"{self._scratch}\n".encode())
@@ -88,7 +89,7 @@ class Terminal:
             elif self._statuses in ready:
                 status = int(os.read(self._statuses, 16))
                 return Typed(0 if interrupted else status, ESCAPES.sub("", shown))
-            # The first one may come before the program that it is to end.
+            # Repeat Ctrl-C, since the first one may come before the program has started.
             if time.monotonic() > interrupted + 1.0 and enough(shown):
                 os.write(self._screen, INTERRUPT)
                 interrupted = time.monotonic()

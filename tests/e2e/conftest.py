@@ -1,4 +1,4 @@
-"""The cluster, the operator from its chart, and models in the object store: once for all end-to-end tests."""
+"""Fixtures of all end-to-end tests: the cluster, the operator from its chart, and models in the object store."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def localcluster(*arguments: str) -> None:
 
 @pytest.fixture(scope="session")
 def kubectl() -> Kubectl:
-    """A running cluster with the operator of this tree in it."""
+    """Return kubectl of a running cluster with this tree's operator."""
     localcluster("up")
     install_chart()
     return Kubectl(admin_kubeconfig())
@@ -32,7 +32,7 @@ def kubectl() -> Kubectl:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The object store with MiniLM, a tiny model, and data."""
+    """Return the object store with MiniLM, a tiny model, and data."""
     client = object_store()
     seed(client)
     ensure_bucket(client, BUCKET)
@@ -46,7 +46,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="session")
 def namespace(kubectl: Kubectl, store: Any) -> Iterator[Namespace]:
-    """A fresh namespace that enforces the restricted Pod Security Standard."""
+    """Return a new namespace that enforces the restricted Pod Security Standard."""
     kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
     empty(store, "results")
     localcluster("namespace", NAMESPACE)
@@ -56,7 +56,7 @@ def namespace(kubectl: Kubectl, store: Any) -> Iterator[Namespace]:
 
 @pytest.fixture
 def submit(namespace: Namespace) -> Iterator[Callable[[dict[str, Any]], Job]]:
-    """Applies jobs, and deletes them after the test so that they leave the two cores to the next one."""
+    """Return a function that applies jobs. They are deleted after the test, to free the CPUs."""
     jobs: list[Job] = []
 
     def apply(manifest: dict[str, Any]) -> Job:

@@ -1,4 +1,4 @@
-"""kubectl, jobs and waiting: what the end-to-end tests say instead of clicking."""
+"""Helpers of the end-to-end tests: kubectl, jobs and waiting."""
 
 import json
 import time
@@ -12,6 +12,8 @@ from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 
 JOB_LABEL = "compression-operator.io/job"
+HANGS = 480
+"""Seconds after which a job hangs: less than pytest allows a test, and more than the slowest machine needs."""
 
 T = TypeVar("T")
 
@@ -24,16 +26,16 @@ class Namespace:
     name: str
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run kubectl and return what it printed; raises LocalClusterError with its message."""
+        """Run kubectl and return its output. Raises LocalClusterError with its message."""
         return self.kubectl.run("--namespace", self.name, *arguments, stdin=stdin)
 
     def items(self, *arguments: str) -> list[dict[str, Any]]:
-        """The items of ``kubectl get``."""
-        found: list[dict[str, Any]] = self.kubectl.read("--namespace", self.name, "get", *arguments)["items"]
-        return found
+        """Return the items of ``kubectl get``."""
+        items: list[dict[str, Any]] = self.kubectl.read("--namespace", self.name, "get", *arguments)["items"]
+        return items
 
     def apply(self, manifest: dict[str, Any]) -> None:
-        """``kubectl apply``, as a user does it."""
+        """Run ``kubectl apply``."""
         self("apply", "--filename=-", stdin=json.dumps(manifest))
 
     def job(self, manifest: dict[str, Any]) -> "Job":
@@ -43,12 +45,12 @@ class Namespace:
 
 
 def wait_for(what: str, look: Callable[[], T | None], seconds: float = 180, pause: float = 0.5) -> T:
-    """Look until there is something; fails with ``what`` after ``seconds``."""
+    """Call ``look`` until it returns a true value; return it. Fail with ``what`` after ``seconds``."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        found = look()
-        if found:
-            return found
+        value = look()
+        if value:
+            return value
         time.sleep(pause)
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
@@ -63,20 +65,20 @@ class Job:
     @property
     def resource(self) -> dict[str, Any]:
         """The whole resource."""
-        found: dict[str, Any] = self.namespace.kubectl.read("--namespace", self.namespace.name, "get", "cpj", self.name)
-        return found
+        job: dict[str, Any] = self.namespace.kubectl.read("--namespace", self.namespace.name, "get", "cpj", self.name)
+        return job
 
     @property
     def status(self) -> dict[str, Any]:
-        """Its status, empty before the operator saw it."""
-        found: dict[str, Any] = self.resource.get("status", {})
-        return found
+        """Its status; empty before the first reconcile."""
+        status: dict[str, Any] = self.resource.get("status", {})
+        return status
 
     def condition(self, kind: str) -> dict[str, Any]:
-        """One condition, empty when it is not there."""
+        """Return one condition; empty if it is absent."""
         return next((item for item in self.status.get("conditions", []) if item["type"] == kind), {})
 
-    def wait_phase(self, *phases: str, seconds: float = 240) -> dict[str, Any]:
+    def wait_phase(self, *phases: str, seconds: float = HANGS) -> dict[str, Any]:
         """Wait for one of these phases and return the status."""
 
         def look() -> dict[str, Any] | None:
@@ -92,8 +94,8 @@ class Job:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.diagnosis()}") from error
 
-    def wait_end(self, seconds: float = 240) -> dict[str, Any]:
-        """Wait until it has ended, well or not."""
+    def wait_end(self, seconds: float = HANGS) -> dict[str, Any]:
+        """Wait until it has succeeded or failed."""
         return self.wait_phase("Succeeded", "Failed", seconds=seconds)
 
     def wait_condition(
@@ -102,9 +104,9 @@ class Job:
         """Wait for a condition with this status and reason, and with a message that contains ``says``."""
 
         def look() -> dict[str, Any] | None:
-            found = self.condition(kind)
-            fits = found.get("status") == status and reason in ("", found.get("reason"))
-            return found if fits and says in found.get("message", "") else None
+            condition = self.condition(kind)
+            fits = condition.get("status") == status and reason in ("", condition.get("reason"))
+            return condition if fits and says in condition.get("message", "") else None
 
         try:
             return wait_for(f"{self.name}: {kind}={status} {reason} {says}", look, seconds)
@@ -112,11 +114,11 @@ class Job:
             raise AssertionError(f"{error}\n{self.diagnosis()}") from error
 
     def pods(self) -> list[dict[str, Any]]:
-        """All pods of the job that still exist."""
+        """Return the existing pods of the job."""
         return self.namespace.items("pods", "-l", f"{JOB_LABEL}={self.name}")
 
     def children(self) -> list[dict[str, Any]]:
-        """All batch/v1 Jobs of the job."""
+        """Return the batch/v1 Jobs of the job."""
         return self.namespace.items("jobs.batch", "-l", f"{JOB_LABEL}={self.name}")
 
     def running_pod(self, seconds: float = 120) -> str:
@@ -129,12 +131,12 @@ class Job:
         return wait_for(f"a pod of {self.name} runs", look, seconds)
 
     def events(self) -> set[str]:
-        """Reasons of the Events about the job."""
+        """Return the reasons of the Events about the job."""
         selector = f"involvedObject.kind=CompressionJob,involvedObject.name={self.name}"
         return {item["reason"] for item in self.namespace.items("events", "--field-selector", selector)}
 
     def diagnosis(self) -> str:
-        """Status, pods and the last lines of their logs, for a failed assertion."""
+        """Return status, pods and the last lines of their logs, for a failed assertion."""
         lines = [yaml.safe_dump(self.status)]
         for pod in self.pods():
             name = pod["metadata"]["name"]

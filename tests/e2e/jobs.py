@@ -1,4 +1,4 @@
-"""Jobs that the end-to-end tests apply, and what they leave in the object store."""
+"""Jobs of the end-to-end tests, and their files in the object store."""
 
 import json
 from typing import Any, Final
@@ -10,7 +10,7 @@ BUCKET: Final = "e2e"
 
 
 def tiny_job(name: str, **changes: Any) -> dict[str, Any]:
-    """A job on the tiny model: seconds of work, limits that hold. ``changes``: field paths with ``__`` for dots."""
+    """Return a job with the tiny model, which passes in seconds. ``changes`` are field paths with ``__`` for dots."""
     manifest: dict[str, Any] = {
         "apiVersion": "compression-operator.io/v1alpha1",
         "kind": "CompressionJob",
@@ -33,7 +33,7 @@ def tiny_job(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def minilm_job(name: str, **changes: Any) -> dict[str, Any]:
-    """A job on MiniLM with three stages: long enough to be disturbed in the middle."""
+    """Return a job with MiniLM and three stages, which is long enough to be interrupted."""
     settings: dict[str, Any] = {
         "spec__model__source": "s3://models/minilm",
         "spec__data__evaluation": {"source": "s3://data/sentences.parquet", "limit": 300},
@@ -44,12 +44,12 @@ def minilm_job(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def approval(job: Job, reviewer: str) -> str:
-    """A CompressionReview that approves what the job waits with, as JSON."""
-    found = job.resource
+    """Return a CompressionReview as JSON that approves the job's model."""
+    manifest = job.resource
     spec = {
         "job": job.name,
-        "jobUID": found["metadata"]["uid"],
-        "digest": found["status"]["digest"],
+        "jobUID": manifest["metadata"]["uid"],
+        "digest": manifest["status"]["digest"],
         "decision": "Approve",
         "reason": "agrees with our own figures",
         "reviewer": reviewer,
@@ -59,24 +59,24 @@ def approval(job: Job, reviewer: str) -> str:
 
 
 def objects(store: Any, prefix: str) -> set[str]:
-    """Keys below a prefix of the test bucket."""
+    """Return the keys below a prefix of the test bucket."""
     return {item["Key"] for item in store.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])}
 
 
 def empty(store: Any, prefix: str) -> None:
     """Delete all objects of earlier runs."""
-    while found := store.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", []):
-        for item in found:
+    while listed := store.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", []):
+        for item in listed:
             store.delete_object(Bucket=BUCKET, Key=item["Key"])
 
 
 def checkpoints(store: Any, name: str) -> set[str]:
-    """Keys of the checkpoints of a job's stages."""
+    """Return the keys of the checkpoints of a job's stages."""
     return {key for key in objects(store, f"results/{name}-checkpoints/") if key.endswith("artifact.json")}
 
 
 def at_checkpoint(store: Any, job: Job, count: int) -> None:
-    """Wait until so many stages have left a checkpoint."""
+    """Wait until ``count`` stages have a checkpoint."""
 
     def look() -> bool:
         assert job.status.get("phase") not in ("Succeeded", "Failed"), f"too late to disturb it:\n{job.diagnosis()}"
@@ -86,6 +86,6 @@ def at_checkpoint(store: Any, job: Job, count: int) -> None:
 
 
 def stages(store: Any, name: str) -> dict[str, bool]:
-    """Stage -> whether its checkpoint was reused, as the report tells."""
+    """Return for each stage in the report whether its checkpoint was reused."""
     body = store.get_object(Bucket=BUCKET, Key=f"results/{name}-report/report.json")["Body"].read()
     return {stage["name"]: stage["reused"] for stage in json.loads(body)["stages"]}

@@ -1,4 +1,4 @@
-"""Two namespaces for the tests of tenancy: one with CompressionStores, and one without; and an author of jobs."""
+"""Fixtures of the tenancy tests: namespaces with and without CompressionStores, and an author of jobs."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from tests.support import tiny_models
 
 AUTHOR = "mallory@example.com"
 GATEWAY = "10.244.0.1"
-"""Where pods reach this machine, and the object store on it."""
+"""Address of this machine and its object store for pods."""
 ENDPOINT = f"http://{GATEWAY}:7070"
 CLOSED, OPEN = "tenancy", "tenancy-open"
 TOKEN = "hf_e2e_token_of_the_namespace"
@@ -20,7 +20,7 @@ ROLES = "compression-system:compression-operator"
 
 
 def prepare(kubectl: Kubectl, store: Any, hub: str, folder: Path) -> None:
-    """Set up both namespaces as the platform team does; ``hub`` is the address of its mirror of the Hub."""
+    """Set up both namespaces as a platform team. ``hub`` is the address of its mirror of the Hub."""
     seed(store, folder)
     for name in (CLOSED, OPEN):
         kubectl.run("delete", "namespace", name, "--ignore-not-found", "--wait")
@@ -31,7 +31,7 @@ def prepare(kubectl: Kubectl, store: Any, hub: str, folder: Path) -> None:
 
 
 def seed(store: Any, folder: Path) -> None:
-    """Write the models and data of three teams, and those that all may read."""
+    """Write the models and data of three teams, and shared ones."""
     empty(store, "tenancy/")
     model, data = tiny_models.bert(folder / "tiny"), tiny_models.text_data(folder / "sentences.parquet")
     for team in ("team-a", "team-ab", "team-b", "shared"):
@@ -40,7 +40,7 @@ def seed(store: Any, folder: Path) -> None:
 
 
 def permissions(namespace: str) -> list[dict[str, Any]]:
-    """CompressionJobs, and the one store of the author's team."""
+    """Return the author's rights: CompressionJobs, and the store of the author's team."""
     api = "rbac.authorization.k8s.io"
     subjects = [{"kind": "User", "name": AUTHOR, "apiGroup": api}]
     kinds = {"edit": "ClusterRole", "view": "ClusterRole", "use-team-a": "Role"}
@@ -61,7 +61,7 @@ def permissions(namespace: str) -> list[dict[str, Any]]:
 
 
 def secrets(namespace: str, hub: str) -> list[dict[str, Any]]:
-    """Keys and tokens, some of them with the address that they are for."""
+    """Return Secrets with keys and tokens, some of them limited to an address."""
     contents = {
         "hub": {"HF_TOKEN": TOKEN},
         "mirror": {"HF_TOKEN": TOKEN, "HF_ENDPOINT": ENDPOINT},
@@ -78,7 +78,7 @@ def secrets(namespace: str, hub: str) -> list[dict[str, Any]]:
 
 
 def compression_store(team: str, hub: str) -> dict[str, Any]:
-    """The store of a team: its own folder to write to, and one that all read."""
+    """Return the store of a team: a writable folder of its own, and a shared read-only folder."""
     return {
         "apiVersion": "compression-operator.io/v1alpha1",
         "kind": "CompressionStore",

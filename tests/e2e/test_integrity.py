@@ -1,4 +1,4 @@
-"""What was judged is what is published, whoever writes into the bucket or into the namespace meanwhile."""
+"""The published model is the judged one, even if another user writes to the bucket or the namespace meanwhile."""
 
 import hashlib
 import json
@@ -19,9 +19,9 @@ from tests.e2e.jobs import BUCKET, approval, objects, tiny_job
 Submit = Callable[[dict[str, Any]], Job]
 
 QUALITY: dict[str, Any] = {"quality": {"metric": "cosine", "maxDrop": "0.9"}}
-"""Limits that are told without measuring speed."""
+"""Limits that need no measurement of speed."""
 KILLS = int(os.environ.get("KILLED_WRITERS", "1"))
-"""How many times a writer is killed; `make test-integrity` does it twenty times."""
+"""Number of times that a writer is killed; twenty in `make test-integrity`."""
 
 
 def read(store: Any, key: str) -> bytes:
@@ -34,13 +34,13 @@ def write(store: Any, key: str, content: bytes) -> None:
 
 
 def approve(job: Job) -> None:
-    """Approve what the job waits with, by the name of whoever runs the tests."""
+    """Approve the job's model as the user who runs the tests."""
     me = job.namespace.kubectl.read("auth", "whoami")["status"]["userInfo"]["username"]
     job.namespace("create", "--filename=-", stdin=approval(job, me))
 
 
 def whole(store: Any, prefix: str) -> str:
-    """The digest of what lies at a prefix; fails unless every file is what artifact.json says, and nothing else."""
+    """Return the digest of the model at a prefix. Fail unless its files are exactly those of artifact.json."""
     listed = json.loads(read(store, f"{prefix}/artifact.json"))
     for file in listed["files"]:
         assert hashlib.sha256(read(store, f"{prefix}/{file['path']}")).hexdigest() == file["sha256"], file["path"]
@@ -52,7 +52,7 @@ def whole(store: Any, prefix: str) -> str:
 
 
 def redirect_report(store: Any, job: Job) -> None:
-    """Let the report name another checkpoint of the same job, with its digest."""
+    """Change the report so that it names another checkpoint of the same job, with its digest."""
     key = f"results/{job.name}-report/report.json"
     report = json.loads(read(store, key))
     markers = {item for item in objects(store, f"results/{job.name}-checkpoints/") if item.endswith("/artifact.json")}
@@ -63,7 +63,7 @@ def redirect_report(store: Any, job: Job) -> None:
 
 
 def damage_checkpoint(store: Any, job: Job) -> None:
-    """Change a file of the checkpoint that was judged, and its listing with it."""
+    """Change a file of the judged checkpoint, and its entry in the listing."""
     prefix = f"results/{job.name}-checkpoints/{job.status['checkpoint']}"
     listed = json.loads(read(store, f"{prefix}/artifact.json"))
     file = listed["files"][0]
@@ -84,7 +84,7 @@ def test_no_edit_in_the_bucket_changes_what_is_published(submit: Submit, store: 
     names = (*EDITS, "untouched")
     wanted = {"spec__review": "Always", "spec__pipeline": pipeline, "spec__sla": QUALITY}
     jobs = {name: submit(tiny_job(name, **wanted)) for name in names}
-    waiting = {name: job.wait_phase("AwaitingReview", seconds=400) for name, job in jobs.items()}
+    waiting = {name: job.wait_phase("AwaitingReview") for name, job in jobs.items()}
     for name, edit in EDITS.items():
         edit(store, jobs[name])
     for job in jobs.values():
@@ -104,7 +104,7 @@ def test_no_edit_in_the_bucket_changes_what_is_published(submit: Submit, store: 
 
 
 @pytest.mark.parametrize("kind", ["Job", "Pod"])
-def test_nobody_else_makes_jobs_and_pods_of_the_operator(namespace: Namespace, kind: str) -> None:
+def test_only_the_operator_creates_its_jobs_and_pods(namespace: Namespace, kind: str) -> None:
     labels = {"compression-operator.io/job-uid": "0a1b2c3d-0000-4000-8000-000000000001"}
     allowed = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     container = {"name": "runner", "image": "forged:1", "securityContext": allowed}
@@ -119,7 +119,7 @@ def test_nobody_else_makes_jobs_and_pods_of_the_operator(namespace: Namespace, k
 
 
 def kill(pod: str) -> bool:
-    """Kill the processes of a pod of the local cluster as a power cut would; says whether there was one."""
+    """Kill the processes of a pod of the local cluster, as a power cut would; return whether there were any."""
     wanted, killed = f"HOSTNAME={pod}".encode(), False
     for place in Path("/proc").glob("[0-9]*"):
         try:
@@ -147,12 +147,12 @@ def test_two_jobs_with_one_destination_leave_one_whole_model(number: int, submit
     pod, delay = victim.running_pod(), chance.uniform(0, 12)
     time.sleep(delay)
     killed = kill(pod)
-    ended = [job.wait_end(seconds=400) for job in jobs]
-    told = f"{victim.name} killed: {killed}, {delay:.1f} s after its start"
-    assert [status["phase"] for status in ended] == ["Succeeded", "Succeeded"], told
+    ended = [job.wait_end() for job in jobs]
+    context = f"{victim.name} killed: {killed}, {delay:.1f} s after its start"
+    assert [status["phase"] for status in ended] == ["Succeeded", "Succeeded"], context
     last = max(ended, key=lambda status: status["completionTime"])
-    assert whole(store, place) == last["digest"], told
+    assert whole(store, place) == last["digest"], context
     assert ended[0]["digest"] != ended[1]["digest"]
     uploads = store.list_multipart_uploads(Bucket=BUCKET, Prefix=place).get("Uploads") or []
-    assert not uploads, told
+    assert not uploads, context
     wait_for("nothing of a writer is left", lambda: not [k for k in objects(store, place) if "writer" in k], 30)

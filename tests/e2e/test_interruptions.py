@@ -1,4 +1,4 @@
-"""Jobs disturbed in the middle: they go on from their checkpoints, and no stage that was finished runs again."""
+"""Interrupted jobs resume from their checkpoints, and completed stages do not run again."""
 
 import json
 from collections.abc import Callable
@@ -17,16 +17,16 @@ def assert_published(store: Any, name: str) -> None:
 def test_a_deleted_pod_is_replaced_and_no_stage_runs_twice(submit: Submit, store: Any) -> None:
     job = submit(minilm_job("deleted-pod"))
     pod = job.running_pod()
-    at_checkpoint(store, job, 5)  # the baseline, prune, export, quantize, pack: what follows is measurement
+    at_checkpoint(store, job, 5)  # the baseline, prune, export, quantize, pack: then the measurement starts
     job.namespace("delete", "pod", pod, "--wait=false")
-    job.wait_phase("Succeeded", seconds=300)
+    job.wait_phase("Succeeded")
     assert all(stages(store, "deleted-pod").values()), stages(store, "deleted-pod")
     (child,) = job.children()
     assert child["status"]["succeeded"] == 1
     assert_published(store, "deleted-pod")
 
 
-def test_training_goes_on_where_a_deleted_pod_left_it(submit: Submit, store: Any) -> None:
+def test_training_resumes_after_its_pod_was_deleted(submit: Submit, store: Any) -> None:
     training = {"epochs": 50, "batchSize": 16, "learningRate": "0.001", "checkpointEvery": 100}
     manifest = tiny_job(
         "trained",
@@ -47,12 +47,12 @@ def test_training_goes_on_where_a_deleted_pod_left_it(submit: Submit, store: Any
 
     wait_for("training has kept its state", kept, 180, pause=0.3)
     job.namespace("delete", "pod", pod, "--wait=false", "--grace-period=1")
-    job.wait_phase("Succeeded", seconds=400)
+    job.wait_phase("Succeeded")
     body = store.get_object(Bucket=BUCKET, Key="results/trained-report/report.json")["Body"].read()
-    told = {stage["name"]: stage for stage in json.loads(body)["stages"]}
-    assert told["prune"]["reused"]
-    assert told["distill"]["details"]["resumedAtStep"] >= 100
-    assert told["distill"]["details"]["steps"] > told["distill"]["details"]["resumedAtStep"]
+    reported = {stage["name"]: stage for stage in json.loads(body)["stages"]}
+    assert reported["prune"]["reused"]
+    assert reported["distill"]["details"]["resumedAtStep"] >= 100
+    assert reported["distill"]["details"]["steps"] > reported["distill"]["details"]["resumedAtStep"]
     assert not [key for key in objects(store, prefix) if "-progress/" in key], "what was kept on the way is gone"
 
 
@@ -70,12 +70,12 @@ def test_a_drained_node_does_not_count_as_a_failure(submit: Submit, store: Any, 
         job.wait_condition("Scheduled", "False", "Unschedulable")
     finally:
         namespace.kubectl.run("uncordon", name)
-    status = job.wait_phase("Succeeded", seconds=300)
+    status = job.wait_phase("Succeeded")
     assert status.get("retries", 0) == 0
     assert stages(store, "drained")["prune"], "its checkpoint was there before the drain"
 
 
-def test_suspend_frees_the_pod_and_resume_goes_on(submit: Submit, store: Any) -> None:
+def test_suspend_removes_the_pod_and_resume_continues(submit: Submit, store: Any) -> None:
     job = submit(minilm_job("suspended"))
     job.running_pod()
     at_checkpoint(store, job, 2)
@@ -84,7 +84,7 @@ def test_suspend_frees_the_pod_and_resume_goes_on(submit: Submit, store: Any) ->
     wait_for("its pods are gone", lambda: not [p for p in job.pods() if p["status"]["phase"] == "Running"], 60)
     assert job.condition("Suspended")["status"] == "True"
     job.namespace("patch", "cpj", "suspended", "--type=merge", '--patch={"spec":{"suspend":false}}')
-    status = job.wait_phase("Succeeded", seconds=300)
+    status = job.wait_phase("Succeeded")
     assert status.get("retries", 0) == 0
     assert stages(store, "suspended")["prune"], "its checkpoint was there before the pause"
     assert len(job.children()) == 1
@@ -95,7 +95,7 @@ def test_a_killed_operator_changes_nothing(submit: Submit, store: Any, namespace
     job.running_pod()
     before = job.status
     kill_operator(namespace)
-    status = job.wait_phase("Succeeded", seconds=300)
+    status = job.wait_phase("Succeeded")
     assert len(job.children()) == 1
     assert status["startTime"] == before["startTime"]
     assert not any(stages(store, "operator-killed").values()), "the pod was never disturbed"
@@ -121,7 +121,7 @@ def test_a_deadline_ends_a_running_job(submit: Submit, store: Any) -> None:
     assert objects(store, "results/late/") == set()
 
 
-def test_a_finished_job_goes_when_its_time_is_over(submit: Submit, namespace: Namespace) -> None:
+def test_a_finished_job_is_deleted_after_its_ttl(submit: Submit, namespace: Namespace) -> None:
     job = submit(tiny_job("short-lived", spec__deadline="5s", spec__ttl="5s"))
     job.wait_phase("Failed", seconds=60)
     gone = "CompressionJob, child and pods are gone"

@@ -1,4 +1,4 @@
-"""Measuring slots on a real kubelet and scheduler: pods that measure share no CPU, and wait visibly."""
+"""Measuring slots on a real kubelet and scheduler: measuring pods share no CPU, and waiting jobs report it."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ Submit = Callable[[dict[str, Any]], Job]
 
 
 def cpus_of(job: Job) -> set[int]:
-    """The CPUs on which the job's running pod may run, as a process in it sees them."""
+    """Return the CPUs of the job's running pod, from the affinity of a process in it."""
     words = job.namespace("exec", job.running_pod(), "--", "/usr/bin/python3", "-c", AFFINITY)
     return set(json.loads(words))
 
@@ -45,7 +45,7 @@ def test_jobs_with_whole_cpus_never_share_one_and_the_next_waits_visibly(submit:
 
 @pytest.fixture
 def alone(namespace: Namespace) -> Iterator[str]:
-    """The shared runtime, but measuring alone on a node."""
+    """Return the shared runtime with isolation Node."""
     runtime = namespace.kubectl.read("get", "cprt", "cpu-shared")
     spec = runtime["spec"] | {"measuring": {"isolation": "Node"}}
     namespace.apply(
@@ -74,6 +74,6 @@ def test_a_job_that_is_measured_alone_waits_until_its_node_is_empty(
 
 
 def part(pod: dict[str, Any]) -> str:
-    """What a pod does for its job."""
-    found: str = pod["metadata"]["labels"]["compression-operator.io/part"]
-    return found
+    """Return the part of the job that a pod runs."""
+    label: str = pod["metadata"]["labels"]["compression-operator.io/part"]
+    return label

@@ -1,4 +1,4 @@
-"""Jobs from kubectl apply to their end, where the end alone matters: applied together, looked at afterwards."""
+"""Results of jobs. All jobs are applied together, and checked after their end."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ import pytest
 from compressionjob.report import Report
 from demo.installation import upload
 from localcluster.errors import LocalClusterError
-from tests.e2e.harness import Job, Namespace, wait_for
+from tests.e2e.harness import HANGS, Job, Namespace, wait_for
 from tests.e2e.jobs import BUCKET, minilm_job, objects, tiny_job
 from tests.support import tiny_models
 
@@ -23,7 +23,7 @@ BROKEN = {
     "pickle": ("InvalidInput", "safetensors"),
     "no-server": ("StorageUnavailable", "127.0.0.1:1"),
 }
-"""Sources and stores that are broken in one way each: the reason, and what the message names."""
+"""Jobs with broken sources and stores -> expected reason and part of the message."""
 
 
 def broken_job(name: str) -> dict[str, Any]:
@@ -53,7 +53,7 @@ MANIFESTS = [
 
 @pytest.fixture(scope="module")
 def broken(store: Any, namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Models that are broken in one way each, and a Secret with a wrong key."""
+    """Write broken models, and create a Secret with a wrong key."""
     folder = tmp_path_factory.mktemp("broken")
     for name in ("truncated", "changed", "pickle"):
         tiny_models.bert(folder / name)
@@ -65,14 +65,14 @@ def broken(store: Any, namespace: Namespace, tmp_path_factory: pytest.TempPathFa
         upload(store, folder / name, BUCKET, f"broken/{name}")
     secret = {
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "wrong"},
-        "stringData": {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"},
+        "stringData": {"AWS_ACCESS_KEY_ID": "unknown", "AWS_SECRET_ACCESS_KEY": "wrong"},
     }  # fmt: skip
     namespace.apply(secret)
 
 
 @pytest.fixture(scope="module")
 def small_runtime(namespace: Namespace) -> Iterator[None]:
-    """The shared runtime with more memory than the forecast insists on, and less than the export of MiniLM takes."""
+    """Create a runtime with more memory than the forecast requires, but too little for the export of MiniLM."""
     runtime = namespace.kubectl.read("get", "cprt", "cpu-shared")
     spec = runtime["spec"]
     spec["resources"] = {"requests": {"memory": "950Mi"}, "limits": {"memory": "950Mi"}}
@@ -84,7 +84,7 @@ def small_runtime(namespace: Namespace) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def jobs(broken: None, small_runtime: None, namespace: Namespace) -> Iterator[Jobs]:
-    """All of MANIFESTS, applied at once: the scheduler runs as many pods as the node has room for."""
+    """Apply all MANIFESTS at once. The scheduler limits the number of running pods."""
     namespace.apply({"apiVersion": "v1", "kind": "List", "items": MANIFESTS})
     applied = {manifest["metadata"]["name"]: Job(namespace, manifest["metadata"]["name"]) for manifest in MANIFESTS}
     yield applied
@@ -122,11 +122,11 @@ def test_a_job_that_keeps_its_limits_is_published(jobs: Jobs, store: Any) -> Non
     assert "Pass" in line.split()
 
 
-def test_kubectl_wait_sees_the_end(jobs: Jobs) -> None:
+def test_kubectl_wait_returns_when_the_job_ends(jobs: Jobs) -> None:
     job = jobs["awaited"]
     job.namespace.kubectl.run(
-        "--namespace", job.namespace.name, "wait", "--for=condition=Complete", "cpj/awaited", "--timeout=240s",
-        timeout=260,
+        "--namespace", job.namespace.name, "wait", "--for=condition=Complete", "cpj/awaited", f"--timeout={HANGS}s",
+        timeout=HANGS + 20,
     )  # fmt: skip
     assert job.status["phase"] == "Succeeded"
 
@@ -146,7 +146,7 @@ def test_a_violated_limit_publishes_nothing_and_keeps_the_report(jobs: Jobs, sto
     }
 
 
-def test_alert_publishes_and_marks(jobs: Jobs, store: Any) -> None:
+def test_on_violation_alert_publishes_and_marks_the_model(jobs: Jobs, store: Any) -> None:
     job = jobs["alert"]
     job.wait_phase("Succeeded")
     assert job.condition("SLASatisfied")["status"] == "False"
@@ -154,7 +154,7 @@ def test_alert_publishes_and_marks(jobs: Jobs, store: Any) -> None:
     assert "results/alert/artifact.json" in objects(store, "results/alert/")
 
 
-def test_a_model_that_does_not_fit_its_task_is_said_and_not_tried_again(jobs: Jobs) -> None:
+def test_a_model_that_does_not_fit_its_task_fails_without_retry(jobs: Jobs) -> None:
     job = jobs["wrong-task"]
     job.wait_phase("Failed")
     failed = job.condition("Failed")
@@ -164,12 +164,12 @@ def test_a_model_that_does_not_fit_its_task_is_said_and_not_tried_again(jobs: Jo
     assert child["status"].get("failed") == 1, "an invalid input is not tried again"
 
 
-def test_a_nonsense_pipeline_is_refused_by_the_api_server(namespace: Namespace) -> None:
+def test_an_invalid_pipeline_is_refused_by_the_api_server(namespace: Namespace) -> None:
     with pytest.raises(LocalClusterError, match=r"spec\.pipeline: .*make pack the last stage"):
         namespace.apply(tiny_job("refused", spec__pipeline=[{"pack": {}}, {"quantize": {}}]))
 
 
-def test_what_only_the_operator_can_refuse_never_gets_a_pod(jobs: Jobs) -> None:
+def test_a_job_that_the_operator_refuses_gets_no_pod(jobs: Jobs) -> None:
     job = jobs["nonsense"]
     job.wait_phase("Failed", seconds=30)
     accepted = job.condition("Accepted")
@@ -186,27 +186,27 @@ def test_a_job_cannot_reach_the_host(jobs: Jobs) -> None:
     assert job.pods() == []
 
 
-def test_a_missing_secret_is_said_in_the_kubelets_words(jobs: Jobs) -> None:
+def test_a_missing_secret_is_reported_with_the_kubelets_message(jobs: Jobs) -> None:
     job = jobs["no-secret"]
-    # A busy kubelet first says that its cache of Secrets is not there yet; what it says later must replace that.
+    # A busy kubelet first reports that its cache of Secrets is not ready; its later message must replace that.
     job.wait_condition("Scheduled", "True", "ContainerConfigError", says='secret "absent" not found')
     assert job.status["phase"] == "Pending"
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_source_or_store_has_its_reason_and_nothing_is_half_published(
+def test_a_broken_source_or_store_is_reported_and_nothing_is_partly_published(
     jobs: Jobs, store: Any, name: str
 ) -> None:
     reason, says = BROKEN[name]
     job = jobs[f"broken-{name}"]
-    job.wait_phase("Failed", seconds=300)
+    job.wait_phase("Failed")
     failed = job.condition("Failed")
     assert failed["reason"] == reason, json.dumps(failed)
     assert says in failed["message"], failed["message"]
     assert objects(store, f"results/broken-{name}/") == set()
 
 
-def test_out_of_memory_is_said_with_its_limit_and_not_tried_again(jobs: Jobs) -> None:
+def test_out_of_memory_is_reported_with_the_limit_and_not_retried(jobs: Jobs) -> None:
     job = jobs["hungry"]
     job.wait_phase("Failed")
     failed = job.condition("Failed")

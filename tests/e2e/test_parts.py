@@ -1,4 +1,4 @@
-"""A job in parts on a real kubelet: reviewed by another account than its author's, measured on another runtime."""
+"""Jobs with several parts on a real kubelet: with a review by another account, and with another measuring runtime."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ ROLES = "compression-system:compression-operator"
 
 
 def account(namespace: Namespace, folder: Path, name: str, *roles: str) -> Namespace:
-    """kubectl with the token of a service account that has these ClusterRoles in the namespace."""
+    """Return kubectl with the token of a service account that has these ClusterRoles in the namespace."""
     namespace("create", "serviceaccount", name)
     for role in roles:
         binding = f"{name}-{role.rsplit(':', 1)[1]}"
@@ -55,10 +55,10 @@ def test_the_author_cannot_approve_and_the_reviewer_can(
             author("create", "--filename=-", stdin=approval(job, f"{me}:author"))
         with pytest.raises(LocalClusterError, match="cannot change once the job exists"):
             author("patch", "cpj", "reviewed", "--type=merge", '--patch={"spec":{"review":"Never"}}')
-        with pytest.raises(LocalClusterError, match=rf"in the name of who makes it; write {me}:reviewer"):
+        with pytest.raises(LocalClusterError, match=rf"in the name of the user who creates it; write {me}:reviewer"):
             reviewer("create", "--filename=-", stdin=approval(job, f"{me}:author"))
 
-        # An operator that starts anew finds the job as it was, and changes nothing about it.
+        # A restarted operator does not change the job.
         version = job.resource["metadata"]["resourceVersion"]
         system = ("--namespace", "compression-system")
         namespace.kubectl.run(*system, "rollout", "restart", "deployment/compression-operator")
@@ -71,8 +71,8 @@ def test_the_author_cannot_approve_and_the_reviewer_can(
         assert done["review"]["reviewer"] == f"{me}:reviewer"
         artifact = json.loads(store.get_object(Bucket=BUCKET, Key="results/reviewed/artifact.json")["Body"].read())
         assert artifact["digest"] == waiting["digest"] == done["digest"]
-        told = artifact["provenance"]["review"]
-        assert (told["reviewer"], told["reason"]) == (f"{me}:reviewer", "agrees with our own figures")
+        review = artifact["provenance"]["review"]
+        assert (review["reviewer"], review["reason"]) == (f"{me}:reviewer", "agrees with our own figures")
         assert report(store, "reviewed")["review"]["decision"] == "Approve"
         assert {"AwaitingReview", "Reviewed", "Completed"} <= job.events()
     finally:
@@ -81,7 +81,7 @@ def test_the_author_cannot_approve_and_the_reviewer_can(
 
 @pytest.fixture
 def serving(namespace: Namespace) -> Iterator[str]:
-    """The shared runtime with half of a CPU: what serves is slower than what compresses."""
+    """Return the shared runtime with half a CPU, so that the measuring runtime is slower than the compressing one."""
     runtime = namespace.kubectl.read("get", "cprt", "cpu-shared")
     spec = runtime["spec"]
     spec["resources"]["requests"]["cpu"] = spec["resources"]["limits"]["cpu"] = "500m"
@@ -92,9 +92,9 @@ def serving(namespace: Namespace) -> Iterator[str]:
     namespace.kubectl.run("delete", "cprt", "serving")
 
 
-def test_the_verdict_is_that_of_the_hardware_that_serves(submit: Submit, serving: str, store: Any) -> None:
-    """A rate that a CPU of its own reaches is too much for half of one that is shared, with the same model."""
-    # A limit of 1 is decided at the first look, after four blocks: their mean is known well, though not to 0.9995.
+def test_the_verdict_is_measured_on_the_sla_runtime(submit: Submit, serving: str, store: Any) -> None:
+    """A throughput that the model reaches on a whole CPU is too high for half a shared CPU."""
+    # A limit of 1 is decided at the first look, after four blocks.
     long = {"sequenceLength": 16, "timeLimit": "20s"}
     alone = {"spec__benchmark": long, "spec__runtime": "cpu"}
     here = submit(tiny_job("measured-here", spec__sla={"throughput": {"min": "1"}}, **alone))

@@ -1,4 +1,4 @@
-"""What the operator and its pods may not do, asked of the API server itself."""
+"""The rights of the operator and its pods, as the API server reports them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ ACCOUNT = "system:serviceaccount:compression-system:compression-operator"
     ("verb", "resource"),
     [("get", "secrets"), ("list", "secrets"), ("create", "pods"), ("create", "pods/exec"), ("delete", "nodes")],
 )
-def test_the_operator_may_not(kubectl: Kubectl, verb: str, resource: str) -> None:
+def test_the_operator_has_no_right(kubectl: Kubectl, verb: str, resource: str) -> None:
     with pytest.raises(LocalClusterError, match="no"):
         kubectl.run("auth", "can-i", verb, resource, f"--as={ACCOUNT}", "--all-namespaces")
 
@@ -25,7 +25,7 @@ def test_the_operator_may_not(kubectl: Kubectl, verb: str, resource: str) -> Non
 @pytest.mark.parametrize(
     ("verb", "resource"), [("create", "jobs.batch"), ("list", "pods"), ("watch", "compressionjobs")]
 )
-def test_the_operator_may(kubectl: Kubectl, verb: str, resource: str) -> None:
+def test_the_operator_has_the_right(kubectl: Kubectl, verb: str, resource: str) -> None:
     assert kubectl.run("auth", "can-i", verb, resource, f"--as={ACCOUNT}", "--all-namespaces").strip() == "yes"
 
 

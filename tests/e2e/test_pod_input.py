@@ -1,4 +1,4 @@
-"""A real kubelet gives a pod what was validated: however long, and whatever it holds."""
+"""A real kubelet passes the validated input to the pod unchanged, for any length and content."""
 
 import json
 from collections.abc import Callable
@@ -20,26 +20,24 @@ EXPANDED = [
     'tab\tquote"back\\slash',
     "\x7f\u202e",
 ]
-"""Names that a kubelet or a shell would replace in an environment variable or on a command line."""
+"""Names that a kubelet or a shell would expand in an environment variable or on a command line."""
 
 SIZE = {"size": {"maxRatio": "0.9"}}
-"""A limit that a busy machine decides, too."""
+"""A limit that does not depend on the load of the machine."""
 
 
 def report_of(store: Any, name: str) -> dict[str, Any]:
     body = store.get_object(Bucket=BUCKET, Key=f"results/{name}-report/report.json")["Body"].read()
-    found: dict[str, Any] = json.loads(body)
-    return found
+    report: dict[str, Any] = json.loads(body)
+    return report
 
 
 def features_of(report: dict[str, Any]) -> list[str]:
-    found: list[str] = report["job"]["spec"]["data"]["evaluation"]["columns"]["features"]
-    return found
+    features: list[str] = report["job"]["spec"]["data"]["evaluation"]["columns"]["features"]
+    return features
 
 
-def test_a_thousand_names_in_other_scripts_and_a_reviewers_words_arrive_as_they_were_written(
-    submit: Submit, namespace: Namespace, store: Any
-) -> None:
+def test_long_unicode_inputs_reach_the_pod_unchanged(submit: Submit, namespace: Namespace, store: Any) -> None:
     names = [*EXPANDED, *(f"größe-特徴量-{number}" * 8 for number in range(1000 - len(EXPANDED)))]
     assert len(json.dumps(names)) > 128 * 1024 > MAX_PLAIN_BYTES  # more than an environment variable may hold
     long = tiny_job("long", spec__data__evaluation__columns={"features": names}, spec__review="Always", spec__sla=SIZE)
@@ -55,7 +53,7 @@ def test_a_thousand_names_in_other_scripts_and_a_reviewers_words_arrive_as_they_
     assert report_of(store, "long")["review"]["reason"] == "I saw $(HOME) and $$"
 
 
-def test_a_short_input_is_left_readable_and_not_expanded(submit: Submit, store: Any) -> None:
+def test_a_short_input_is_readable_and_not_expanded(submit: Submit, store: Any) -> None:
     job = submit(tiny_job("short", spec__data__evaluation__columns={"features": EXPANDED}, spec__sla=SIZE))
     job.wait_phase("Succeeded")
     assert features_of(report_of(store, "short")) == EXPANDED

@@ -10,7 +10,7 @@ from tests.e2e.jobs import tiny_job
 Submit = Callable[[dict[str, Any]], Job]
 
 
-def test_a_job_waits_for_a_gpu_in_the_schedulers_own_words(submit: Submit) -> None:
+def test_a_job_that_waits_for_a_gpu_has_the_schedulers_message(submit: Submit) -> None:
     localcluster("gpu", "0")
     job = submit(tiny_job("gpu", spec__runtime="nvidia-gpu"))
     scheduled = job.wait_condition("Scheduled", "False", "Unschedulable")

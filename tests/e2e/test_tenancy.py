@@ -20,7 +20,7 @@ from tests.support import tiny_models
 from tests.support.hub_server import Hub, serving
 
 EVIL = "http://evil"
-"""In a manifest: the address of the attacker's server."""
+"""Placeholder in manifests for the address of the attacker's server."""
 
 OWN: dict[str, Any] = {
     "spec__storage": {"store": "team-a"},
@@ -28,12 +28,12 @@ OWN: dict[str, Any] = {
     "spec__data__evaluation__source": f"s3://{BUCKET}/tenancy/shared/sentences.parquet",
     "spec__sla": {"quality": {"metric": "cosine", "maxDrop": "0.9"}},
 }
-"""What the author of team A may do."""
+"""Rights of the author in team A."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A job that reaches for what its author has no right to. ``by`` refuses it, and ``says`` why."""
+    """A job that tries to use objects without its author's rights. ``by`` refuses it with the message ``says``."""
 
     name: str
     by: Literal["API server", "operator", "pod"]
@@ -45,17 +45,17 @@ class Attempt:
 
 
 def outside(name: str, says: str = "does not allow it", **changes: Any) -> Attempt:
-    """A location that the store does not allow."""
+    """Return an attempt to use a location that the store does not allow."""
     return Attempt(name, "operator", says, changes, "LocationNotAllowed")
 
 
 def itself(name: str, says: str, **changes: Any) -> Attempt:
-    """A Secret, an endpoint or a claim that the job names itself, where there are stores."""
+    """Return an attempt to name a Secret, an endpoint or a claim in a namespace with stores."""
     return Attempt(name, "operator", says, changes, "StoreRequired")
 
 
 def unbound(name: str, says: str, **changes: Any) -> Attempt:
-    """A Secret of a namespace without stores, and an address that it is not for."""
+    """Return an attempt to send the keys of a Secret to another address, in a namespace without stores."""
     return Attempt(name, "pod", says, changes, namespace=OPEN, shared={})
 
 
@@ -136,7 +136,7 @@ ATTEMPTS = [
 
 @pytest.fixture(scope="module")
 def hub(store: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """The mirror of the platform team, with a private model."""
+    """Run the platform team's mirror of the Hub, with a private model."""
     root = tmp_path_factory.mktemp("hub")
     tiny_models.bert(root / "acme" / "tiny")
     with serving(root, GATEWAY) as server:
@@ -146,7 +146,7 @@ def hub(store: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 @pytest.fixture(scope="module")
 def evil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """The attacker's server, which takes note of every request."""
+    """Run the attacker's server, which records every request."""
     with serving(tmp_path_factory.mktemp("evil"), GATEWAY) as server:
         yield server
 
@@ -155,14 +155,14 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 def namespaces(
     kubectl: Kubectl, store: Any, hub: Hub, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Namespace]]:
-    """Both namespaces as the platform team sets them up, with models and data of two teams."""
+    """Return both namespaces as set up by the platform team, with models and data of two teams."""
     prepare(kubectl, store, hub.url, tmp_path_factory.mktemp("tenancy"))
     yield {name: Namespace(kubectl, name) for name in (CLOSED, OPEN)}
     kubectl.run("delete", "namespace", CLOSED, OPEN, "--wait=false")
 
 
 def job_of(name: str, changes: dict[str, Any], evil: Hub) -> dict[str, Any]:
-    """A job whose result goes into the author's folder, unless the changes say otherwise."""
+    """Return a job that writes to the author's folder by default."""
     destination = {"spec__output__destination": f"s3://{BUCKET}/tenancy/team-a/out-{name}"}
     text = json.dumps(tiny_job(name, **(destination | changes)))
     manifest: dict[str, Any] = json.loads(text.replace(EVIL, evil.url))
@@ -177,11 +177,11 @@ def create(namespace: Namespace, manifest: dict[str, Any]) -> Job:
 
 @pytest.fixture(scope="module")
 def untouched(namespaces: dict[str, Namespace], store: Any) -> Iterator[None]:
-    """Whatever is tried: no object of others is changed, and none is added."""
+    """No attempt changes or adds objects of other teams."""
 
     def others() -> dict[str, str]:
-        found = store.list_objects_v2(Bucket=BUCKET, Prefix="tenancy/")["Contents"]
-        return {item["Key"]: item["ETag"] for item in found if not item["Key"].startswith("tenancy/team-a/")}
+        listed = store.list_objects_v2(Bucket=BUCKET, Prefix="tenancy/")["Contents"]
+        return {item["Key"]: item["ETag"] for item in listed if not item["Key"].startswith("tenancy/team-a/")}
 
     before = others()
     yield
@@ -218,7 +218,7 @@ def test_there_are_at_least_fifteen_attempts_of_different_kinds() -> None:
 
 
 def test_a_token_does_not_follow_a_redirect(namespaces: dict[str, Namespace], hub: Hub, evil: Hub, store: Any) -> None:
-    """The mirror that the Secret names redirects to the attacker's server: it gets the requests, and no token."""
+    """The mirror in the Secret redirects to the attacker's server, which gets the requests but no token."""
     changes = {"spec__model__source": HUB_MODEL, "spec__hub": {"secretName": "own-mirror", "endpoint": hub.url}}
     hub.redirect = evil.url
     try:
@@ -232,7 +232,7 @@ def test_a_token_does_not_follow_a_redirect(namespaces: dict[str, Namespace], hu
     evil.requests.clear()
 
 
-def test_a_store_of_another_namespace_is_none(namespaces: dict[str, Namespace], evil: Hub) -> None:
+def test_a_store_of_another_namespace_is_not_used(namespaces: dict[str, Namespace], evil: Hub) -> None:
     job = create(namespaces[OPEN], job_of("borrowed", OWN, evil))
     job.wait_condition("Accepted", "False", "StoreNotFound", says="no CompressionStore 'team-a' in this namespace")
     assert job.children() == []
@@ -247,8 +247,8 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize(("verb", "resource"), FORBIDDEN)
-def test_the_author_may_not(namespaces: dict[str, Namespace], verb: str, resource: str) -> None:
-    # kubectl takes what follows a "/" for a name.
+def test_the_author_has_no_right(namespaces: dict[str, Namespace], verb: str, resource: str) -> None:
+    # kubectl treats the part after a "/" as a name.
     kind, _, subresource = resource.partition("/")
     with pytest.raises(LocalClusterError, match="no"):
         namespaces[CLOSED]("auth", "can-i", verb, kind, f"--subresource={subresource}", f"--as={AUTHOR}")
@@ -257,7 +257,7 @@ def test_the_author_may_not(namespaces: dict[str, Namespace], verb: str, resourc
 def test_the_author_works_with_what_the_store_allows(
     namespaces: dict[str, Namespace], hub: Hub, evil: Hub, store: Any
 ) -> None:
-    """A private model from the mirror, data that all may read, and a result in the folder of the team."""
+    """The author can use a private model from the mirror, shared data, and the folder of the team."""
     hub.tokens.clear()
     changes = OWN | {"spec__model__source": HUB_MODEL, "spec__hub": {"store": "team-a"}}
     job = create(namespaces[CLOSED], job_of("allowed", changes, evil))

@@ -59,7 +59,7 @@ def test_the_same_model_gives_the_same_bytes(
 
 
 @pytest.mark.timeout(1800)
-def test_what_the_engine_says_is_told(
+def test_the_stage_reports_the_output_of_the_engine(
     engines: Path, model: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINES_VARIABLE, str(engines))

@@ -1,4 +1,4 @@
-"""The real Dockerfiles build, and a job of the demo runs in what they built: slow, and 18 GB of disk on the way."""
+"""The real Dockerfiles build, and a job of the demo runs in the images. It is slow and needs 18 GB of disk."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ from tests.e2e.harness import Namespace
 from tests.e2e.jobs import minilm_job
 
 NAMESPACE = "compression-images"
-# null would delete what the chart's own values have, but not what another values file adds.
+# null would delete the chart's own values, but not those of another values file.
 BARE = {
     "command": ["compression-operator", "run"],
     "extraVolumes": [],
@@ -31,10 +31,10 @@ BARE = {
 
 @pytest.fixture(scope="module")
 def namespace() -> Iterator[Namespace]:
-    """A cluster whose operator and cpu runtime are the built images, with nothing mounted into them."""
+    """Return a namespace of a cluster whose operator and runtime use the built images, without mounted code."""
     subprocess.run([sys.executable, "-m", "localcluster", "up"], check=True, cwd=REPOSITORY)
     try:
-        images.build()  # the CUDA one, which says in its build whether torch has CUDA, has no GPU to run on here
+        images.build()  # the CUDA image is only built: its build checks torch, and there is no GPU to run it
         images.load(("operator", "runner"))
         seed(object_store())
         settings = {
@@ -68,17 +68,17 @@ def test_a_job_runs_in_the_built_images(namespace: Namespace) -> None:
 
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize(("name", "extra"), [("operator", "operator"), ("runner", "runner"), ("runner-cuda", "runner")])
-def test_an_image_has_a_bill_of_all_that_is_in_it(namespace: Namespace, name: str, extra: str) -> None:
+def test_an_image_has_a_complete_bill_of_materials(namespace: Namespace, name: str, extra: str) -> None:
     with images.mounted(name) as root:
         bill = sbom.bill(root, f"compression-{name}", images.tag())
     python, debian = sbom.packages_of(bill, "pypi"), sbom.packages_of(bill, "deb")
     assert python.pop("compression-operator") == images.tag()
     allowed = {(package.name, package.version) for package in locked([extra])}
-    assert set(python.items()) <= allowed, "the image holds what uv.lock does not name"
+    assert set(python.items()) <= allowed, "the image has packages that are not in uv.lock"
     assert {"pydantic", "pyyaml"} <= set(python)
     assert {"python3", "libc6", "ca-certificates"} <= set(debian)
 
 
 def mounted(spec: dict[str, Any]) -> list[str]:
-    """The volumes that bring something: the local cluster's own pods get their code by a claim."""
-    return [volume["name"] for volume in spec["volumes"] if "emptyDir" not in volume]
+    """Return the volumes with code, which the local cluster's usual pods mount from a claim. A pod's input has none."""
+    return [volume["name"] for volume in spec["volumes"] if not {"emptyDir", "downwardAPI"} & volume.keys()]

@@ -1,4 +1,4 @@
-"""MiniLM and real sentences, to see what a stage does to embeddings."""
+"""Measure a stage's effect on the embeddings of real sentences, with MiniLM."""
 
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from tests.support.stages import apply_method
 CALIBRATED, MEASURED = 64, 100
 
 
-class Bench:
-    """MiniLM as a graph, and how far a result's embeddings of other sentences are from its own."""
+class EmbeddingBenchmark:
+    """MiniLM as a graph, calibration sentences, and the cosine similarity of embeddings of other sentences."""
 
     def __init__(self, folder: Path) -> None:
         minilm(folder / "source")
@@ -30,15 +30,15 @@ class Bench:
         self.model = METHODS["export", ""].run(source, None, context).artifact
         sentences(folder, CALIBRATED + MEASURED)
         assert pq.read_metadata(folder / "sentences.parquet").num_rows == CALIBRATED + MEASURED
-        every = load_samples(
+        samples = load_samples(
             CalibrationData.model_validate({"source": "file:///sentences.parquet", "limit": 1000}),
             folder / "sentences.parquet",
             task="text-embedding",
             model_dir=self.model.path,
             sequence_length=64,
         )
-        self.data = calibration(every.only(list(range(CALIBRATED))), sequence_length=64)
-        self._measured = every.only(list(range(CALIBRATED, CALIBRATED + MEASURED)))
+        self.data = calibration(samples.only(list(range(CALIBRATED))), sequence_length=64)
+        self._measured = samples.only(list(range(CALIBRATED, CALIBRATED + MEASURED)))
         self._truth = self._embeddings(self.model)
 
     def apply(self, method: str, parameters: Any, into: Path) -> Outcome:
@@ -55,5 +55,5 @@ class Bench:
                 predictor.run(self._measured.batch(indices, predictor.inputs))[0]
                 for indices in self._measured.batches(predictor.inputs, 25)
             ]
-        found = np.concatenate([np.asarray(part, np.float32) for part in parts])
-        return found / np.linalg.norm(found, axis=1, keepdims=True)
+        embeddings = np.concatenate([np.asarray(part, np.float32) for part in parts])
+        return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Whole jobs on tiny real models, run as a user runs them."""
+"""Run whole jobs on tiny real models as a user runs them."""
 
 import json
 import subprocess
@@ -12,8 +12,8 @@ import yaml
 
 from compression_runner.artifact import Artifact
 from compression_runner.commands.manifest import read_manifest
-from compression_runner.pipeline.places import of_trial
 from compression_runner.pipeline.preflight import preflight
+from compression_runner.pipeline.run_locations import of_trial
 from compression_runner.pipeline.staging import stage
 from compression_runner.storage import Stores
 from compression_runner.storage.directory import DirectoryStore
@@ -23,8 +23,8 @@ from tests.support import tiny_models
 
 
 def missing_choices(pipelines: Iterable[list[dict[str, Any]]], fields: Set[str]) -> set[tuple[str, str, str]]:
-    """Stage, field and value of all that these fields of a stage can be and in no pipeline are."""
-    there = {
+    """Return (stage, field, value) of every value of these fields that no pipeline has."""
+    used = {
         (stage, field, getattr(METHODS[stage].model_validate(given), field, None))
         for pipeline in pipelines
         for entry in pipeline
@@ -36,16 +36,16 @@ def missing_choices(pipelines: Iterable[list[dict[str, Any]]], fields: Set[str])
         for stage, parameters in METHODS.items()
         for field in fields & parameters.model_fields.keys()
         for choice in _literals(parameters.model_fields[field].annotation)
-    } - there
+    } - used
 
 
 def _literals(annotation: Any) -> set[str]:
-    """The strings of a `Literal`, optional or not."""
+    """Return the strings of a `Literal`, optional or not."""
     return {value for part in (annotation, *get_args(annotation)) for value in get_args(part) if isinstance(value, str)}
 
 
 def write_inputs(place: Path, task: str) -> Path:
-    """The tiny model of a task and tiny data for it in a folder, which is left alone where they are there."""
+    """Write the tiny model of a task and tiny data for it to a folder, unless it has them, and return the folder."""
     if (place / "model").is_dir():
         return place
     if task == "text-generation":
@@ -66,7 +66,7 @@ def write_inputs(place: Path, task: str) -> Path:
 def write_job(
     folder: Path, task: str, pipeline: list[dict[str, Any]], output: str = "auto", inputs: Path | None = None
 ) -> Path:
-    """A job in `folder` on a tiny model with tiny data; these lie below `inputs` where it names a folder."""
+    """Write a job to `folder` on a tiny model with tiny data, which lie in `inputs` or else in `folder`."""
     place = write_inputs(inputs or folder, task)
     suffix = "npz" if task.startswith("image") else "parquet"
     spec = {
@@ -86,16 +86,16 @@ def write_job(
 
 
 def make(job: Path, workdir: Path, checkpoints: Path) -> Artifact:
-    """What a job publishes, from its stages alone, in this process.
+    """Run a job's stages in this process and return the artifact that it would publish.
 
-    Steps that another job has left in `checkpoints`, such as the export of a model that both have, do not run again.
+    Steps that another job has stored in `checkpoints`, such as the export of a shared model, do not run again.
     """
     spec = read_manifest(job).spec
-    places = replace(
+    locations = replace(
         of_trial(spec, Stores(base=job.parent), workdir),
         remote=lambda fingerprint: DirectoryStore(str(checkpoints), checkpoints / fingerprint, "checkpoints"),
     )
-    return stage(spec, preflight(spec, places), places, RunProgress()).result.artifact
+    return stage(spec, preflight(spec, locations), locations, RunProgress()).result.artifact
 
 
 def start(job: Path, workdir: Path) -> "subprocess.Popen[bytes]":
@@ -105,7 +105,7 @@ def start(job: Path, workdir: Path) -> "subprocess.Popen[bytes]":
 
 def finish(job: Path, workdir: Path) -> dict[str, Any]:
     process = start(job, workdir)
-    said = process.communicate(timeout=300)[0].decode()
-    assert process.returncode in (0, 3), said
+    output = process.communicate(timeout=300)[0].decode()
+    assert process.returncode in (0, 3), output
     report: dict[str, Any] = json.loads((workdir / "report.json").read_text())
     return report

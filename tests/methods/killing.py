@@ -1,4 +1,4 @@
-"""Stages of a job in a process of their own, which is killed at a moment of their work."""
+"""Run a job's stages in a process of their own and kill it at a chosen moment."""
 
 import json
 import multiprocessing
@@ -14,13 +14,13 @@ from typing import Any, Final
 from compression_runner import artifact as artifacts
 from compression_runner.commands.manifest import read_manifest
 from compression_runner.pipeline.checkpoints import PARTIAL
-from compression_runner.pipeline.places import of_trial
 from compression_runner.pipeline.run import Run, compress
+from compression_runner.pipeline.run_locations import of_trial
 from compression_runner.storage import Stores
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import RunProgress
 
-# Forked from a process that has imported what stages import on their way, and has run none of it.
+# The fork server imports the modules that stages import late, but runs no stage.
 FORKED: Final = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(
     [
@@ -56,7 +56,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a step left: made anew, it would be younger."""
+    """Identify a step's checkpoint: one that is written again has another modification time."""
 
     digest: str
     made_at: int
@@ -70,15 +70,15 @@ def start_stages(job: Path, workdir: Path) -> BaseProcess:
 
 
 def _stages(job: Path, workdir: Path) -> None:
-    """The part Compress of a job, as a pod runs it, on the places of a local trial."""
+    """The part Compress of a job, as a pod runs it, on the locations of a local trial."""
     parsed = read_manifest(job)
-    places = of_trial(parsed.spec, Stores(base=job.parent), workdir)
-    stages = compress(Run(parsed, places, RunProgress(), RunMetrics()))
+    locations = of_trial(parsed.spec, Stores(base=job.parent), workdir)
+    stages = compress(Run(parsed, locations, RunProgress(), RunMetrics()))
     (workdir / REPORT).write_text(json.dumps([stage.model_dump(mode="json", by_alias=True) for stage in stages]))
 
 
 def finish_stages(job: Path, workdir: Path) -> tuple[list[dict[str, Any]], list[Step]]:
-    """Run the stages of a job to their end; returns their reports, and the steps that were made, in order."""
+    """Run the stages of a job to their end and return their reports and the executed steps in order."""
     process = start_stages(job, workdir)
     seen, steps, before, now = checkpoints(workdir).keys(), list[Step](), 0.0, 0.0
     alive = True
@@ -96,7 +96,7 @@ def finish_stages(job: Path, workdir: Path) -> tuple[list[dict[str, Any]], list[
 
 
 def checkpoints(workdir: Path) -> dict[str, Checkpoint]:
-    """Every complete checkpoint by its fingerprint."""
+    """Return every complete checkpoint by its fingerprint."""
     places = (workdir / "checkpoints").glob(f"[!.]*/{artifacts.MARKER}")
     return {
         place.parent.name: Checkpoint(artifacts.load(place.parent).digest, place.stat().st_mtime_ns) for place in places
@@ -117,7 +117,7 @@ def wait_for(moment: float, order: list[Step], workdir: Path, process: BaseProce
 
 
 def _step_at(moment: float, order: list[Step]) -> tuple[Step, float]:
-    """The step that runs at this share of all time, and the seconds from its beginning to then."""
+    """Return the step that runs at this share of the total time, and the seconds since it began."""
     if moment >= 1:
         return order[-1], order[-1].seconds
     left = moment * sum(step.seconds for step in order)
@@ -135,7 +135,7 @@ def _wait(process: BaseProcess | Popen[bytes], reached: Callable[[], bool]) -> N
 
 
 def _cpu_seconds(process: int | None) -> float:
-    """CPU time of a process's threads so far (proc(5)), nothing once it is gone."""
+    """Return the CPU time of a process's threads so far (proc(5)), or 0 once it has ended."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

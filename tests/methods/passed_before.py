@@ -16,40 +16,40 @@ from typing import Final
 
 import pytest
 
-from compression_runner.evaluation.machine.noise import machine
+from compression_runner.evaluation.machine.description import machine
 from samples.packages import cache
 from tests.methods.sources import Sources
 
 MARK: Final = "real_data"
 RERUN: Final = "RERUN_PASSED"
 KEPT: Final = 8
-"""Passes of a test that are remembered: clones and branches share the cache."""
+"""Number of passes stored per test, since clones and branches share the cache."""
 RELEASE: Final = Path("/etc/debian_version")
 """Samples come from PyPI and npm in versions that their sources name, and from the packages of this Debian."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """Where a pass of one test with one fingerprint is written down."""
+    """The file that records that a test passed with a fingerprint."""
 
     place: Path
 
     @classmethod
     def of(cls, test: str, fingerprint: str) -> "Record":
-        """The record of a test, by its node id."""
+        """Return the record of a test by its node id."""
         folder = hashlib.sha256(test.encode()).hexdigest()[:16]
         return cls(cache().parent / "passed" / folder / f"{fingerprint}.json")
 
     def read(self) -> str:
-        """When it passed and how long that took; empty where it did not."""
+        """Return the date and duration of the pass as text, or an empty string if there is none."""
         try:
-            told = json.loads(self.place.read_text())
-            return f"on {told['date']} ({told['seconds']:.0f} s)"
+            record = json.loads(self.place.read_text())
+            return f"on {record['date']} ({record['seconds']:.0f} s)"
         except (OSError, ValueError, KeyError):
             return ""
 
     def keep(self, test: str, seconds: float) -> None:
-        """Write a pass down; the oldest ones of the test are forgotten."""
+        """Record a pass and remove the oldest records of the test beyond `KEPT`."""
         self.place.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.place.with_suffix(f".{os.getpid()}")
         date = datetime.now(UTC).isoformat(timespec="seconds")
@@ -60,12 +60,12 @@ class Record:
             old.unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Remove the record: a test that failed has not passed."""
+        """Remove the record, because the test failed."""
         self.place.unlink(missing_ok=True)
 
 
 class Fingerprints:
-    """Hashes of all that tests depend on: sources, locked libraries, data, and the machine that computes."""
+    """Hash everything that a test depends on: sources, locked libraries, data and the machine."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -76,7 +76,7 @@ class Fingerprints:
         self._surroundings = [json.dumps(about), *map(self._hash, (root / "uv.lock", root / "pyproject.toml", RELEASE))]
 
     def of(self, item: pytest.Item) -> str:
-        """The fingerprint of one test."""
+        """Return the fingerprint of a test."""
         conftests = (folder / "conftest.py" for folder in item.path.parents if folder.is_relative_to(self._root))
         files = self._sources.dependencies(item.path, *(file for file in conftests if file.is_file()))
         named = [f"{file.relative_to(self._root)} {self._hash(file)}" for file in sorted(files)]
@@ -93,7 +93,7 @@ RECORD: Final = pytest.StashKey[Record]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Mark what passed before as skipped."""
+    """Skip the tests that passed before with the same fingerprint."""
     chosen = [item for item in items if item.get_closest_marker(MARK)]
     if not chosen:
         return
@@ -108,7 +108,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Write passes down, and take them back after a failure of the test or of its fixtures."""
+    """Record passes, and remove the record after a failure of the test or of its fixtures."""
     report = yield
     record = item.stash.get(RECORD, None)
     if record and report.failed:

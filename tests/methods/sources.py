@@ -1,4 +1,4 @@
-"""Which files of a repository a Python file depends on: everything that it imports, directly or not."""
+"""Find the files of a repository that a Python file imports, directly or indirectly."""
 
 import ast
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 IMPORT_ROOTS: Final = ("operator", "jobs", ".")
-"""Where this repository's packages lie."""
+"""Folders that hold this repository's packages."""
 NOT_DATA: Final = (".py", ".pyc", ".md")
 
 
 class Sources:
-    """The Python files below the root of a repository, and what they import of each other."""
+    """The import graph of the Python files below the root of a repository."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -21,18 +21,18 @@ class Sources:
         self._imported: dict[Path, frozenset[Path]] = {}
 
     def dependencies(self, *files: Path) -> frozenset[Path]:
-        """Return the files themselves, the modules of the repository that they import, and the data beside these.
+        """Return the files themselves, the modules of the repository that they import, and their packages' data.
 
-        Imports count wherever they stand, in functions too, and so does the module of a command `python -m MODULE`.
-        The data of a package outside `tests` is all in its folder that is neither Python nor a page to read.
+        Imports inside functions count, and so does the module of a command `python -m MODULE`. The data of a package
+        outside `tests` is every file in its folder that is neither Python nor documentation.
         """
         modules: set[Path] = set()
-        waiting = list(files)
-        while waiting:
-            module = waiting.pop()
+        pending = list(files)
+        while pending:
+            module = pending.pop()
             if module not in modules:
                 modules.add(module)
-                waiting += self._imports(module)
+                pending += self._imports(module)
         packages = {self._package(module) for module in modules}
         return frozenset(modules).union(*(self._data.get(package, ()) for package in packages))
 
@@ -44,7 +44,7 @@ class Sources:
         return self._imported[file]
 
     def _named(self, node: ast.AST, file: Path) -> Iterator[str]:
-        """Names that may be modules: of `from a import b` both a and a.b."""
+        """Yield the names that may be modules: both a and a.b of `from a import b`."""
         match node:
             case ast.Import(names):
                 yield from (name.name for name in names)
@@ -60,28 +60,30 @@ class Sources:
                         yield from (f"{word}", f"{word}.__main__")
 
     def _files(self, name: str) -> list[Path]:
-        """The file of a module and the __init__.py of every package above it; nothing for a module from elsewhere."""
+        """Return the file of a module and the __init__.py of each package above it; empty for external modules."""
         parts = name.split(".")
         for root in self._roots:
             place = root.joinpath(*parts)
-            found = [file for file in (place.with_name(f"{place.name}.py"), place / "__init__.py") if file.is_file()]
-            if found:
+            candidates = [
+                file for file in (place.with_name(f"{place.name}.py"), place / "__init__.py") if file.is_file()
+            ]
+            if candidates:
                 above = (root.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts)))
-                return [found[0], *(file for file in above if file.is_file())]
+                return [candidates[0], *(file for file in above if file.is_file())]
         return []
 
     def _above(self, file: Path) -> Path:
-        """The folder from which a file is imported."""
+        """Return the import root that holds a file."""
         return next(root for root in self._roots if file.is_relative_to(root))
 
     def _package(self, module: Path) -> Path:
-        """The folder of the top-level package that a file belongs to."""
+        """Return the folder of the top-level package that a file belongs to."""
         root = self._above(module)
         return root / module.relative_to(root).parts[0]
 
     @cached_property
     def _data(self) -> dict[Path, list[Path]]:
-        """What is not Python, by the folder of its top-level package."""
+        """Return the data files of each top-level package by the package's folder."""
         packages = [file.parent for root in self._roots for file in root.glob("*/__init__.py")]
         return {
             package: [file for file in package.rglob("*") if file.is_file() and file.suffix not in NOT_DATA]

@@ -12,19 +12,21 @@ from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import StageContext
 from compressionjob.methods.factorize import Factorize
 from samples.images import CHECKPOINT, read
-from tests.methods.bench import Bench
+from tests.methods.bench import EmbeddingBenchmark
 
 pytestmark = pytest.mark.real_data
 
 
-def factors(bench: Bench, into: Path, **parameters: Any) -> float:
+def factors(bench: EmbeddingBenchmark, into: Path, **parameters: Any) -> float:
     outcome = bench.apply("factorize", Factorize.model_validate({"budget": "0.9", **parameters}), into)
     assert 0.88 * bench.model.size_bytes < outcome.artifact.size_bytes <= 0.9 * bench.model.size_bytes
     return bench.cosine(outcome.artifact)
 
 
 @pytest.mark.parametrize("method", ["svd", "nmf"])
-def test_a_tenth_smaller_loses_little_where_activations_are_known(bench: Bench, tmp_path: Path, method: str) -> None:
+def test_known_activations_lower_the_loss_at_nine_tenths_of_the_size(
+    bench: EmbeddingBenchmark, tmp_path: Path, method: str
+) -> None:
     words: dict[str, Any] = {"method": method, "include": ["*word_embeddings*"]}
     plain = factors(bench, tmp_path / "plain", **words)
     aware = factors(bench, tmp_path / "aware", **words, activationAware=True)
@@ -32,13 +34,13 @@ def test_a_tenth_smaller_loses_little_where_activations_are_known(bench: Bench, 
     assert 1 - aware < 0.6 * (1 - plain)
 
 
-def test_all_layers_share_a_budget(bench: Bench, tmp_path: Path) -> None:
+def test_a_shared_budget_keeps_the_embeddings(bench: EmbeddingBenchmark, tmp_path: Path) -> None:
     assert factors(bench, tmp_path / "aware", activationAware=True) > 0.985
 
 
 @pytest.fixture(scope="module")
 def resnet(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """The small ResNet on Fashion-MNIST as a graph."""
+    """Return the small ResNet on Fashion-MNIST as a graph."""
     into = tmp_path_factory.mktemp("resnet")
     source = tmp_path_factory.mktemp("source")
     for file in CHECKPOINT.iterdir():

@@ -1,4 +1,4 @@
-"""Weights of few bits and of many zeros on MiniLM and real sentences: what looks at activations loses less."""
+"""Low-bit and sparse weights of MiniLM on real sentences: methods that use activations lose less."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ import pytest
 from compression_runner.stages.method import Outcome
 from compressionjob.methods.prune import Prune
 from compressionjob.methods.registry import Quantize
-from tests.methods.bench import Bench
+from tests.methods.bench import EmbeddingBenchmark
 
 pytestmark = pytest.mark.real_data
 
 
-def few_bits(bench: Bench, into: Path, algorithm: str, dtype: str) -> tuple[float, Outcome]:
+def few_bits(bench: EmbeddingBenchmark, into: Path, algorithm: str, dtype: str) -> tuple[float, Outcome]:
     parameters = Quantize.model_validate(
         {"method": "weight-only", "dtype": dtype, "algorithm": algorithm, "groupSize": 64}
     )
@@ -20,14 +20,14 @@ def few_bits(bench: Bench, into: Path, algorithm: str, dtype: str) -> tuple[floa
     return bench.cosine(outcome.artifact), outcome
 
 
-def test_int8_is_a_third_of_the_size_and_the_same_embeddings(bench: Bench, tmp_path: Path) -> None:
+def test_int8_keeps_embeddings_at_a_third_of_the_size(bench: EmbeddingBenchmark, tmp_path: Path) -> None:
     cosine, outcome = few_bits(bench, tmp_path / "out", "rtn", "int8")
     assert cosine > 0.998
     assert outcome.artifact.size_bytes < 0.3 * bench.model.size_bytes
 
 
 @pytest.mark.parametrize("algorithm", ["gptq", "awq"])
-def test_three_bits_lose_less_by_looking_at_activations(bench: Bench, tmp_path: Path, algorithm: str) -> None:
+def test_calibrated_three_bits_lose_less_than_rtn(bench: EmbeddingBenchmark, tmp_path: Path, algorithm: str) -> None:
     nearest, _ = few_bits(bench, tmp_path / "rtn", "rtn", "int3")
     calibrated, outcome = few_bits(bench, tmp_path / algorithm, algorithm, "int3")
     assert outcome.details["storedBits"] == 4
@@ -35,8 +35,8 @@ def test_three_bits_lose_less_by_looking_at_activations(bench: Bench, tmp_path: 
 
 
 @pytest.mark.parametrize("pattern", ["unstructured", "2:4"])
-def test_half_the_weights_at_zero_lose_less_by_looking_at_activations(
-    bench: Bench, tmp_path: Path, pattern: str
+def test_calibrated_pruning_to_half_loses_less_than_magnitude(
+    bench: EmbeddingBenchmark, tmp_path: Path, pattern: str
 ) -> None:
     lost = {}
     for method in ("wanda", "sparsegpt"):

@@ -35,7 +35,8 @@ PIPELINES: dict[str, tuple[str, list[dict[str, Any]]]] = {
         "text-classification",
         [
             {"factorize": {"method": "svd", "rank": 8}},
-            {"quantize": {"method": "static", "smoothQuant": "0.5"}},
+            # Products that saturate, on x86 without VNNI, would fail the stage without the control.
+            {"quantize": {"method": "static", "smoothQuant": "0.5", "accuracyControl": {"maxDrop": "0.02"}}},
             {"pack": {"codec": "huffman"}},
         ],
     ),
@@ -99,23 +100,23 @@ PIPELINES: dict[str, tuple[str, list[dict[str, Any]]]] = {
         ],
     ),
 }
-"""Every method of every family, in pipelines as short as they can be."""
+"""Short pipelines that contain every method of every family."""
 CHOICES = {"method", "structure", "algorithm"}
-"""The fields that choose what a stage does."""
+"""The fields that select a stage's algorithm."""
 KILLS = 2
 MEASURED = ("factorized-static-huffman", "openvino")
-"""Those that are measured too, in onnxruntime and in OpenVINO, and killed while that goes on."""
+"""Pipelines whose evaluation runs too, in onnxruntime and in OpenVINO, and is killed."""
 
 
 def test_every_method_is_in_a_pipeline() -> None:
     missing = missing_choices((pipeline for _, pipeline in PIPELINES.values()), CHOICES)
-    # What rtn does, mixed precision does to each layer.
+    # Mixed precision runs rtn on each layer.
     assert missing == {("quantize", "algorithm", "rtn")}
 
 
 @pytest.mark.parametrize("name", [name for name in PIPELINES if name not in MEASURED])
 def test_killed_stages_end_with_the_same_artifacts(name: str, tmp_path: Path) -> None:
-    job, whole = prepared(name, tmp_path), tmp_path / "whole"
+    job, whole = write_inputs_and_job(name, tmp_path), tmp_path / "whole"
     _, steps = finish_stages(job, whole)
     drawn = random.Random(name)
     workdir, made, kills = tmp_path / "killed", dict[str, Checkpoint](), 0
@@ -126,7 +127,7 @@ def test_killed_stages_end_with_the_same_artifacts(name: str, tmp_path: Path) ->
         process.join()
         kills += process.exitcode == -signal.SIGKILL
         there = checkpoints(workdir)
-        # What one run had completed is there for the next: no stage is done twice.
+        # The next run reuses the completed checkpoints: no stage runs twice.
         assert made.items() <= there.items()
         made = there
     assert kills > 0
@@ -139,8 +140,8 @@ def test_killed_stages_end_with_the_same_artifacts(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_a_run_that_is_killed_while_it_measures_ends_with_the_same_artifact(name: str, tmp_path: Path) -> None:
-    job, whole = prepared(name, tmp_path), tmp_path / "whole"
+def test_runs_killed_in_the_evaluation_end_with_the_same_artifact(name: str, tmp_path: Path) -> None:
+    job, whole = write_inputs_and_job(name, tmp_path), tmp_path / "whole"
     _, steps = finish_stages(job, whole)
     drawn = random.Random(name)
     workdir, made = tmp_path / "killed", dict[str, Checkpoint]()
@@ -161,8 +162,8 @@ def test_a_run_that_is_killed_while_it_measures_ends_with_the_same_artifact(name
     assert report["artifact"]["digest"] == digests(whole)[report["stages"][-1]["fingerprint"]]
 
 
-def prepared(name: str, folder: Path) -> Path:
-    """The job of a pipeline, with all that it names."""
+def write_inputs_and_job(name: str, folder: Path) -> Path:
+    """Write the job of a pipeline and its inputs."""
     tiny_models.bert(folder / "given", labels=3, hidden=16)
     return write_job(folder, *PIPELINES[name])
 

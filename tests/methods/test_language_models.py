@@ -1,4 +1,4 @@
-"""SmolLM2-135M as llama.cpp has it: read, imported, and as good on real text as it should be."""
+"""Import SmolLM2-135M from llama.cpp's format and check its perplexity on real text."""
 
 from pathlib import Path
 
@@ -25,24 +25,25 @@ pytestmark = pytest.mark.real_data
 WINDOW = 256
 
 
-def test_the_import_of_a_gguf_knows_english(tmp_path: Path) -> None:
-    """Blocks of 4 bits, permuted queries and keys, tied embeddings and a byte-level tokenizer: one mistake in any of
-    them and the perplexity is in the thousands.
+def test_an_imported_gguf_has_low_perplexity(tmp_path: Path) -> None:
+    """The file has blocks of 4 bits, permuted queries and keys, tied embeddings and a byte-level tokenizer.
+
+    A mistake in any of them raises the perplexity to thousands.
     """
     source = tmp_path / "source"
     smollm2_gguf(source)
     location = f"file://{source}"
     store = Stores().open(parse_location(location), Storage(), Role.MODEL, "spec.model.source")
-    found = inspect(store, Model.model_validate({"source": location, "task": "text-generation"}))
-    assert found.architecture == "llama, GGUF of Q4_1, Q8_0, F32"
-    assert found.parameters == 134_515_008
-    sealed = artifacts.seal(source, "gguf", "text-generation", weights=found.weights)
+    inspected = inspect(store, Model.model_validate({"source": location, "task": "text-generation"}))
+    assert inspected.architecture == "llama, GGUF of Q4_1, Q8_0, F32"
+    assert inspected.parameters == 134_515_008
+    sealed = artifacts.seal(source, "gguf", "text-generation", weights=inspected.weights)
     (tmp_path / "imported").mkdir()
     context = StageContext(tmp_path / "imported", "spec.model.source")
     imported = METHODS["import", ""].run(sealed, None, context).artifact
     assert imported.size_bytes == pytest.approx(538e6, rel=0.001)
     losses = _losses(imported.path, tmp_path)
-    # A window that the model knows by heart, such as the first of Genesis, comes to about 4.
+    # A memorized window, such as the beginning of Genesis, has a perplexity of about 4.
     assert 2 < np.exp(losses.mean()) < 30
 
 

@@ -1,4 +1,4 @@
-"""Packing of the first megabytes of real weights: MiniLM's, as they are, shortened, pruned and quantized."""
+"""Pack the first megabytes of MiniLM's weights: as published, in 16 bits, pruned and quantized."""
 
 import json
 from pathlib import Path
@@ -24,12 +24,12 @@ LAYER = "encoder.layer.0."
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    """A slice of the embedding and the whole first layer: 11 MB."""
+    """Return a slice of the embedding and the whole first layer, 11 MB."""
     source = tmp_path_factory.mktemp("minilm")
     minilm(source)
     tensors = load_file(source / "model.safetensors")
-    kept = {name: tensor for name, tensor in tensors.items() if name.startswith(LAYER)}
-    return {"embeddings.weight": tensors["embeddings.word_embeddings.weight"][2000 : 2000 + ROWS].clone(), **kept}
+    layer = {name: tensor for name, tensor in tensors.items() if name.startswith(LAYER)}
+    return {"embeddings.weight": tensors["embeddings.word_embeddings.weight"][2000 : 2000 + ROWS].clone(), **layer}
 
 
 def artifact(weights: dict[str, torch.Tensor], folder: Path) -> Artifact:
@@ -40,7 +40,7 @@ def artifact(weights: dict[str, torch.Tensor], folder: Path) -> Artifact:
 
 
 def ratio(codec: Codec, source: Artifact, folder: Path) -> float:
-    """Size before by size after, once it is sure that it all comes back."""
+    """Return the compression ratio, after a check that unpacking restores the source."""
     folder.mkdir()
     context = StageContext(folder, "spec.pipeline[0].pack")
     packed = METHODS["pack", ""].run(source, Pack(codec=codec), context).artifact
@@ -55,12 +55,12 @@ def test_auto_packs_floats_no_worse_than_zipnn(
     weights: dict[str, torch.Tensor], dtype: torch.dtype, least: float, tmp_path: Path
 ) -> None:
     source = artifact({name: tensor.to(dtype) for name, tensor in weights.items()}, tmp_path / "source")
-    found = {codec: ratio(codec, source, tmp_path / codec) for codec in ("auto", "zipnn", "byte-plane", "zstd")}
-    assert found["auto"] >= least
+    ratios = {codec: ratio(codec, source, tmp_path / codec) for codec in ("auto", "zipnn", "byte-plane", "zstd")}
+    assert ratios["auto"] >= least
     # By tensor, zipnn has an advantage of a few bytes in ten thousand on float32.
-    assert found["auto"] >= 0.9995 * found["zipnn"]
-    assert found["auto"] >= found["byte-plane"]
-    assert found["auto"] > 1.05 * found["zstd"]
+    assert ratios["auto"] >= 0.9995 * ratios["zipnn"]
+    assert ratios["auto"] >= ratios["byte-plane"]
+    assert ratios["auto"] > 1.05 * ratios["zstd"]
 
 
 def test_auto_packs_pruned_weights_to_a_sixth(weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_auto_packs_pruned_weights_to_a_sixth(weights: dict[str, torch.Tensor], 
 
 
 def test_auto_packs_int8_by_rows_and_columns(weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
-    """One scale for each row, as INT8 per channel has: what zstd leaves there is little, and auto finds more of it."""
+    """Per-channel INT8 has one scale per row, so auto compresses a little further than zstd."""
     integers = {}
     for name, tensor in weights.items():
         if tensor.dim() == 2:

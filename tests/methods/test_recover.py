@@ -1,4 +1,4 @@
-"""Every lossy stage that leaves a checkpoint can be followed by recovery, which gives back most of what a CNN lost."""
+"""Recovery follows every lossy stage that writes a checkpoint and restores most of a CNN's lost accuracy."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def pixels(images: np.ndarray) -> np.ndarray:
 
 
 def unlabelled_images(teacher: Artifact) -> FakeStageData:
-    """Images to learn from and to calibrate with, without labels."""
+    """Return unlabelled images for training and calibration."""
     images, _ = read("train")
     samples = SampleSet([{"pixel_values": image} for image in pixels(images[:LEARNED])], "sha256:0")
     return FakeStageData({"training": samples, "calibration": samples.only(list(range(64)))}, teacher=teacher)
@@ -68,7 +68,7 @@ def zeros(artifact: Artifact) -> float:
     ],
     ids=lambda value: value.get("method") if isinstance(value, dict) else value,
 )
-def test_half_of_what_was_lost_comes_back(
+def test_recovery_restores_half_of_the_lost_accuracy(
     resnet: Artifact, tmp_path: Path, method: str, parameters: dict[str, Any]
 ) -> None:
     data = unlabelled_images(resnet)
@@ -79,8 +79,8 @@ def test_half_of_what_was_lost_comes_back(
     context = StageContext(tmp_path / "recovered", "spec.pipeline[1].recover", data=data)
     outcome = METHODS["recover", ""].run(lossy, Recover.model_validate({"training": TRAINING}), context)
     assert outcome.details["heldBack"]["kept"]
-    before, after, whole = accuracy(lossy), accuracy(outcome.artifact), accuracy(resnet)
-    assert whole - after < 0.5 * (whole - before), f"{whole} -> {before} -> {after}"
+    before, after, original = accuracy(lossy), accuracy(outcome.artifact), accuracy(resnet)
+    assert original - after < 0.5 * (original - before), f"{original} -> {before} -> {after}"
     assert outcome.artifact.format == lossy.format
     if method == "prune" and parameters["method"] != "structured":
         assert zeros(outcome.artifact) >= zeros(lossy) > 0.6

@@ -1,4 +1,4 @@
-"""The real data and baselines of samples/: fetched, decoded, split, and as good as samples/README.md says."""
+"""Fetch, decode and split the real data of samples/, and check the baselines' accuracy in samples/README.md."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from samples.motion import motion
 pytestmark = pytest.mark.real_data
 
 
-def test_the_bible_has_all_of_its_chapters() -> None:
+def test_the_bible_has_all_chapters() -> None:
     chapters = list(bible.chapters())
     assert len(chapters) == 1189
     assert len({book for book, _ in chapters}) == 66
@@ -30,7 +30,7 @@ def test_the_bible_has_all_of_its_chapters() -> None:
     assert chapters[-1][1].endswith("The grace of our Lord Jesus Christ be with you all. Amen.")
 
 
-def test_mails_are_read_and_none_is_on_both_sides() -> None:
+def test_mail_splits_are_disjoint() -> None:
     train, test = mails.split()
     assert (len(train), len(test)) == (4346, 1449)
     assert {text for text, _ in train}.isdisjoint(text for text, _ in test)
@@ -38,34 +38,34 @@ def test_mails_are_read_and_none_is_on_both_sides() -> None:
     assert all(len(text) <= mails.CHARACTERS for text, _ in train)
 
 
-def test_no_prompt_is_on_both_sides_in_any_language() -> None:
+def test_prompt_splits_are_disjoint_in_all_languages() -> None:
     train, test = prompts.split()
     assert {row.name for row in train}.isdisjoint(row.name for row in test)
     assert {row.label for row in test} == set(range(len(prompts.LANGUAGES)))
 
 
-def test_the_fashion_cnn_is_as_good_as_said(tmp_path: Path) -> None:
+def test_the_fashion_cnn_has_the_documented_accuracy(tmp_path: Path) -> None:
     fashion_cnn(tmp_path)
     data = _samples(tmp_path, "test.parquet", "image-classification", 2000)
     model = AutoModelForImageClassification.from_pretrained(tmp_path / "model")
     assert _accuracy(model, data, "pixel_values") >= 0.92
 
 
-def test_the_robust_resnet_is_as_good_as_said(tmp_path: Path) -> None:
+def test_the_robust_resnet_has_the_documented_accuracy(tmp_path: Path) -> None:
     fashion_robust(tmp_path)
     data = _samples(tmp_path, "images.parquet", "image-classification", 2000)
     model = AutoModelForImageClassification.from_pretrained(tmp_path / "model")
     assert _accuracy(model, data, "pixel_values") == pytest.approx(0.82, abs=0.01)
 
 
-def test_the_listener_is_as_good_as_said(tmp_path: Path) -> None:
+def test_the_audio_classifier_has_the_documented_accuracy(tmp_path: Path) -> None:
     prompts.prompts(tmp_path)
     data = _samples(tmp_path, "test.parquet", "audio-classification", 300)
     model = AutoModelForAudioClassification.from_pretrained(tmp_path / "model")
     assert _accuracy(model, data, "input_values") >= 0.85
 
 
-def test_the_watcher_is_as_good_as_said(tmp_path: Path) -> None:
+def test_the_video_classifier_has_the_documented_accuracy(tmp_path: Path) -> None:
     motion(tmp_path)
     data = _samples(tmp_path, "test.npz", "video-classification", 300)
     model = AutoModelForVideoClassification.from_pretrained(tmp_path / "model")
@@ -80,6 +80,6 @@ def _samples(folder: Path, name: str, task: Task, limit: int) -> SampleSet:
 def _accuracy(model: torch.nn.Module, data: SampleSet, name: str) -> float:
     inputs = torch.from_numpy(np.stack([sample[name] for sample in data.samples]))
     with torch.no_grad():
-        found = torch.cat([model.eval()(**{name: part}).logits.argmax(1) for part in inputs.split(100)])
+        predicted = torch.cat([model.eval()(**{name: part}).logits.argmax(1) for part in inputs.split(100)])
     assert data.labels is not None
-    return float((found.numpy() == data.labels).mean())
+    return float((predicted.numpy() == data.labels).mean())

@@ -15,7 +15,8 @@ from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.registry import Quantize
 from samples.images import fashion
-from tests.methods.bench import Bench
+from tests.methods.bench import EmbeddingBenchmark
+from tests.support.cpu import least_cosine
 from tests.support.stage_data import calibration
 from tests.support.stages import apply_method
 
@@ -24,8 +25,8 @@ pytestmark = pytest.mark.real_data
 CALIBRATED = 64
 
 
-class Fashion:
-    """The CNN as a graph, the first images to calibrate with, and the others, with labels, to measure on."""
+class FashionBenchmark:
+    """The CNN as a graph, the first images for calibration, and the other images and labels for measurement."""
 
     def __init__(self, folder: Path) -> None:
         fashion(folder / "data", 1000)
@@ -53,35 +54,37 @@ class Fashion:
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Fashion:
-    return Fashion(tmp_path_factory.mktemp("fashion"))
+def images(tmp_path_factory: pytest.TempPathFactory) -> FashionBenchmark:
+    return FashionBenchmark(tmp_path_factory.mktemp("fashion"))
 
 
-def minilm_int8(bench: Bench, into: Path, **parameters: Any) -> tuple[float, Outcome]:
+def minilm_int8(bench: EmbeddingBenchmark, into: Path, **parameters: Any) -> tuple[float, Outcome]:
     outcome = bench.apply("quantize", Quantize.model_validate({"method": "static", **parameters}), into)
     return bench.cosine(outcome.artifact), outcome
 
 
 @pytest.mark.parametrize("calibration", ["minmax", "percentile", "entropy"])
 def test_a_cnn_loses_less_than_a_point_at_a_third_of_its_size(
-    images: Fashion, tmp_path: Path, calibration: str
+    images: FashionBenchmark, tmp_path: Path, calibration: str
 ) -> None:
     outcome = images.quantize(tmp_path / "out", calibration=calibration)
     assert outcome.artifact.size_bytes < 0.36 * images.model.size_bytes
     assert images.accuracy(outcome.artifact) > images.accuracy(images.model) - 0.01
 
 
-def test_a_cnn_for_openvino_loses_less_than_a_point(images: Fashion, tmp_path: Path) -> None:
+def test_a_cnn_for_openvino_loses_less_than_a_point(images: FashionBenchmark, tmp_path: Path) -> None:
     outcome = images.quantize(tmp_path / "out", backend="openvino")
     assert images.accuracy(outcome.artifact) > images.accuracy(images.model) - 0.01
 
 
-def test_a_cnn_in_float8_loses_less_than_two_points(images: Fashion, tmp_path: Path) -> None:
+def test_a_cnn_in_float8_loses_less_than_two_points(images: FashionBenchmark, tmp_path: Path) -> None:
     outcome = images.quantize(tmp_path / "out", dtype="float8")
     assert images.accuracy(outcome.artifact) > images.accuracy(images.model) - 0.02
 
 
-def test_minilm_is_a_quarter_of_its_size_and_smoothing_keeps_its_embeddings(bench: Bench, tmp_path: Path) -> None:
+def test_minilm_is_a_quarter_of_its_size_and_smoothing_keeps_its_embeddings(
+    bench: EmbeddingBenchmark, tmp_path: Path
+) -> None:
     plain, outcome = minilm_int8(bench, tmp_path / "plain")
     smooth, smoothed = minilm_int8(bench, tmp_path / "smooth", smoothQuant="0.8")
     assert outcome.artifact.size_bytes < 0.26 * bench.model.size_bytes
@@ -91,13 +94,13 @@ def test_minilm_is_a_quarter_of_its_size_and_smoothing_keeps_its_embeddings(benc
     assert smooth > 0.995
 
 
-def test_minilm_for_openvino_keeps_its_embeddings(bench: Bench, tmp_path: Path) -> None:
+def test_minilm_for_openvino_keeps_its_embeddings(bench: EmbeddingBenchmark, tmp_path: Path) -> None:
     cosine, outcome = minilm_int8(bench, tmp_path / "out", backend="openvino")
-    assert cosine > 0.995
+    assert cosine > least_cosine(0.995)
     assert outcome.artifact.size_bytes < 0.27 * bench.model.size_bytes
 
 
-def test_minilm_in_float8_keeps_its_embeddings(bench: Bench, tmp_path: Path) -> None:
+def test_minilm_in_float8_keeps_its_embeddings(bench: EmbeddingBenchmark, tmp_path: Path) -> None:
     cosine, outcome = minilm_int8(bench, tmp_path / "out", dtype="float8")
     assert cosine > 0.99
     assert outcome.artifact.size_bytes < 0.26 * bench.model.size_bytes

@@ -1,4 +1,4 @@
-"""The queries of the committed dashboards, as Grafana would send them."""
+"""The queries of the committed dashboards, with Grafana's variables replaced."""
 
 import json
 import re
@@ -22,12 +22,12 @@ class PanelQuery:
 
     @property
     def id(self) -> str:
-        """A name for a test."""
+        """Name for test ids."""
         return f"{self.board}: {self.panel}: {self.legend}"
 
 
 def panels(board: Path | None = None) -> Iterator[dict[str, Any]]:
-    """Every panel of one dashboard, or of all; those inside of rows included, rows themselves not."""
+    """Yield the panels of one dashboard or of all, including those in rows."""
     for file in BOARDS if board is None else [board]:
         for panel in json.loads(file.read_text())["panels"]:
             if panel["type"] == "row":
@@ -37,7 +37,7 @@ def panels(board: Path | None = None) -> Iterator[dict[str, Any]]:
 
 
 def queries() -> list[PanelQuery]:
-    """Every query of every panel."""
+    """Return every query of every panel."""
     return [
         PanelQuery(board.stem, panel["title"], target["expr"], target["legendFormat"], bool(target.get("instant")))
         for board in BOARDS
@@ -47,14 +47,14 @@ def queries() -> list[PanelQuery]:
 
 
 def metrics(expression: str) -> set[str]:
-    """The project's metrics that an expression speaks of."""
+    """Return the project's metrics in an expression."""
     return set(re.findall(r"\bcompression_(?:operator|runner)_\w+", expression))
 
 
 def resolved(
     expression: str, *, interval: str = "5m", span: str = "6h", namespace: str = "team", job: str = "minilm"
 ) -> str:
-    """The expression with Grafana's variables replaced; ``interval`` is that of rates, ``span`` the time shown."""
+    """Return an expression with Grafana's variables replaced: rate ``interval`` and time range ``span``."""
     variables = {
         "$__rate_interval": interval,
         "$__range": span,
@@ -64,5 +64,5 @@ def resolved(
     for name, value in variables.items():
         expression = expression.replace(name, value)
     if "$" in expression:
-        raise ValueError(f"unknown variable in {expression!r}; teach tests/support/board.py its value")
+        raise ValueError(f"unknown variable in {expression!r}; add its value to tests/support/board.py")
     return expression

@@ -1,4 +1,4 @@
-"""The commands and files that the documents show, as a reader would type and save them."""
+"""The commands and files in the documents."""
 
 import re
 import shlex
@@ -18,12 +18,12 @@ PAGES = [
 ]
 SHELL = ("console", "sh", "bash", "shell")
 FILE_NAME = re.compile(r"# ([\w.-]+\.(?:yaml|py))\b")
-"""Begins a block that is a file: `# values.yaml`, perhaps with words after it."""
+"""First line of a block that is a file: `# values.yaml`, optionally with text after it."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block below a heading; `line` is the one of its fence, from 1."""
+    """A fenced block below a heading; `line` is the line of its fence, from 1."""
 
     page: str
     section: str
@@ -34,7 +34,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """One command with its continuation lines, and what the document says that it prints."""
+    """One command with its continuation lines, and its output in the document."""
 
     page: str
     section: str
@@ -58,7 +58,7 @@ class File:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """Yield the fenced blocks of a page, those in lists included."""
+    """Yield the fenced blocks of a page, including those in lists."""
     name, section, heading = str(page.relative_to(REPOSITORY)), "", False
     for token in MarkdownIt().parse(page.read_text()):
         if heading:
@@ -70,7 +70,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def steps(page: Path) -> Iterator[Command | File]:
-    """Yield what a reader of the page does, in order."""
+    """Yield the commands and files of a page in order."""
     for block in blocks(page):
         name = FILE_NAME.match(block.content)
         if block.language in SHELL:
@@ -84,8 +84,8 @@ def commands(page: Path) -> list[Command]:
     return [step for step in steps(page) if isinstance(step, Command)]
 
 
-def _goes_on(text: str) -> bool:
-    """Whether the text ends within a line, a loop or quotation marks."""
+def _continues(text: str) -> bool:
+    """Return whether a command continues: in a line, a loop or quotation marks."""
     try:
         words = shlex.split(text, comments=True)
     except ValueError:
@@ -104,7 +104,7 @@ def _commands(block: Block) -> Iterator[Command]:
         if text:
             yield Command(block.page, block.section, number, text, tuple(output))
         number, text, output = at, line.removeprefix("$ "), []
-        while _goes_on(text):
+        while _continues(text):
             text = f"{text}\n{next(lines)[1]}"
     if text:
         yield Command(block.page, block.section, number, text, tuple(output))

@@ -1,6 +1,6 @@
 """Small graphs with every kind of layer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,12 @@ LinearModel = Callable[..., Path]
 
 def graph(
     nodes: Sequence[onnx.NodeProto],
-    inputs: dict[str, Sequence[int | str | None]],
+    inputs: Mapping[str, Sequence[int | str | None]],
     outputs: Sequence[str],
     weights: dict[str, np.ndarray],
-    types: dict[str, int] | None = None,
+    types: Mapping[str, int] | None = None,
 ) -> onnx.ModelProto:
-    """A model; inputs are float32 but for those in `types`."""
+    """Return a model. Inputs are float32 except those in `types`."""
     made = helper.make_graph(
         list(nodes),
         "graph",
@@ -36,7 +36,7 @@ def graph(
 
 
 def linear(place: Path, weights: NDArray[np.float32], batch: int | str = "batch", output: str = "logits") -> Path:
-    """Write `output = x @ weights` with weights of shape (inputs, outputs); returns its place."""
+    """Write `output = x @ weights` with weights of shape (inputs, outputs); return the path."""
     rows, columns = weights.shape
     made = helper.make_graph(
         [helper.make_node("MatMul", ["x", "weights"], [output])],
@@ -50,12 +50,12 @@ def linear(place: Path, weights: NDArray[np.float32], batch: int | str = "batch"
 
 
 def random(*shape: int, seed: int = 7) -> np.ndarray:
-    """Normally distributed float32."""
+    """Return normally distributed float32 values."""
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def language_model(vocabulary: int = 40, width: int = 16, hidden: int = 24) -> onnx.ModelProto:
-    """Tokens to logits through a table, a scaling, two layers that share an input, one more, and the tied table."""
+    """Return a language model: embedding, scaling, a gated feed-forward block, a tied output layer."""
     node = helper.make_node
     nodes = [
         node("Gather", ["table", "tokens"], ["embedded"]),
@@ -80,7 +80,7 @@ def language_model(vocabulary: int = 40, width: int = 16, hidden: int = 24) -> o
 
 
 def conditional(width: int, opset: int = 17) -> onnx.ModelProto:
-    """An If whose bodies multiply with a weight of their own: a Constant that is named as another branch's value."""
+    """Return an If whose branches have their own weights. One is a Constant named like a value of the other branch."""
     value = helper.make_tensor_value_info
     then = helper.make_graph(
         [helper.make_node("MatMul", ["x", "inner"], ["yes"])],
@@ -109,7 +109,7 @@ def conditional(width: int, opset: int = 17) -> onnx.ModelProto:
 
 
 def looped(width: int, opset: int = 17) -> onnx.ModelProto:
-    """A Loop of three rounds whose body multiplies with a stored weight, and with one behind a Transpose."""
+    """Return a Loop of three iterations whose body multiplies by a Constant, and by a transposed initializer."""
     value = helper.make_tensor_value_info
     body = helper.make_graph(
         [
@@ -135,13 +135,13 @@ def looped(width: int, opset: int = 17) -> onnx.ModelProto:
     weights = {"rounds": np.int64(3), "always": np.bool_(True), "head": random(width, 4, seed=3)}
     model = graph(nodes, {"x": ["batch", width]}, ["y"], {name: np.asarray(array) for name, array in weights.items()})
     model.opset_import[0].version = opset
-    # The shape of what goes round is not inferred.
+    # The shape of the loop state is not inferred.
     model.graph.output[0].CopyFrom(value("y", TensorProto.FLOAT, ["batch", 4]))
     return model
 
 
 def constant_graph(weights: np.ndarray) -> onnx.ModelProto:
-    """A product whose weight is a Constant, as older exporters have it; x and y are of its type."""
+    """Return a MatMul whose weight is a Constant, as from older exporters; x and y have its type."""
     nodes = [
         helper.make_node("Constant", [], ["w"], value=numpy_helper.from_array(weights)),
         helper.make_node("MatMul", ["x", "w"], ["y"]),
@@ -150,3 +150,26 @@ def constant_graph(weights: np.ndarray) -> onnx.ModelProto:
     model = graph(nodes, {"x": ["batch", len(weights)]}, ["y"], {}, {"x": kind})
     model.graph.output[0].type.tensor_type.elem_type = kind
     return model
+
+
+def lstm_step(inputs: int = 3, hidden: int = 4) -> onnx.ModelProto:
+    """One step of an LSTM: x (batch, inputs), h and c (1, batch, hidden) to y (batch, hidden), hn and cn."""
+    node = helper.make_node
+    nodes = [
+        node("Unsqueeze", ["x", "first"], ["sequence"]),
+        node("LSTM", ["sequence", "w", "r", "", "", "h", "c"], ["", "hn", "cn"], hidden_size=hidden, name="lstm"),
+        node("Squeeze", ["hn", "first"], ["y"]),
+    ]
+    state = (1, "batch", hidden)
+    shapes = {"x": ("batch", inputs), "h": state, "c": state}
+    return graph(nodes, shapes, ["y", "hn", "cn"], _lstm_weights(inputs, hidden) | {"first": np.array([0])})
+
+
+def lstm_sequence(inputs: int = 3, hidden: int = 4) -> onnx.ModelProto:
+    """The LSTM of `lstm_step` over whole sequences: x (steps, batch, inputs) to y (steps, 1, batch, hidden)."""
+    nodes = [helper.make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=hidden)]
+    return graph(nodes, {"x": ("steps", "batch", inputs)}, ["y"], _lstm_weights(inputs, hidden))
+
+
+def _lstm_weights(inputs: int, hidden: int) -> dict[str, np.ndarray]:
+    return {"w": random(1, 4 * hidden, inputs, seed=1), "r": random(1, 4 * hidden, hidden, seed=2)}

@@ -1,6 +1,6 @@
-"""A server that speaks the Hugging Face Hub's protocol for reading, over a folder: ORG/NAME/files, one commit each.
+"""A server with the read API of the Hugging Face Hub for a folder with ORG/NAME/files, one commit each.
 
-Large files (by git LFS) are redirected to another address, as the Hub does it. Source: https://huggingface.co/docs/hub/api.
+Large files (git LFS) are redirected to another address, as on the Hub. Source: https://huggingface.co/docs/hub/api.
 """
 
 import hashlib
@@ -16,40 +16,40 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 LARGE = 4096
-"""Files from this size are in LFS here."""
+"""Files from this size are in LFS."""
 
 
 @dataclass
 class Hub:
-    """The server's state; tests change it while it runs."""
+    """The server's state, which tests can change."""
 
     root: Path
     token: str | None = None
-    """Asked for private repositories, which all are where it is set."""
+    """Required token. If it is set, all repositories are private."""
     gated: bool = False
     cut_after: int | None = None
-    """Bytes after which each content answer breaks off."""
+    """Bytes after which each download is cut."""
     failing: int = 0
-    """So many requests are answered with 503 first."""
+    """Number of requests that first get 503."""
     ranges: bool = True
     damaged: bool = False
     stall: float = 0.0
-    """Seconds that content keeps its reader waiting, and then does not come."""
+    """Seconds that a download waits before the connection is closed without content."""
     redirect: str = ""
-    """Another server, to which every request is redirected."""
+    """Another server to which every request is redirected."""
     url: str = ""
     requests: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
-    """What came as authorization with each request; of redirected ones too."""
+    """Authorization header of each request, including redirected ones."""
 
     def commit(self, repository: str) -> str:
         digest = hashlib.sha1(usedforsecurity=False)
-        for place in self.files(repository):
-            digest.update(place.read_bytes())
+        for file in self.files(repository):
+            digest.update(file.read_bytes())
         return digest.hexdigest()
 
     def files(self, repository: str) -> list[Path]:
-        return sorted(place for place in (self.root / repository).rglob("*") if place.is_file())
+        return sorted(file for file in (self.root / repository).rglob("*") if file.is_file())
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -83,36 +83,36 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._allowed(repository, revision):
             return
         siblings = []
-        for place in self.hub.files(repository):
-            content = place.read_bytes()
+        for file in self.hub.files(repository):
+            content = file.read_bytes()
             blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-            told: dict[str, Any] = {
-                "rfilename": place.relative_to(self.hub.root / repository).as_posix(),
+            sibling: dict[str, Any] = {
+                "rfilename": file.relative_to(self.hub.root / repository).as_posix(),
                 "size": len(content),
                 "blobId": blob,
             }
             if len(content) >= LARGE:
                 sha256 = hashlib.sha256(content).hexdigest()
-                told["lfs"] = {"size": len(content), "sha256": sha256, "pointerSize": 134}
-            siblings.append(told)
+                sibling["lfs"] = {"size": len(content), "sha256": sha256, "pointerSize": 134}
+            siblings.append(sibling)
         self._json({"id": repository, "sha": self.hub.commit(repository), "siblings": siblings})
 
     def _resolve(self, parts: list[str]) -> None:
         repository, revision, path = "/".join(parts[:2]), parts[3], "/".join(parts[4:])
         if not self._allowed(repository, revision):
             return
-        place = self.hub.root / repository / path
-        if not place.is_file():
+        file = self.hub.root / repository / path
+        if not file.is_file():
             return self._error(404, "EntryNotFound", "Entry not found")
-        if place.stat().st_size >= LARGE:
-            # "localhost" is another origin than 127.0.0.1: what was sent to the Hub is not for whom it points to.
+        if file.stat().st_size >= LARGE:
+            # "localhost" is another origin than 127.0.0.1, so the client must not send its token there.
             address = self.hub.url.replace("127.0.0.1", "localhost")
             self.send_response(302)
             self.send_header("Location", f"{address}/cdn/{repository}/{path}")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        self._content(place)
+        self._content(file)
 
     def _allowed(self, repository: str, revision: str) -> bool:
         if self.hub.token is not None and self.headers.get("Authorization") != f"Bearer {self.hub.token}":
@@ -127,14 +127,14 @@ class _Handler(BaseHTTPRequestHandler):
             return True
         return False
 
-    def _content(self, place: Path) -> None:
-        content = place.read_bytes()
+    def _content(self, file: Path) -> None:
+        content = file.read_bytes()
         if self.hub.damaged:
             content = bytes([content[0] ^ 1]) + content[1:]
         start, until, status = 0, len(content), 200
-        asked = self.headers.get("Range")
-        if asked and self.hub.ranges:
-            first, _, last = asked.removeprefix("bytes=").partition("-")
+        requested = self.headers.get("Range")
+        if requested and self.hub.ranges:
+            first, _, last = requested.removeprefix("bytes=").partition("-")
             start, until, status = int(first), min(len(content), int(last) + 1), 206
         self.send_response(status)
         self.send_header("Content-Length", str(until - start))
@@ -179,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(root: Path, host: str = "127.0.0.1") -> Iterator[Hub]:
-    """A running server over `root`, at an address of this machine."""
+    """Run a server for `root` at a local address."""
     hub = Hub(root)
     server = ThreadingHTTPServer((host, 0), type("Handler", (_Handler,), {"hub": hub}))
     hub.url = f"http://{host}:{server.server_port}"

@@ -1,4 +1,4 @@
-"""Limits of this process, to see what happens when there is no room."""
+"""Resource limits of this process."""
 
 import resource
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """Lets no file of this process grow above a size: the kernel then refuses as it does on a full disk."""
+    """Limit the size of files of this process. The kernel then refuses writes as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

@@ -1,4 +1,4 @@
-"""A machine whose counters say what a test wants, whatever else runs on the one that runs the tests."""
+"""A fake machine whose counters are set by a test."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,9 +8,9 @@ from compression_runner.evaluation.machine.waiting import ThreadWaits
 
 
 class Machine:
-    """The kernel's counters of a machine, two CPUs; every other look begins a block, and each lasts a second.
+    """The kernel's counters of a machine with two CPUs. Every second reading starts a block; blocks last a second.
 
-    `taken` is the share of a block's time that others take from the process, by the number of the block.
+    `taken` maps the number of a block to the share of its time that other processes take.
     """
 
     def __init__(self, taken: Callable[[int], float] = lambda block: 0.0) -> None:
@@ -21,7 +21,7 @@ class Machine:
         )
 
     def __call__(self) -> Reading:
-        """Return the counters a second after the last ones."""
+        """Return the counters one second after the previous ones."""
         last, taken = self._last, self._taken(self._looks // 2) if self._looks % 2 else 0.0
         self._looks += 1
         self._last = replace(
@@ -36,7 +36,7 @@ class Machine:
 
 
 class Uncounted(ThreadWaits):
-    """The counters of a kernel that does not count how long threads wait, whatever this one does."""
+    """The counters of a kernel that does not count the waiting time of threads."""
 
     def __init__(self) -> None:
         self._caller, self._others, self._last = None, [], {}

@@ -1,4 +1,4 @@
-"""Manifests that tests share: one valid job, and changes to it by field path."""
+"""A valid job manifest, and changes to it by field path."""
 
 import copy
 import random
@@ -35,7 +35,7 @@ REMOVE = object()
 
 
 def job(name: str = "minilm-int8", **changes: Any) -> dict[str, Any]:
-    """A valid CompressionJob; ``changes`` are field paths with ``__`` for dots: ``spec__retries=1``."""
+    """Return a valid CompressionJob. ``changes`` are field paths with ``__`` for dots: ``spec__retries=1``."""
     manifest: dict[str, Any] = yaml.safe_load(_VALID)
     manifest["metadata"]["name"] = name
     manifest["spec"]["output"]["destination"] = f"s3://models/{name}"
@@ -45,7 +45,7 @@ def job(name: str = "minilm-int8", **changes: Any) -> dict[str, Any]:
 
 
 def incompressible_names() -> list[str]:
-    """As many column names as a job may have, so long and so unlike that they are too much for a pod's input."""
+    """Return the largest number of column names, so long and random that they exceed the pod's input."""
     draw = random.Random(0)
     return ["".join(chr(draw.randrange(0x4E00, 0x9FA5)) for _ in range(128)) for _ in range(1000)]
 
@@ -65,7 +65,7 @@ def set_field(manifest: dict[str, Any], path: str, value: Any) -> None:
 
 
 def invalid_jobs() -> list[dict[str, Any]]:
-    """The table of invalid manifests: ``{name, manifest, field, refusedBy, says}``."""
+    """Return the table of invalid manifests: ``{name, manifest, field, refusedBy, says}``."""
     cases = yaml.safe_load((TESTS / "invalid_jobs.yaml").read_text())
     for case in cases:
         manifest = job("invalid")

@@ -1,4 +1,4 @@
-"""The Prometheus Operator's own CRDs."""
+"""The CRDs of the Prometheus Operator."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.
 
 
 def monitoring_crds() -> list[Path]:
-    """Return the files of those that the chart has objects of, out of the operator's Go module."""
+    """Return the files of the CRDs that the chart uses, from the operator's Go module."""
     module = json.loads(run(["go", "mod", "download", "-json", PROMETHEUS_OPERATOR]))
     folder = Path(module["Dir"]) / "example" / "prometheus-operator-crd"
     return [

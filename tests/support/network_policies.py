@@ -1,7 +1,7 @@
-"""What NetworkPolicies allow, by their specification: https://kubernetes.io/docs/concepts/services-networking/network-policies/
+"""Evaluation of NetworkPolicies by their specification.
 
-For policies as the API server returns them. Traffic of a pod's own node and of pods on the host's network is not
-modelled: plugins differ there.
+Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/. Policies are as the API server
+returns them. Traffic of a pod's own node and of pods on the host's network is not modelled, since plugins differ.
 """
 
 import ipaddress
@@ -17,7 +17,7 @@ Rule = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One end of a connection: a pod, or with no namespace an address outside the cluster.
+    """One end of a connection: a pod, or without a namespace an address outside the cluster.
 
     ``ports`` are the named ports of the pod's containers: name to number and protocol.
     """
@@ -29,7 +29,7 @@ class Endpoint:
 
     @classmethod
     def of_pod(cls, manifest: Mapping[str, Any], namespace: str, ip: str) -> "Endpoint":
-        """The pod that a Pod's manifest, or the template of a Job or Deployment, makes."""
+        """Return the pod of a Pod manifest, or of the template of a Job or Deployment."""
         containers = manifest["spec"]["containers"]
         ports = [port for container in containers for port in container.get("ports", []) if "name" in port]
         named = {port["name"]: (port["containerPort"], port.get("protocol", "TCP")) for port in ports}
@@ -40,8 +40,8 @@ class Endpoint:
 class Network:
     """A cluster's policies and the labels of its namespaces.
 
-    ``blocks_match_pods``: whether an ipBlock selects pods by their addresses. The specification leaves it open; Calico
-    does, Cilium does not.
+    ``blocks_match_pods``: whether an ipBlock selects pods by their addresses. The specification does not define it: it
+    does in Calico, but not in Cilium.
     """
 
     policies: Sequence[Policy]
@@ -49,14 +49,14 @@ class Network:
     blocks_match_pods: bool = True
 
     def allows(self, source: Endpoint, target: Endpoint, port: int, protocol: str = "TCP") -> bool:
-        """Whether both sides let a connection through."""
+        """Return whether both sides allow a connection."""
         if source == target and source.namespace:
-            return True  # a pod cannot be kept from itself
+            return True  # a pod can always connect to itself
         way_out = self._passes("Egress", source, target, target, port, protocol)
         return way_out and self._passes("Ingress", target, source, target, port, protocol)
 
     def isolating(self, pod: Endpoint, direction: str) -> list[str]:
-        """The names of the policies that isolate a pod in a direction, Ingress or Egress."""
+        """Return the names of the policies that isolate a pod in a direction, Ingress or Egress."""
         return [policy["metadata"]["name"] for policy in self._about(pod, direction)]
 
     def _about(self, pod: Endpoint, direction: str) -> Iterable[Policy]:
@@ -95,7 +95,7 @@ class Network:
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a label selector selects these labels; an empty one selects all."""
+    """Return whether a label selector matches labels. An empty selector matches all."""
     wanted: Mapping[str, str] = selector.get("matchLabels") or {}
     return wanted.items() <= labels.items() and all(
         _satisfied(expression, labels) for expression in selector.get("matchExpressions") or []
@@ -114,7 +114,7 @@ def _satisfied(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool
 
 
 def _types(policy: Policy) -> Sequence[str]:
-    """Return the directions that a policy isolates: Ingress where it names none, and Egress if it has such rules."""
+    """Return the directions that a policy isolates: by default Ingress, and Egress if it has egress rules."""
     spec = policy["spec"]
     return spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
 

@@ -1,4 +1,4 @@
-"""What a model's own library answers to texts, and what the runner measures as its baseline, in the same order."""
+"""Outputs of a model's own library and of the runner's baseline, for the same texts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,12 +22,12 @@ from compressionjob.data import EvaluationData
 from compressionjob.tasks import Task
 
 LENGTH: Final = 32
-"""Tokens at which texts are cut, on both sides."""
+"""Number of tokens to which texts are truncated, for both."""
 Answers = NDArray[np.float32]
 
 
 class ModulePredictor(Predictor):
-    """The module that an export is made of and compared with, in torch."""
+    """The torch module from which an export is made, as a predictor."""
 
     def __init__(self, module: torch.nn.Module, interface: Interface) -> None:
         self._module = module
@@ -40,11 +40,11 @@ class ModulePredictor(Predictor):
             return [self._module(*(torch.from_numpy(feed[info.name]) for info in self.inputs)).numpy()]
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""
 
 
 def baseline(folder: Path, task: Task, *, into: Path | None = None) -> Predictor:
-    """Return what the runner measures of a model: its export, written to `into`, or else the module behind it."""
+    """Return the runner's baseline of a model: its export, written to `into`, or the module without `into`."""
     if into is None:
         return ModulePredictor(*wrap(load_model(folder, task), folder, task))
     into.mkdir()
@@ -53,7 +53,7 @@ def baseline(folder: Path, task: Task, *, into: Path | None = None) -> Predictor
 
 
 def samples(folder: Path, task: Task, rows: Sequence[str]) -> SampleSet:
-    """Return the rows as the runner prepares them."""
+    """Return the rows as samples of the runner."""
     place = folder.parent / f"{folder.name}.parquet"
     pq.write_table(pa.table({"text": list(rows)}), place)
     data = EvaluationData.model_validate({"source": f"file://{place}"})
@@ -61,7 +61,7 @@ def samples(folder: Path, task: Task, rows: Sequence[str]) -> SampleSet:
 
 
 def measured(predictor: Predictor, data: SampleSet, task: Task, batch: int) -> Answers:
-    """Return the runner's answers, one row for each text."""
+    """Return the runner's outputs, one row for each text."""
     return np.asarray(answers(predictor, data, task, batch), dtype=np.float32)
 
 
@@ -72,12 +72,12 @@ def classified(folder: Path, rows: Sequence[str], batch: int) -> Answers:
     classify: Any = pipeline(
         "text-classification", model=str(folder), device="cpu", model_kwargs={"attn_implementation": "eager"}
     )
-    found = classify(
+    predicted = classify(
         list(rows), batch_size=batch, top_k=None, function_to_apply="none", truncation=True, max_length=LENGTH
     )
     numbers = {name: number for number, name in classify.model.config.id2label.items()}
     scores = np.zeros((len(rows), len(numbers)), dtype=np.float32)
-    for row, classes in enumerate(found):
+    for row, classes in enumerate(predicted):
         for one in classes:
             scores[row, numbers[one["label"]]] = one["score"]
     return scores

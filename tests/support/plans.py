@@ -1,4 +1,4 @@
-"""Plans of jobs on models in local directories."""
+"""Plans of jobs with models in local folders."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from compression_runner.formats.headers.tensors import Tensor
 from compression_runner.formats.source.inspection import Source, inspect
-from compression_runner.pipeline.planner import Plan, make_plan
+from compression_runner.pipeline.planner import PipelinePlan, make_plan
 from compression_runner.storage import Store, Stores
 from compressionjob.locations import Storage, parse_location
 from compressionjob.pod import Role
@@ -20,14 +20,14 @@ def open_store(place: Path) -> Store:
 
 
 def checkpoint_source(shapes: Mapping[str, tuple[int, ...]], **config: Any) -> Source:
-    """Return a Transformers checkpoint as its headers show it: tensors by name, and its config.json."""
+    """Return a Transformers checkpoint with these tensors in its headers and `config` in config.json."""
     tensors = tuple(Tensor(name, "F32", shape, 0) for name, shape in shapes.items())
     files: tuple[Any, ...] = ()
     return Source("transformers", "text-classification", files, frozenset(), tensors, "AnyModel", config=config)
 
 
-def plan_for(place: Path, task: str, *stages: dict[str, Any], format: str = "auto") -> Plan:
-    """Return the plan of a job with calibration data, and a result in `format`."""
+def plan_for(place: Path, task: str, *stages: dict[str, Any], format: str = "auto") -> PipelinePlan:
+    """Return the plan of a job with calibration data and output format `format`."""
     spec = CompressionJobSpec.model_validate(
         {
             "model": {"source": f"file://{place}", "task": task},
@@ -40,7 +40,7 @@ def plan_for(place: Path, task: str, *stages: dict[str, Any], format: str = "aut
 
 
 def onnx_spec(place: Path = Path("/model.onnx"), **changes: Any) -> CompressionJobSpec:
-    """Return a job on an ONNX graph and an .npz of its inputs."""
+    """Return a job with an ONNX graph and an .npz of its inputs."""
     spec = {
         "model": {"source": f"file://{place}", "task": "onnx"},
         "data": {"evaluation": {"source": "file:///data.npz"}},

@@ -26,7 +26,7 @@ from compressionjob.report import (
     StageReport,
 )
 from compressionjob.review import ReviewOutcome
-from compressionjob.sla import ObjectiveResult, Verdict
+from compressionjob.sla import LimitVerdict, ObjectiveResult
 from compressionjob.trust_report import (
     Attribution,
     AttributionsReport,
@@ -62,13 +62,13 @@ OBJECTIVES = [
 
 
 def side(size: int, factor: float) -> ModelFigures:
-    """The figures of one model; `factor` is how much slower than the compressed one it is."""
+    """Return figures of a model that is `factor` times slower than the compressed one."""
     latencies = {name: Estimate(value=v * factor, low=v * factor * 0.99, high=v * factor * 1.02)
                  for name, v in (("p50", 0.0067), ("p90", 0.0070), ("p99", 0.0073))}  # fmt: skip
     return ModelFigures(
         size_bytes=size,
         peak_memory_bytes=int(size * 2.2),
-        latency_seconds={name: found.value for name, found in latencies.items()},
+        latency_seconds={name: latency.value for name, latency in latencies.items()},
         latency_intervals=latencies,
         throughput_per_second=151.0 / factor,
         throughput_interval=Estimate(value=151.0 / factor, low=140.0 / factor, high=162.0 / factor),
@@ -77,18 +77,18 @@ def side(size: int, factor: float) -> ModelFigures:
 
 
 def report(**changes: Any) -> Report:
-    """A report in which everything has happened; `changes` replace its fields."""
+    """Return a report with all parts; `changes` replace fields."""
     generator = np.random.default_rng(0)
     spec: dict[str, JsonValue] = {
         "model": {"source": "s3://models/minilm", "task": "text-embedding"},
         "sla": {"latency": {"percentile": "p99", "max": "5ms"}},
         "output": {"destination": "s3://models/minilm-int8"},
     }
-    found = Report(
+    complete = Report(
         job=JobReport(name="minilm-int8", namespace="research", uid="1234", spec=spec),
         verdict="Fail",
         confidence=0.95,
-        sentence="violated: latency",
+        sentence="1 limit is broken: latency",
         objectives=OBJECTIVES,
         baseline=side(90_900_000, 1.87),
         compressed=side(23_017_000, 1.0),
@@ -119,22 +119,24 @@ def report(**changes: Any) -> Report:
             uri="", digest="sha256:cafe", files=[FileReport(path="m.onnx", size_bytes=1, sha256="99")]
         ),
     )  # fmt: skip
-    return Report.model_validate({**dict(found), **changes})
+    return Report.model_validate({**dict(complete), **changes})
 
 
-def looks(name: str, counts: str, found: Sequence[tuple[float, int, Estimate, Verdict]], **more: Any) -> ObjectiveLooks:
-    """The looks at one objective: (seconds, count, interval, verdict) of each."""
+def looks(
+    name: str, counts: str, rows: Sequence[tuple[float, int, Estimate, LimitVerdict]], **more: Any
+) -> ObjectiveLooks:
+    """Return the looks at one objective: (seconds, count, interval, verdict) of each."""
     listed = [
         Look(seconds=seconds, count=count, value=at.value, low=at.low, high=at.high, verdict=verdict)
-        for seconds, count, at, verdict in found
+        for seconds, count, at, verdict in rows
     ]
     return ObjectiveLooks.model_validate({"objective": name, "counts": counts, "looks": listed, "planned": 10, **more})
 
 
 def looked_at(**changes: Any) -> Report:
-    """A report with looks: decided at once, late, before another limit, and not at all; one has no bound at first."""
+    """Return a report with looks at limits that are decided early, late or not at all, one of them without a bound."""
     endless = Estimate(value=0.0073, low=0.0035, high=86_400.0)
-    found = [
+    listed = [
         looks("quality.drop", "samples", [
             (2.0, 125, about(0.0067, 0.0045), "Inconclusive"), (4.1, 250, about(0.0061, 0.0021), "Pass"),
         ], planned=4, resolution=0.0021, seconds_for_half=16.4),
@@ -156,27 +158,27 @@ def looked_at(**changes: Any) -> Report:
               resolution=4e5, seconds_for_half=7.6),
     ]  # fmt: skip
     memory = objective("memory", "Pass", unit="bytes", limit=1.2e8, measured=5.06e7, low=5.02e7, high=5.1e7)
-    return report(**{"looks": found, "objectives": [*OBJECTIVES[:-1], memory], **changes})
+    return report(**{"looks": listed, "objectives": [*OBJECTIVES[:-1], memory], **changes})
 
 
 def stage(name: str, fingerprint: str, size: int, **more: Any) -> StageReport:
-    """One stage."""
-    told = {"name": name, "method": name, "fingerprint": fingerprint * 32, "size_bytes": size, "seconds": 1.0}
-    return StageReport.model_validate({"reused": False, **told, **more})
+    """Return a stage."""
+    fields = {"name": name, "method": name, "fingerprint": fingerprint * 32, "size_bytes": size, "seconds": 1.0}
+    return StageReport.model_validate({"reused": False, **fields, **more})
 
 
 def fallen_back(**changes: Any) -> Report:
-    """A report of a pipeline whose last stage broke quality: the result of `sparse` is published in its place."""
+    """Return a report of a pipeline whose last stage broke quality, so that `sparse` is published instead."""
     broken = objective("quality.drop", "Fail", unit="score", limit=0.01, measured=0.4321, low=0.42, high=0.44)
     kept = objective("quality.drop", "Pass", unit="score", limit=0.01, measured=0.0012, low=0.001, high=0.0014)
     lesser = objective("quality.drop", "Fail", unit="score", limit=0.01, measured=0.0456, low=0.04, high=0.05)
     sparse, export, half = stage("sparse", "ab", 90_400_000), stage("export", "ef", 90_300_000), stage("half", "9a", 45)
-    told = FallbackReport(
+    fallback = FallbackReport(
         sentence="the result of sparse is published",
         published="sparse",
         given_up=["half", "two-bits"],
         verdict="Fail",
-        verdict_sentence="violated: quality.drop",
+        verdict_sentence="1 limit is broken: quality.drop",
         objectives=[broken],
         figures=side(9_300_000, 0.8).model_copy(update={"quality": {"cosine": 0.5679}}),
         speedups={"p50": Estimate(value=2.34, low=2.3, high=2.4)},
@@ -195,7 +197,7 @@ def fallen_back(**changes: Any) -> Report:
         "objectives": [kept],
         "stages": [sparse, export],
         "speedups": {"p50": Estimate(value=1.01, low=1.0, high=1.02)},
-        "fallback": told,
+        "fallback": fallback,
     }
     return report(**{**fields, **changes})
 

@@ -1,6 +1,6 @@
-"""Graphs in a runtime that is not the one that this project measures in.
+"""Graphs in another runtime than the one that this project measures with.
 
-Nothing here imports this project's code: the source is run in processes of its own, too.
+This module imports no code of this project, since its source also runs in separate processes.
 """
 
 from pathlib import Path
@@ -12,15 +12,14 @@ from onnx.reference.op_run import OpRun
 
 
 def elsewhere(model: Path, feed: dict[str, Any]) -> tuple[Any, str]:
-    """Return the first output in another runtime, and its name: onnx's reference, or OpenVINO where that lacks an
-    operator.
+    """Return the first output in another runtime, and the name of the runtime.
 
-    OpenVINO takes no look-up in a table that a product shares. Then it is onnx's reference with onnxruntime's operators
-    by their documentation.
+    It is onnx's reference, or OpenVINO for operators that the reference lacks. OpenVINO does not support a Gather in a
+    table that a MatMul shares. Then it is onnx's reference with onnxruntime's operators, from their documentation.
     """
     try:
-        return ReferenceEvaluator(str(model)).run(None, feed)[0], "onnx"
-    except RuntimeError as error:  # NotImplementedError is one, too
+        return _reference(model, feed), "onnx"
+    except RuntimeError as error:  # NotImplementedError is a RuntimeError
         if not isinstance(error, NotImplementedError) and "No implementation for operator" not in str(error):
             raise
     import openvino
@@ -30,12 +29,16 @@ def elsewhere(model: Path, feed: dict[str, Any]) -> tuple[Any, str]:
     except RuntimeError as error:
         if "GatherBlockQuantized: 'data' must be a constant" not in str(error):
             raise
-    operators = [MatMulNBits, GatherBlockQuantized]
-    return ReferenceEvaluator(str(model), new_ops=operators).run(None, feed)[0], "onnx with documented operators"
+    return _reference(model, feed, [MatMulNBits, GatherBlockQuantized]), "onnx with documented operators"
 
 
-class MatMulNBits(OpRun):  # type: ignore[misc]
-    """A product with a matrix of few bits: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md."""
+def _reference(model: Path, feed: dict[str, Any], operators: list[type[OpRun]] | None = None) -> Any:
+    outputs: Any = ReferenceEvaluator(str(model), new_ops=operators).run(None, feed)
+    return outputs[0]
+
+
+class MatMulNBits(OpRun):
+    """Product with a matrix of few bits: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md."""
 
     op_domain = "com.microsoft"
 
@@ -45,8 +48,8 @@ class MatMulNBits(OpRun):  # type: ignore[misc]
         return (a @ weights[:, :width].T.astype(a.dtype),)
 
 
-class GatherBlockQuantized(OpRun):  # type: ignore[misc]
-    """Rows of a table of few bits."""
+class GatherBlockQuantized(OpRun):
+    """Look-up of rows in a table of few bits."""
 
     op_domain = "com.microsoft"
 
@@ -56,7 +59,7 @@ class GatherBlockQuantized(OpRun):  # type: ignore[misc]
 
 
 def _dequantized(codes: Any, scales: Any, zeros: Any, bits: int, group: int) -> Any:
-    """Return numbers, shape (rows, values), of codes (rows, bytes) and scales (rows, groups)."""
+    """Return the values (rows, values) of codes (rows, bytes) and scales (rows, groups)."""
     values = _unpacked(codes, bits)
     groups = scales.shape[1]
     offsets = (
@@ -67,6 +70,6 @@ def _dequantized(codes: Any, scales: Any, zeros: Any, bits: int, group: int) -> 
 
 
 def _unpacked(codes: Any, bits: int) -> Any:
-    """Return the codes of bytes, the lowest bits first."""
+    """Return the codes in bytes, lowest bits first."""
     shifts = np.arange(0, 8, bits)
     return ((codes[..., np.newaxis] >> shifts) & (2**bits - 1)).reshape(len(codes), -1)

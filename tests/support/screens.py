@@ -1,4 +1,4 @@
-"""Jobs as the API server sends them, and a terminal whose text tests can read."""
+"""Jobs as the API server returns them, and a terminal with recorded output."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -34,19 +34,19 @@ COMPRESSED = {
 
 
 def stamp(seconds: float = 0) -> str:
-    """So many seconds after NOW."""
+    """Return the time ``seconds`` after NOW."""
     return (NOW + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def condition(kind: str, status: str, reason: str, message: str = "", seconds: float = -60) -> dict[str, Any]:
-    """A condition that has been so for a minute."""
+    """Return a condition, by default one minute old."""
     return {
         "type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": stamp(seconds),
     }  # fmt: skip
 
 
 def job(name: str = "minilm-int8", status: dict[str, Any] | None = None, **changes: Any) -> Job:
-    """A job of two minutes' age; ``changes`` as in ``manifests.job``."""
+    """Return a job that is two minutes old; ``changes`` as in ``manifests.job``."""
     raw = manifests.job(name, **changes)
     raw["metadata"] |= {
         "uid": f"uid-{name}",
@@ -58,7 +58,7 @@ def job(name: str = "minilm-int8", status: dict[str, Any] | None = None, **chang
 
 
 def judged(verdict: str = "Pass", phase: str = "Succeeded", **fields: Any) -> dict[str, Any]:
-    """The status of a job with a verdict."""
+    """Return the status of a job with a verdict."""
     return {
         "phase": phase,
         "verdict": verdict,
@@ -75,7 +75,7 @@ def judged(verdict: str = "Pass", phase: str = "Succeeded", **fields: Any) -> di
 
 
 def terminal(*, width: int = 2000, height: int = 50, interactive: bool = False) -> Terminal:
-    """A terminal that keeps what it is told; ``text_of`` and ``notes_of`` read it."""
+    """Return a terminal that records its output; ``text_of`` and ``notes_of`` return it."""
     consoles = [
         PlainConsole(file=io.StringIO(), width=width, height=height, highlight=False, markup=False, emoji=False)
         for _ in range(2)
@@ -84,19 +84,19 @@ def terminal(*, width: int = 2000, height: int = 50, interactive: bool = False) 
 
 
 def text_of(screen: Terminal) -> str:
-    """What was printed as a result."""
+    """Return the text on standard output."""
     assert isinstance(screen.out.file, io.StringIO)
     return screen.out.file.getvalue()
 
 
 def notes_of(screen: Terminal) -> str:
-    """What was said beside the result."""
+    """Return the text on standard error."""
     assert isinstance(screen.notes.file, io.StringIO)
     return screen.notes.file.getvalue()
 
 
 def drawn(*parts: RenderableType) -> str:
-    """Renderables as plain text."""
+    """Return renderables as plain text."""
     screen = terminal()
     screen.show(*parts)
     return text_of(screen)

@@ -1,4 +1,4 @@
-"""Real measurements of tiny models, as short as they can be."""
+"""Settings for short real measurements of tiny models."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from compression_runner.evaluation.statistics import block_bootstrap, paired_boo
 
 
 def measure_shortly(monkeypatch: pytest.MonkeyPatch, paired_resamples: int = 500) -> None:
-    """Let measuring take a second: few blocks, few repeats, few resamples."""
+    """Shorten measurements to a second: few blocks, few repetitions, few resamples."""
     monkeypatch.setattr(sizing, "FIRST_SECONDS", 0.1)
     monkeypatch.setattr(evaluate, "LOOKS_AT", (2,))
     monkeypatch.setattr(block_bootstrap, "RESAMPLES", 300)

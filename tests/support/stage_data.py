@@ -15,9 +15,9 @@ CLASSES = 3
 
 
 class FakeStageData:
-    """Stage data that is there already: the same samples in every role, or those of each role.
+    """Stage data with prepared samples: the same for every role, or for each role its own.
 
-    A role, teacher or model that the test did not give fails the test. Other models are Transformers directories of the
+    It fails the test for a role or teacher that the test does not set. Other models are Transformers folders with the
     teacher's task.
     """
 
@@ -35,9 +35,9 @@ class FakeStageData:
     def samples(self, role: DataRole, model_dir: Path) -> SampleSet:
         """Return the samples of a role."""
         assert model_dir.is_dir()
-        found = self._samples.get(role) if isinstance(self._samples, Mapping) else self._samples
-        assert found is not None, f"the stage asked for {role} data"
-        return found
+        samples = self._samples.get(role) if isinstance(self._samples, Mapping) else self._samples
+        assert samples is not None, f"the stage asked for {role} data"
+        return samples
 
     def teacher(self) -> Artifact:
         """Return the teacher."""
@@ -50,7 +50,7 @@ class FakeStageData:
 
 
 def calibration(samples: SampleSet, sequence_length: int = 16) -> FakeStageData:
-    """Return the data of a job that has calibration samples alone."""
+    """Return stage data with only calibration samples."""
     return FakeStageData({"calibration": samples}, sequence_length=sequence_length)
 
 
@@ -66,7 +66,7 @@ def image_samples(count: int = 48, size: int = 12) -> SampleSet:
 
 
 def token_samples(count: int = 24) -> SampleSet:
-    """Return random tokens of several lengths, as BERT takes them."""
+    """Return random tokens of several lengths, as inputs for BERT."""
     random = np.random.default_rng(5)
     samples = []
     for length in random.integers(3, 16, count):
@@ -77,7 +77,7 @@ def token_samples(count: int = 24) -> SampleSet:
 
 
 def labelled_tokens(count: int = 48) -> SampleSet:
-    """Return token ids whose class can be seen from the first token."""
+    """Return token ids whose class depends on the first token."""
     random = np.random.default_rng(5)
     labels = random.integers(0, CLASSES, count)
     samples: list[dict[str, NDArray[Any]]] = []

@@ -1,4 +1,4 @@
-"""Single stages, run without a pipeline, and the answers of the graphs that they give."""
+"""Single stages without a pipeline, and the outputs of their graphs."""
 
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from compressionjob.methods.registry import Quantize
 from tests.support.stage_data import FakeStageData, array_samples, calibration, labelled_tokens
 
 TOKENS = calibration(array_samples(tokens=np.random.default_rng(4).integers(0, 40, (50, 8))))
-"""Calibration samples for graphs that take `tokens`."""
+"""Calibration samples for graphs with the input `tokens`."""
 
 
 def apply_method(name: str, artifact: Artifact, parameters: Any, context: StageContext) -> Outcome:
-    """Run a method by the name of its stage; `parameters` are as a manifest has them, None for what is inserted."""
+    """Run a method by the name of its stage. `parameters` are those of the manifest, None for an inserted stage."""
     chosen = parameters.chosen() if parameters is not None else None
     return METHODS[name, chosen.variant if chosen else ""].run(artifact, chosen, context)
 
@@ -37,7 +37,7 @@ def run_stage(
     teacher: Artifact | None = None,
     **more: Any,
 ) -> Outcome:
-    """Run a stage that trains: on labelled tokens, and with the model itself as the teacher, unless others are given.
+    """Run a stage that trains, by default on labelled tokens and with the model itself as the teacher.
 
     `more` are fields of the stage's context.
     """
@@ -55,7 +55,7 @@ def quantize_static(artifact: Artifact, samples: SampleSet, into: Path, **parame
 
 
 def prune(source: Artifact, into: Path, data: StageData = TOKENS, **parameters: Any) -> Outcome:
-    """Prune half of the weights, unless parameters say otherwise."""
+    """Prune half of the weights by default."""
     into.mkdir(parents=True)
     context = StageContext(into, "spec.pipeline[0].prune", data=data)
     return METHODS["prune", ""].run(source, Prune.model_validate({"sparsity": "0.5"} | parameters), context)
@@ -68,7 +68,7 @@ def answers(artifact: Artifact, feed: dict[str, NDArray[Any]]) -> NDArray[Any]:
 
 
 def sealed_graph(model: onnx.ModelProto, place: Path) -> Artifact:
-    """Write a graph into a new directory, and seal it."""
+    """Write a graph into a new folder, and seal it."""
     place.mkdir(parents=True)
     onnx.save(model, place / "model.onnx")
     return seal(place, "onnx", "onnx")

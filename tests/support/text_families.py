@@ -1,4 +1,4 @@
-"""Tiny text models of many families, with random weights: what each library answers to them is known exactly."""
+"""Tiny text models of many families, with random weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -135,7 +135,7 @@ CLASSES: Final[Mapping[Task, Any]] = {
 
 
 def text_model(folder: Path, family: str, task: Task, **more: object) -> Path:
-    """A model of a family, with a tokenizer of words that begins each text with <s> and ends it with </s>."""
+    """Write a model of a family, with a word tokenizer that adds <s> and </s> to each text; return its folder."""
     word_tokenizer(folder, padding_side="left" if family == "xlnet" else "right")
     torch.manual_seed(7)
     labels = {"id2label": {i: f"class-{i}" for i in range(LABELS)}} if task == "text-classification" else {}
@@ -147,7 +147,7 @@ def text_model(folder: Path, family: str, task: Task, **more: object) -> Path:
 
 
 def word_tokenizer(folder: Path, **more: str | None) -> Path:
-    """A tokenizer of the tiny vocabulary's words."""
+    """Write a word tokenizer for the tiny vocabulary; return its folder."""
     vocabulary = {word: number for number, word in enumerate((*SPECIAL, *WORDS))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""A receiver of notifications: a real HTTP server on loopback that remembers what it got and answers as it is told."""
+"""A receiver of notifications: a real HTTP server on loopback that records requests and returns set status codes."""
 
 import json
 import ssl
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Delivered:
-    """One request and the status that it was answered with."""
+    """One request and the status code of its response."""
 
     path: str
     headers: dict[str, str]
@@ -23,14 +23,14 @@ class Delivered:
 
     @property
     def event(self) -> dict[str, Any]:
-        """The CloudEvent in it."""
-        found: dict[str, Any] = json.loads(self.body)
-        return found
+        """The CloudEvent in the body."""
+        event: dict[str, Any] = json.loads(self.body)
+        return event
 
 
 @dataclass
 class WebhookReceiver:
-    """The server's state; tests change it while it runs. ``answers`` are used up, then ``code`` is the answer."""
+    """The server's state, which tests can change. Responses have the codes ``answers``, and then always ``code``."""
 
     url: str = ""
     code: int = 204
@@ -38,26 +38,26 @@ class WebhookReceiver:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     slow: float = 0.0
-    """Seconds before it answers."""
+    """Seconds before it responds."""
     requests: list[Delivered] = field(default_factory=list)
 
     def taken(self) -> list[Delivered]:
-        """The requests that it took."""
+        """Return the requests that it accepted."""
         return [item for item in self.requests if 200 <= item.code < 300]
 
     def ids(self) -> Counter[str]:
-        """How often it took each id."""
+        """Return how often it accepted each id."""
         return Counter(item.headers["webhook-id"] for item in self.taken())
 
     def events(self, job: str = "") -> list[str]:
-        """The events that it took, in order; of one job if it is named."""
-        told = [item.event["data"] for item in self.taken()]
-        return [data["event"] for data in told if job in ("", data["job"]["name"])]
+        """Return the accepted events in order, of one job if it is named."""
+        accepted = [item.event["data"] for item in self.taken()]
+        return [data["event"] for data in accepted if job in ("", data["job"]["name"])]
 
 
 @contextmanager
 def receiving(tls: ssl.SSLContext | None = None, port: int = 0, **state: Any) -> Iterator[WebhookReceiver]:
-    """Run a receiver until the block ends; after it nothing listens at its address."""
+    """Run a receiver until the block ends. Afterwards no server listens at its address."""
     receiver = WebhookReceiver(**state)
 
     class Handler(BaseHTTPRequestHandler):
@@ -84,7 +84,7 @@ def receiving(tls: ssl.SSLContext | None = None, port: int = 0, **state: Any) ->
         daemon_threads = True
 
         def handle_error(self, *_: Any) -> None:
-            pass  # a sender that gave up, or does not trust the certificate
+            pass  # the sender closed the connection, or does not trust the certificate
 
     server = Server(("127.0.0.1", port), Handler)
     if tls is not None:

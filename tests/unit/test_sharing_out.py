@@ -1,4 +1,4 @@
-"""How tests are shared out among workers: tests/conftest.py."""
+"""Distribution of tests to workers (tests/conftest.py)."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import FIRST, HERE, LAST, FileScheduling, place_in_order, pytest_xdist_make_scheduler
+from tests.conftest import FIRST, HERE, LAST, FileScheduling, pytest_xdist_make_scheduler, sort_key
 
 
 def config(dist: str) -> Any:
-    """The options of a run with two workers."""
+    """Return the options of a run with two workers."""
     option = SimpleNamespace(loadscopereorder=False)
     return SimpleNamespace(option=option, getoption={"dist": dist}.get, getvalue={"tx": ["2*popen"]}.get)
 
@@ -34,13 +34,13 @@ def test_files_go_to_workers_and_folders_that_share_a_server(test: str, expected
     assert unit_of_work(test) == expected
 
 
-def test_another_way_to_share_out_stays_as_it_is() -> None:
+def test_another_distribution_mode_is_unchanged() -> None:
     assert pytest_xdist_make_scheduler(config("load"), None) is None
 
 
-def test_the_longest_begin_and_unit_tests_come_last() -> None:
+def test_the_longest_tests_start_first_and_unit_tests_last() -> None:
     folders = [*FIRST, "integration/chart", LAST]
-    places = [place_in_order(HERE / folder / "test_a.py") for folder in folders]
+    places = [sort_key(HERE / folder / "test_a.py") for folder in folders]
     assert places == sorted(set(places))
 
 

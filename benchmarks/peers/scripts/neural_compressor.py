@@ -1,6 +1,6 @@
 """Intel Neural Compressor for ONNX, as its documentation shows it: FULL_MODEL RESULT dynamic|static|smooth CALIBRATION.
 
-Runs in an environment of its own, without any code of this project. CALIBRATION is a folder of .npz batches.
+Runs in its own environment, without code of this project. CALIBRATION is a folder of .npz batches.
 """
 
 import sys
@@ -12,19 +12,19 @@ from onnx_neural_compressor.quantization import QuantType, config, quantize  # t
 
 
 class Batches(CalibrationDataReader):  # type: ignore[misc]
-    """The calibration batches, as often as they are wanted."""
+    """The calibration batches; `rewind` starts again."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.rewind()
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        """The next batch, None after the last."""
+        """Return the next batch; None after the last."""
         place = next(self._places, None)
         return None if place is None else dict(np.load(place))
 
     def rewind(self) -> None:
-        """Begin again."""
+        """Start again."""
         self._places = iter(sorted(self._folder.glob("*.npz")))
 
 

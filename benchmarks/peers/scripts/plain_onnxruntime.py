@@ -1,6 +1,6 @@
 """onnxruntime's own quantization as its documentation shows it: FULL_MODEL RESULT dynamic|static CALIBRATION.
 
-Runs in its own process, without any code of this project. CALIBRATION is a folder of .npz batches by input name.
+Runs in its own process, without code of this project. CALIBRATION is a folder of .npz batches by input name.
 """
 
 import sys
@@ -12,13 +12,13 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 
 class Batches(CalibrationDataReader):  # type: ignore[misc]
-    """The calibration batches, one after the other."""
+    """The calibration batches, in order."""
 
     def __init__(self, folder: Path) -> None:
         self._places = iter(sorted(folder.glob("*.npz")))
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        """The next batch, None after the last."""
+        """Return the next batch; None after the last."""
         place = next(self._places, None)
         return None if place is None else dict(np.load(place))
 
@@ -29,7 +29,7 @@ def main(full: str, result: str, kind: str, calibration: str) -> None:
     if kind == "dynamic":
         quantize_dynamic(full, result, per_channel=True, weight_type=QuantType.QInt8)
     else:
-        # Symbolic shapes of large exports are beyond it; its documentation allows to skip them.
+        # It cannot infer symbolic shapes of large exports; its documentation allows skipping them.
         quant_pre_process(full, prepared, skip_symbolic_shape=True)
         quantize_static(prepared, result, Batches(Path(calibration)), per_channel=True, weight_type=QuantType.QInt8)
     Path(prepared).unlink(missing_ok=True)

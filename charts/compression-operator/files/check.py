@@ -1,4 +1,4 @@
-"""The check of `helm test`: the operator is ready, the API serves its kinds, and secrets stay out of reach."""
+"""The check of `helm test`: the operator is ready, the API has its kinds, and the operator cannot read secrets."""
 
 # ruff: noqa: T201 - what the pod prints is what `helm test --logs` shows
 
@@ -18,7 +18,7 @@ NAMESPACE = os.environ["CHECK_NAMESPACE"]
 
 
 def api(path: str) -> tuple[int, dict]:
-    """Status and body of a GET as the operator's service account."""
+    """Send a GET as the operator's service account; return status and body."""
     token = (ACCOUNT / "token").read_text()
     request = urllib.request.Request(API + path, headers={"Authorization": f"Bearer {token}"})
     context = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
@@ -30,14 +30,14 @@ def api(path: str) -> tuple[int, dict]:
 
 
 def ready() -> str:
-    """Whether the operator is ready, tried for a minute.
+    """Wait up to a minute until the operator is ready; return the result as text.
 
-    Secure metrics are on the Service's port, for tokens only; the Service has no endpoint that is not ready.
+    With secure metrics, the Service's port needs a token. The Service has only ready endpoints.
     """
     secure = os.environ["CHECK_SECURE"] == "true"
     scheme, path = ("https", "metrics") if secure else ("http", "readyz")
     url = f"{scheme}://{os.environ['CHECK_HOST']}:{os.environ['CHECK_PORT']}/{path}"
-    context = ssl._create_unverified_context() if secure else None  # reached by its address, which no certificate has
+    context = ssl._create_unverified_context() if secure else None  # an IP address is not in the certificate
     for _ in range(30):
         try:
             with urllib.request.urlopen(url, timeout=5, context=context) as response:
@@ -52,11 +52,11 @@ def ready() -> str:
         except OSError as error:
             last = error
             time.sleep(2)
-    sys.exit(f"{url}: {last}; look at the operator's logs")
+    sys.exit(f"{url}: {last}; see the operator's logs")
 
 
 def main() -> None:
-    """Run every check; the first that fails ends the pod with its reason."""
+    """Run all checks; the first failure ends the pod with its reason."""
     print(ready())
     status, body = api(GROUP)
     kinds = {resource["kind"] for resource in body.get("resources", [])}
@@ -67,7 +67,7 @@ def main() -> None:
         status, body = api(path)
         if status != 200:
             sys.exit(f"{path}: {status} {body.get('message')}; check rbac.create")
-        print(f"{path}: {len(body['items'])} found")
+        print(f"{path}: {len(body['items'])} objects")
     status, _ = api(f"/api/v1/namespaces/{NAMESPACE}/secrets")
     if status != 403:
         sys.exit(f"secrets in {NAMESPACE}: {status}; the operator must not be able to read them")

@@ -15,7 +15,7 @@
 {{- end }}
 {{- end }}
 
-{{- /* Cluster-scoped objects bear the namespace, so that releases of one name do not fight over them. */ -}}
+{{- /* Names of cluster-scoped objects contain the namespace, so that releases of one name do not conflict. */ -}}
 {{- define "compression-operator.clusterName" -}}
 {{- printf "%s:%s" .Release.Namespace (include "compression-operator.fullname" .) }}
 {{- end }}
@@ -83,7 +83,7 @@ app.kubernetes.io/managed-by: compression-operator
 {{- if .Capabilities.APIVersions.Has "compression-operator.io/v1alpha1/CompressionRuntime" }}true{{ end }}
 {{- end }}
 
-{{- /* What an object needs for a release to take it over: Helm gives it to everything but hooks. */ -}}
+{{- /* Ownership metadata that lets a release take over an object: Helm adds it to all objects except hooks. */ -}}
 {{- define "compression-operator.ownership" -}}
 meta.helm.sh/release-name: {{ .Release.Name }}
 meta.helm.sh/release-namespace: {{ .Release.Namespace }}
@@ -91,24 +91,24 @@ meta.helm.sh/release-namespace: {{ .Release.Namespace }}
 
 {{- /* The receivers of notifications as JSON, without those that are null; "{}" when there are none. */ -}}
 {{- define "compression-operator.receivers" -}}
-{{- $found := dict }}
+{{- $receivers := dict }}
 {{- range $name, $receiver := .Values.notifications.receivers }}
 {{- if $receiver }}
-{{- $told := omit $receiver "signingKey" }}
+{{- $settings := omit $receiver "signingKey" }}
 {{- if $receiver.signingKey }}
-{{- $_ := set $told "keyFile" (printf "/etc/compression-operator/notifications/keys/%s" $name) }}
+{{- $_ := set $settings "keyFile" (printf "/etc/compression-operator/notifications/keys/%s" $name) }}
 {{- end }}
-{{- $_ := set $found $name $told }}
+{{- $_ := set $receivers $name $settings }}
 {{- end }}
 {{- end }}
-{{- $found | toJson }}
+{{- $receivers | toJson }}
 {{- end }}
 
 {{- define "compression-operator.leaseName" -}}
 {{- include "compression-operator.fullname" . }}
 {{- end }}
 
-{{- /* Whether the operator keeps NetworkPolicies for the runners' pods: "" or "true". */ -}}
+{{- /* Whether the operator manages NetworkPolicies for the runners' pods: "" or "true". */ -}}
 {{- define "compression-operator.keepsNetworkPolicies" -}}
 {{- if and .Values.networkPolicy.enabled .Values.networkPolicy.runners }}true{{ end }}
 {{- end }}
@@ -133,7 +133,7 @@ metricsFrom: {{ .Values.networkPolicy.metricsFrom | toJson }}
 egress: {{ pick $egress "mode" "to" "ports" "dns" "metadataAddresses" | toJson }}
 {{- end }}
 
-{{- /* The Secret with the certificate of the metrics: the one that is named, or one that the chart makes. */ -}}
+{{- /* The Secret with the certificate of the metrics: the named one, or the one that the chart creates. */ -}}
 {{- define "compression-operator.metricsSecretName" -}}
 {{- .Values.metrics.secure.certSecretName | default (printf "%s-metrics" (include "compression-operator.fullname" .)) }}
 {{- end }}

@@ -1,1 +1,1 @@
-"""Observing what goes into the layers of an ONNX graph on calibration samples."""
+"""Statistics of the inputs of the layers of an ONNX graph on calibration samples."""

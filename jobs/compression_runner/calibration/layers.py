@@ -1,4 +1,4 @@
-"""The layers of an ONNX graph that have constant weights, and which of them share an input."""
+"""The layers of an ONNX graph with constant weights, and groups of layers that share an input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,12 @@ Weights = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Layer:
+class GraphLayer:
     """One MatMul, Gemm or Conv with a constant weight, as a matrix of `outputs` rows and `inputs` columns.
 
-    `index` is the node's place in the graph, `source` the value that it multiplies, `weight` the initializer.
-    `by_output` tells that the initializer has the outputs first; `through` is the Transpose between it and the node.
+    `index` is the index of the node in the graph, `source` the value that it multiplies, `weight` the initializer.
+    `by_output` is true if the outputs are the first axis of the initializer; `through` is the index of the Transpose
+    between the initializer and the node.
     """
 
     index: int
@@ -37,51 +38,51 @@ class Layer:
 
 @dataclass(frozen=True)
 class LayerGroup:
-    """Layers that multiply the same value, and therefore share its statistics."""
+    """Layers with the same input, and therefore the same input statistics."""
 
     source: str
-    layers: tuple[Layer, ...]
+    layers: tuple[GraphLayer, ...]
 
     @property
     def first(self) -> int:
-        """The place of the first of them in the graph: their input is computed before it."""
+        """The index of their first node in the graph; their input is computed before it."""
         return min(layer.index for layer in self.layers)
 
 
-def find_layers(model: onnx.ModelProto) -> list[Layer]:
-    """The layers of the main graph in its order; what subgraphs (If, Loop) hold is left out."""
+def find_layers(model: onnx.ModelProto) -> list[GraphLayer]:
+    """Return the layers of the main graph in graph order, without those in subgraphs (If, Loop)."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     transposes = _transposes(model, constants)
     fixed = {name for index in constant_nodes(model) for name in model.graph.node[index].output}
-    found = (_layer(index, node, constants, transposes) for index, node in enumerate(model.graph.node))
-    return [layer for layer in found if layer is not None and layer.source not in fixed]
+    candidates = (_layer(index, node, constants, transposes) for index, node in enumerate(model.graph.node))
+    return [layer for layer in candidates if layer is not None and layer.source not in fixed]
 
 
-def group_layers(layers: Sequence[Layer]) -> list[LayerGroup]:
-    """The layers by what they multiply, in the order in which their inputs are known."""
-    by_source: dict[tuple[str, bool], list[Layer]] = {}
+def group_layers(layers: Sequence[GraphLayer]) -> list[LayerGroup]:
+    """Group layers by their input, in the order in which the graph computes these inputs."""
+    by_source: dict[tuple[str, bool], list[GraphLayer]] = {}
     for layer in layers:
-        # A convolution sees patches of its input, and so has statistics of its own.
+        # A convolution multiplies patches of its input, so its statistics are its own.
         by_source.setdefault((layer.source, layer.operator == "Conv"), []).append(layer)
-    apart: list[LayerGroup] = []
+    groups: list[LayerGroup] = []
     for (source, patches), members in by_source.items():
-        apart += [LayerGroup(source, (layer,)) for layer in members] if patches else [_group(source, members)]
-    return sorted(apart, key=lambda group: group.first)
+        groups += [LayerGroup(source, (layer,)) for layer in members] if patches else [_group(source, members)]
+    return sorted(groups, key=lambda group: group.first)
 
 
-def weight_matrix(model: onnx.ModelProto, layer: Layer) -> Weights:
-    """The weights of a layer, shape (outputs, inputs), as float32."""
+def weight_matrix(model: onnx.ModelProto, layer: GraphLayer) -> Weights:
+    """Return the weights of a layer, shape (outputs, inputs), as float32."""
     return as_matrix(numpy_helper.to_array(tensor_of(model, layer.weight)), layer)
 
 
-def as_matrix(array: NDArray[np.generic], layer: Layer) -> Weights:
-    """An initializer's array as (outputs, inputs) in float32."""
+def as_matrix(array: NDArray[np.generic], layer: GraphLayer) -> Weights:
+    """Return an initializer's array as (outputs, inputs) in float32."""
     matrix = array.reshape(array.shape[0], -1) if layer.operator == "Conv" else array
     return np.ascontiguousarray(matrix if layer.by_output else matrix.T, dtype=np.float32)
 
 
-def set_weights(model: onnx.ModelProto, layer: Layer, matrix: Weights) -> None:
-    """Puts weights of shape (outputs, inputs) in the place of a layer's, in the type and shape that these have."""
+def set_weights(model: onnx.ModelProto, layer: GraphLayer, matrix: Weights) -> None:
+    """Replace the weights of a layer by `matrix`, shape (outputs, inputs), in the initializer's type and shape."""
     tensor = tensor_of(model, layer.weight)
     before = numpy_helper.to_array(tensor)
     array = (matrix if layer.by_output else matrix.T).reshape(before.shape).astype(before.dtype)
@@ -89,23 +90,23 @@ def set_weights(model: onnx.ModelProto, layer: Layer, matrix: Weights) -> None:
 
 
 def tensor_of(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
-    """The initializer of that name."""
-    found: onnx.TensorProto = next(tensor for tensor in model.graph.initializer if tensor.name == name)
-    return found
+    """Return the initializer of that name."""
+    match: onnx.TensorProto = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+    return match
 
 
 def attribute(node: onnx.NodeProto, name: str, default: object) -> object:
-    """The value of a node's attribute."""
-    found = [entry for entry in node.attribute if entry.name == name]
-    return onnx.helper.get_attribute_value(found[0]) if found else default
+    """Return the value of a node's attribute, or `default`."""
+    matches = [entry for entry in node.attribute if entry.name == name]
+    return onnx.helper.get_attribute_value(matches[0]) if matches else default
 
 
-def _group(source: str, members: list[Layer]) -> LayerGroup:
+def _group(source: str, members: list[GraphLayer]) -> LayerGroup:
     return LayerGroup(source, tuple(sorted(members, key=lambda layer: layer.index)))
 
 
 def _transposes(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto]) -> dict[str, tuple[int, str]]:
-    """Values that are the transpose of a constant matrix: the exporter writes a tied output layer so."""
+    """Return value -> (node index, constant) of transposed constant matrices, the exporter's form of tied outputs."""
     return {
         node.output[0]: (index, node.input[0])
         for index, node in enumerate(model.graph.node)
@@ -119,7 +120,7 @@ def _layer(
     node: onnx.NodeProto,
     constants: dict[str, onnx.TensorProto],
     transposes: dict[str, tuple[int, str]],
-) -> Layer | None:
+) -> GraphLayer | None:
     if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
         return None
     through, weight = transposes.get(node.input[1], (None, node.input[1]))
@@ -137,25 +138,25 @@ def _layer(
         by_output ^= bool(attribute(node, "transB", 0))
         outputs, inputs = tensor.dims if by_output else reversed(tensor.dims)
     name = node.name or weight
-    return Layer(index, name, node.op_type, node.input[0], weight, int(outputs), int(inputs), by_output, through)
+    return GraphLayer(index, name, node.op_type, node.input[0], weight, int(outputs), int(inputs), by_output, through)
 
 
 def constant_nodes(model: onnx.ModelProto) -> list[int]:
-    """The places of nodes whose results are the same for every input: they depend on initializers alone."""
+    """Return the indices of nodes that depend on initializers alone."""
     known = {tensor.name for tensor in model.graph.initializer}
-    found = []
+    indices = []
     for index, node in enumerate(model.graph.node):
         random = node.op_type.startswith(("Random", "Multinomial", "Bernoulli"))
         if not random and known.issuperset(reads(node)):
             known.update(name for name in node.output if name)
-            found.append(index)
-    return found
+            indices.append(index)
+    return indices
 
 
 def consumers(model: onnx.ModelProto) -> dict[str, list[int]]:
-    """For each value the places of the main graph's nodes that read it, subgraphs within them included."""
-    found: dict[str, list[int]] = {}
+    """Return value -> indices of the nodes of the main graph that read it, in their subgraphs too."""
+    readers: dict[str, list[int]] = {}
     for index, node in enumerate(model.graph.node):
         for name in sorted(set(reads(node))):
-            found.setdefault(name, []).append(index)
-    return found
+            readers.setdefault(name, []).append(index)
+    return readers

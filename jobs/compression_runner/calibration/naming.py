@@ -1,4 +1,4 @@
-"""What people call the weights of a graph."""
+"""Human-readable names of the weights of a graph."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ ANONYMOUS: Final = re.compile(r"(val|onnx::MatMul)_\d+")
 
 
 def weight_names(model: onnx.ModelProto, weights: Sequence[str]) -> dict[str, str]:
-    """What people call a weight: its own name, or by the bias that is added next where an exporter has renamed it."""
+    """Return weight -> readable name: its own, or one derived from the next bias if an exporter has renamed it."""
     biases = _biases(model)
     names = {weight: biases.get(weight, weight) if ANONYMOUS.fullmatch(weight) else weight for weight in weights}
     counted = Counter(names.values())
@@ -24,11 +24,11 @@ def weight_names(model: onnx.ModelProto, weights: Sequence[str]) -> dict[str, st
 def _biases(model: onnx.ModelProto) -> dict[str, str]:
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     products = {node.output[0]: node.input[1] for node in nodes(model.graph) if node.op_type == "MatMul"}
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for node in nodes(model.graph):
         if node.op_type != "Add":
             continue
         for product, bias in (node.input[:2], reversed(node.input[:2])):
             if product in products and bias in constants and len(constants[bias].dims) == 1:
-                found[products[product]] = re.sub(r"bias$", "weight", bias)
-    return found
+                names[products[product]] = re.sub(r"bias$", "weight", bias)
+    return names

@@ -1,4 +1,4 @@
-"""What a convolution multiplies its weights with: the patches of its input, one row each."""
+"""The input patches of a convolution, one row each."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final, cast
@@ -14,9 +14,9 @@ VALUES_AT_ONCE: Final = 1 << 24
 
 
 def patch_rows(values: NDArray[np.generic], node: onnx.NodeProto, kernel: Sequence[int]) -> Iterator[Rows]:
-    """Rows of shape (places, channels * kernel) for an input of shape (batch, channels, *space), a few samples at once.
+    """Yield rows of shape (patches, channels * kernel) of an input of shape (batch, channels, *space), in chunks.
 
-    `kernel` is the size in each dimension of space; pads, strides and dilations are the node's.
+    `kernel` is the kernel size in each spatial dimension; pads, strides and dilations are the node's.
     """
     axes = range(2, 2 + len(kernel))
     strides = _numbers(node, "strides", [1] * len(kernel))
@@ -25,9 +25,9 @@ def patch_rows(values: NDArray[np.generic], node: onnx.NodeProto, kernel: Sequen
     spans = [(size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True)]
     padded = np.pad(np.asarray(values, np.float32), [(0, 0), (0, 0), *pads])
     views = np.lib.stride_tricks.sliding_window_view(padded, spans, axis=tuple(axes))
-    places = tuple(slice(None, None, step) for step in strides)
+    steps = tuple(slice(None, None, step) for step in strides)
     within = tuple(slice(None, None, step) for step in dilations)
-    views = views[(slice(None), slice(None), *places, *within)]
+    views = views[(slice(None), slice(None), *steps, *within)]
     # (batch, channels, *places, *kernel) -> (batch, *places, channels, *kernel)
     views = np.moveaxis(views, 1, 1 + len(kernel))
     step = max(1, VALUES_AT_ONCE // max(1, int(np.prod(views.shape[1:]))))
@@ -43,16 +43,16 @@ def _numbers(node: onnx.NodeProto, name: str, default: list[int]) -> list[int]:
 def _pads(
     node: onnx.NodeProto, space: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
 ) -> list[tuple[int, int]]:
-    """How much is filled up before and after in each dimension (ONNX operator Conv)."""
+    """Return the padding before and after each spatial dimension (ONNX operator Conv)."""
     mode = attribute(node, "auto_pad", b"NOTSET")
     if mode in (b"NOTSET", b""):
         pads = _numbers(node, "pads", [0] * 2 * len(kernel))
         return list(zip(pads[: len(kernel)], pads[len(kernel) :], strict=True))
     if mode == b"VALID":
         return [(0, 0)] * len(kernel)
-    found = []
+    padding: list[tuple[int, int]] = []
     for size, width, stride, dilation in zip(space, kernel, strides, dilations, strict=True):
         total = max(0, (-(-size // stride) - 1) * stride + (width - 1) * dilation + 1 - size)
         less, more = total // 2, total - total // 2
-        found.append((less, more) if mode == b"SAME_UPPER" else (more, less))
-    return found
+        padding.append((less, more) if mode == b"SAME_UPPER" else (more, less))
+    return padding

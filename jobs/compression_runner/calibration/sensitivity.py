@@ -1,4 +1,4 @@
-"""How much the answers of a graph depend on each of its weights: measured, by changing one at a time."""
+"""Measure the sensitivity of the outputs of a graph to each weight, by changing one weight at a time."""
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from compression_runner.formats.onnx_files import save
 from compression_runner.inference.session import open_session
 
 FLOATS: Final = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
-WATCHED: Final = 32
+MAX_SAMPLES: Final = 32
 """Calibration samples on which outputs are compared."""
 
 
@@ -25,55 +25,55 @@ def output_changes(
     model: onnx.ModelProto,
     samples: SampleSet,
     substitutes: Iterable[tuple[str, NDArray[np.floating]]],
-    watched: int = WATCHED,
+    max_samples: int = MAX_SAMPLES,
 ) -> list[float]:
-    """How far the outputs move, squared and relative, when one initializer alone (by name) is another array.
+    """Return, for each substitute of one initializer (by name), the relative squared change of the outputs.
 
-    Looks at the first `watched` samples.
+    Uses the first `max_samples` samples.
     """
-    batches = feeds(model, samples.only(list(range(min(watched, len(samples))))))
+    batches = feeds(model, samples.only(list(range(min(max_samples, len(samples))))))
     session = _with_weights_as_inputs(model)
     expected = _outputs(session, batches)
     scale = max(sum(float((part**2).sum()) for part in expected), np.finfo(np.float64).tiny)
-    found = []
+    changes = []
     for name, array in substitutes:
         kind = numpy_helper.to_array(tensor_of(model, name)).dtype
         weight = np.ascontiguousarray(array, kind)
-        got = _outputs(session, [{**batch, name: weight} for batch in batches])
-        moved = sum(_moved(old, new) for new, old in zip(got, expected, strict=True))
-        found.append(moved / scale)
-    return found
+        outputs = _outputs(session, [{**batch, name: weight} for batch in batches])
+        change = sum(_squared_distance(old, new) for new, old in zip(outputs, expected, strict=True))
+        changes.append(change / scale)
+    return changes
 
 
-def _moved(old: NDArray[np.float64], new: NDArray[np.float64]) -> float:
-    """Return the squared distance of two outputs; those of different sizes have nothing in common."""
+def _squared_distance(old: NDArray[np.float64], new: NDArray[np.float64]) -> float:
+    """Return the squared distance of two outputs; the sum of their squares if their shapes differ."""
     if old.shape != new.shape:
         return float((old**2).sum() + (new**2).sum())
     return float(((new - old) ** 2).sum())
 
 
 def _with_weights_as_inputs(model: onnx.ModelProto) -> Any:
-    """A session in which every floating initializer of two and more dimensions may be fed.
+    """Open a session that takes every floating-point initializer of two or more dimensions as an input.
 
-    The session is opened once, where a changed graph would be written and read anew for each weight; and onnxruntime
-    fuses no weight that may change into another.
+    One session serves all weights, so no changed graph is written and read again. onnxruntime does not fuse weights
+    that are inputs.
     """
     inputs = model.graph.input
-    before, there = len(inputs), {value.name for value in inputs}
+    before, input_names = len(inputs), {value.name for value in inputs}
     inputs.extend(
         helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
         for tensor in model.graph.initializer
-        if len(tensor.dims) >= 2 and tensor.data_type in FLOATS and tensor.name not in there
+        if len(tensor.dims) >= 2 and tensor.data_type in FLOATS and tensor.name not in input_names
     )
     try:
-        # By way of a file: a graph of more than 2 GB has no other.
-        with tempfile.TemporaryDirectory(prefix="sensitivity-") as place:
-            return open_session(save(model, Path(place)))
+        # Through a file: a graph of more than 2 GB cannot be loaded from memory.
+        with tempfile.TemporaryDirectory(prefix="sensitivity-") as folder:
+            return open_session(save(model, Path(folder)))
     finally:
         del inputs[before:]
 
 
 def _outputs(session: Any, batches: Sequence[Mapping[str, NDArray[np.generic]]]) -> list[NDArray[np.float64]]:
-    """All floating-point outputs, batch by batch."""
+    """Return all floating-point outputs, batch by batch."""
     results = [result for batch in batches for result in session.run(None, dict(batch))]
     return [result.astype(np.float64) for result in results if np.issubdtype(result.dtype, np.floating)]

@@ -1,4 +1,4 @@
-"""What is known of a layer's input after calibration, gathered batch by batch in bounded memory."""
+"""Statistics of the input of a layer, accumulated batch by batch in bounded memory."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -6,8 +6,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from compression_runner.calibration.device import Array, to_device, to_host
+
 BLOCK: Final = 4096
-"""Rows that are multiplied at once: float32 products are exact enough over so many, their sum is kept in float64."""
+"""Rows per product: float32 is exact enough for this many rows; their sum is kept in float64."""
 MASK: Final = "attention_mask"
 
 Rows = NDArray[np.float32]
@@ -17,8 +19,8 @@ Rows = NDArray[np.float32]
 class InputStatistics:
     """Sums over the rows x (a token, a patch) of a layer's input of `width` channels.
 
-    `hessian` is the sum of x x^T, shape (width, width), or None where it was not asked for; the others have shape
-    (width,): `squares` is the sum of x^2, `absolutes` that of |x|, `maximum` the greatest |x|.
+    `hessian`, the sum of x x^T with shape (width, width), is accumulated if requested. The others have shape (width,):
+    `squares` is the sum of x^2, `absolutes` the sum of |x|, `maximum` the largest |x|.
     """
 
     width: int
@@ -27,15 +29,15 @@ class InputStatistics:
     squares: NDArray[np.float64] = field(init=False)
     absolutes: NDArray[np.float64] = field(init=False)
     maximum: NDArray[np.float64] = field(init=False)
-    hessian: NDArray[np.float64] | None = field(init=False, default=None)
+    _hessian: Array = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.squares, self.absolutes, self.maximum = (np.zeros(self.width) for _ in range(3))
         if self.wants_hessian:
-            self.hessian = np.zeros((self.width, self.width))
+            self._hessian = to_device(np.zeros((self.width, self.width)))
 
     def add(self, rows: Rows) -> None:
-        """Counts rows of shape (rows, width); those with a number that is not finite are left out."""
+        """Add rows of shape (rows, width); skip rows with a number that is not finite."""
         for start in range(0, len(rows), BLOCK):
             part = np.asarray(rows[start : start + BLOCK], np.float32)
             part = part[np.isfinite(part).all(1)]
@@ -46,8 +48,14 @@ class InputStatistics:
             magnitudes = np.abs(part)
             self.absolutes += magnitudes.sum(0, dtype=np.float64)
             np.maximum(self.maximum, magnitudes.max(0), out=self.maximum)
-            if self.hessian is not None:
-                self.hessian += part.T @ part
+            if self._hessian is not None:
+                part = to_device(part)
+                self._hessian += part.T @ part
+
+    @property
+    def hessian(self) -> NDArray[np.float64] | None:
+        """The sum of x x^T, on the host; None if not requested."""
+        return None if self._hessian is None else to_host(self._hessian)
 
     @property
     def norms(self) -> NDArray[np.float64]:
@@ -62,9 +70,9 @@ class InputStatistics:
 
 
 def token_rows(values: NDArray[np.generic], mask: NDArray[np.generic] | None) -> Rows:
-    """A layer's input as rows of shape (rows, channels), without those that `mask` (batch, sequence) says are padding.
+    """Return the input of a layer as rows of shape (rows, channels), without the padding of `mask` (batch, sequence).
 
-    Where the input does not have the mask's batch and sequence in front, all of its rows count.
+    All rows count if the first axes of the input are not the batch and sequence of the mask.
     """
     rows = np.asarray(values).reshape(-1, values.shape[-1])
     fits = mask is not None and values.ndim >= 2 and len(rows) == mask.size

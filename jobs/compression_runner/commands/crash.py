@@ -1,6 +1,6 @@
-"""What an unforeseen exception leaves behind: a crash report to attach to a bug report, and one line that names it.
+"""Write a crash report for an unexpected exception, and log one line that names it.
 
-It takes the place of `sys.excepthook`, which sees what no command has explained.
+It replaces `sys.excepthook`, which receives exceptions that no command handles.
 """
 
 import importlib.metadata
@@ -29,9 +29,9 @@ LOG: Final = logging.getLogger("compression_runner")
 UNEXPECTED: Final = "Unexpected"
 HIDDEN: Final = "[hidden]"
 SECRET_NAMES: Final = re.compile(r"SECRET|TOKEN|PASS|CREDENTIAL|ACCESS_KEY|API_KEY", re.IGNORECASE)
-"""Variables of the environment whose values never go into a report."""
+"""Environment variables whose values never go into a report."""
 LEAST_SECRET: Final = 4
-"""Characters; what is shorter is no secret, and would hide letters everywhere."""
+"""Least length of a secret; a shorter value would hide letters everywhere."""
 SECRETS: Final = tuple(
     re.compile(pattern)
     for pattern in (
@@ -45,9 +45,10 @@ SECRETS: Final = tuple(
 
 
 class CrashReporter:
-    """Writes the crash report next to the job's report, as far as the run has come by then.
+    """Writes the crash report next to the job's report, if the run has got that far.
 
-    `leave` gets what the operator shows. With `traces` the log has the traceback too: a pod's own files are lost.
+    `leave` receives the violation for the operator. With `traces`, the log has the traceback too: a pod's files are
+    lost.
     """
 
     def __init__(
@@ -64,20 +65,20 @@ class CrashReporter:
         self.reports: Store | None = None
 
     def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        """Take the place of `sys.excepthook`."""
+        """Handle an exception, as `sys.excepthook`."""
         if not issubclass(kind, Exception):  # an interrupt by its user
             sys.__excepthook__(kind, error, trace)
             return
         stage = self._progress.snapshot().stage if self._progress else ""
         place = self._write(crash_report(error, self.job, self._progress, os.environ))
-        problem = f"an error that was not foreseen ({kind.__name__})" + (f" ended the run in {stage}" if stage else "")
+        problem = f"an unexpected error ({kind.__name__})" + (f" ended the run in {stage}" if stage else "")
         remedy = f"attach {place} to a bug report; it has the traceback, versions and the job, and no credentials"
         about = (kind, error, trace) if self._traces else None
         LOG.critical("error: %s\n  to do: %s", problem, remedy, exc_info=about, extra={"reason": UNEXPECTED})
         self._leave(Violation(reason=UNEXPECTED, message=problem, remedy=remedy))
 
     def _write(self, text: str) -> str:
-        """Write next to the report; where that cannot be, into a temporary file."""
+        """Write the report next to the job's report or, if that fails, to a temporary file; return its location."""
         if self.reports is not None:
             try:
                 self.reports.write(CRASH_REPORT, text.encode())
@@ -93,7 +94,7 @@ class CrashReporter:
 def crash_report(
     error: BaseException, job: CompressionJob | None, progress: RunProgress | None, environment: Mapping[str, str]
 ) -> str:
-    """Return the report: traceback, plan, job and versions; neither the environment nor anything secret."""
+    """Return the report: traceback, plan, job and versions, without the environment and without secrets."""
     packages = sorted({f"{each.name}=={each.version}" for each in importlib.metadata.distributions()}, key=str.lower)
     parts = [
         f"Crash report of compression-runner, {datetime.now(UTC).isoformat(timespec='seconds')}",

@@ -1,4 +1,4 @@
-"""What the command line says and returns when a run ends early."""
+"""Error messages and exit statuses of the command line."""
 
 import logging
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class Ended(Exception):
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Says what went wrong: field, value, problem and remedy, and ends with the status that belongs to it."""
+    """Log field, value, problem and remedy of an error, and raise Ended with its exit status."""
     try:
         yield
     except InvalidSpec as error:

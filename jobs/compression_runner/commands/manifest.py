@@ -11,9 +11,9 @@ from compressionjob.spec import CompressionJob, parse_job
 
 
 def read_manifest(place: Path) -> CompressionJob:
-    """The one CompressionJob in a YAML file; other kinds of objects in it are left alone.
+    """Return the only CompressionJob in a YAML file; objects of other kinds are ignored.
 
-    Raises InvalidInput or InvalidSpec where there is none, several, or it is wrong.
+    Raises InvalidInput or InvalidSpec if there is none, there are several, or it is invalid.
     """
     try:
         documents = [document for document in yaml.safe_load_all(place.read_text()) if document]
@@ -27,7 +27,7 @@ def read_manifest(place: Path) -> CompressionJob:
 
 
 def without_limits(job: CompressionJob) -> list[str]:
-    """Return the warning that a job without limits deserves before it runs."""
+    """Return a warning for a job without limits."""
     return [] if objectives_of(job.spec.sla) else [NO_LIMITS_WARNING]
 
 

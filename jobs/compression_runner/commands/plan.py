@@ -1,4 +1,4 @@
-"""`plan`: what a job would do, with sizes and a memory estimate; only headers are read."""
+"""`plan`: show the stages, sizes and memory of a job; reads only headers."""
 
 import os
 import sys
@@ -15,20 +15,23 @@ from compression_runner.commands.manifest import read_manifest, without_limits
 from compression_runner.commands.power import Planned, power_of, undecidable
 from compression_runner.evaluation.machine.cpus import choose_cpus
 from compression_runner.pipeline.forecast import TimeForecast
-from compression_runner.pipeline.places import of_spec, of_trial
-from compression_runner.pipeline.preflight import Prepared, preflight
+from compression_runner.pipeline.preflight import PreflightResult, preflight
 from compression_runner.pipeline.resources import memory_limit
+from compression_runner.pipeline.run_locations import of_spec, of_trial
+from compression_runner.pipeline.serving_check import require_engine, require_memory
 from compression_runner.pipeline.spending import price_of, require_price
 from compression_runner.storage import Stores
 from compression_runner.telemetry import logs
+from compressionjob.data import ROLES, DataSource
 from compressionjob.exit_codes import ExitCode
 from compressionjob.schema import format_bytes, format_duration
+from compressionjob.serving import Serving
 from compressionjob.sla import objectives_of
 from compressionjob.spec import CompressionJob
 
 
 def plan(manifest: Path, *, publish: bool, price: str | None = None) -> int:
-    """Prints the plan; the exit status is that of a run that would end in preflight."""
+    """Print the plan; return the exit status that a run would have after preflight."""
     logs.configure(as_json=False)
     sys.excepthook = reporter = CrashReporter()
     try:
@@ -36,8 +39,10 @@ def plan(manifest: Path, *, publish: bool, price: str | None = None) -> int:
             reporter.job = job = read_manifest(manifest)
             require_price(job.spec, price_of(os.environ, price))
             stores = Stores(environment=os.environ, base=manifest.absolute().parent)
-            places = of_spec if publish else of_trial
-            prepared = preflight(job.spec, places(job.spec, stores, Path(workdir)))
+            locations = of_spec if publish else of_trial
+            prepared = preflight(job.spec, locations(job.spec, stores, Path(workdir)))
+            require_engine(job.spec)
+            require_memory(job.spec, prepared.source, memory_limit())
     except Ended as end:
         return end.status
     _print(job, prepared, PlainConsole())
@@ -46,8 +51,8 @@ def plan(manifest: Path, *, publish: bool, price: str | None = None) -> int:
     return ExitCode.DONE
 
 
-def planned_of(job: CompressionJob, prepared: Prepared) -> Planned:
-    """Return what is known of the job's power before it runs: with fewer samples than files or limit it is less."""
+def planned_of(job: CompressionJob, prepared: PreflightResult) -> Planned:
+    """Return the inputs of the job's statistical power; the data may have fewer samples than files or limit."""
     evaluation, samples = prepared.data["evaluation"], job.spec.data.evaluation.limit
     if evaluation.classes is not None:
         samples = min(samples, len(evaluation.entries))
@@ -58,29 +63,40 @@ def _print_objectives(planned: Planned, console: Console) -> None:
     objectives = objectives_of(planned.spec.sla)
     for objective in objectives:
         console.print(f"objective: {objective.name} {objective.direction} {objective.limit:g} ({objective.unit})")
-        console.print(f"  tells apart: {power_of(objective, planned)}", highlight=False)
+        console.print(f"  decides a difference of: {power_of(objective, planned)}", highlight=False)
     if objectives:
         console.print(
-            "tells apart: how far a limit must be from the true figure to be decided, at confidence "
+            "decides a difference of: how far a limit must be from the true value to be decided, at confidence "
             f"{planned.spec.sla.confidence:g} over all objectives and looks, on a quiet machine and with as many "
             "samples as spec.data.evaluation.limit allows"
         )
 
 
 def _time(forecast: TimeForecast) -> str:
-    """Return how long the run takes, as a range: limits that are decided early end it early."""
+    """Return the time of the run as a range: a run ends early if its limits are decided early."""
     least, most = (format_duration(round(seconds, -1) or 5) for seconds in (forecast.least, forecast.most))
     trained = f", and the training of {', '.join(forecast.trained)}" if forecast.trained else ""
     return f"time: {least} to {most}{trained}, beside fetching; open limits are measured until spec.benchmark.timeLimit"
 
 
-def _print(job: CompressionJob, prepared: Prepared, console: Console) -> None:
+def _load(serving: Serving) -> str:
+    if serving.find_max_rate:
+        return "at the highest rate that keeps the limits"
+    return f"{serving.concurrency} at a time" if serving.concurrency else f"{serving.request_rate:g} a second"
+
+
+def _print(job: CompressionJob, prepared: PreflightResult, console: Console) -> None:
     source = prepared.source
     console.print(f"[bold]{job.metadata.name}[/]: {source.architecture}, {source.parameters / 1e6:.1f} million weights")
     console.print(f"source: {job.spec.model.source} ({source.format}, {format_bytes(source.weights_bytes)} of weights)")
-    for field, part in job.spec.data.sources():
-        size = prepared.data[field.split(".")[2]].size  # type: ignore[index]
-        console.print(f"{field.split('.')[2]} data: {part.source} ({format_bytes(size)})")
+    for role in ROLES:
+        part: DataSource | None = getattr(job.spec.data, role)
+        if part is not None:
+            console.print(f"{role} data: {part.source} ({format_bytes(prepared.data[role].size)})")
+    for task, files in zip(job.spec.data.tasks, prepared.tasks, strict=True):
+        shots = f", {task.few_shot} examples" if task.few_shot else ""
+        about = f"{task.kind}, {task.measured_by}, up to {task.limit} questions{shots}"
+        console.print(f"task {task.name}: {task.source} ({format_bytes(files.size)}), {about}", highlight=False)
     table = Table("step", "method", "parameters", "fingerprint")
     for step in prepared.plan.steps:
         settings = ", ".join(f"{name}={value}" for name, value in step.settings.items())
@@ -92,6 +108,10 @@ def _print(job: CompressionJob, prepared: Prepared, console: Console) -> None:
     engine = "OpenVINO" if prepared.plan.steps[-1].format == "openvino" else "onnxruntime"
     cpus = len(choose_cpus(job.spec.benchmark.threads).numbers)
     console.print(f"measured against: {baseline}, in {engine} on {cpus} CPUs")
+    if serving := job.spec.benchmark.serving:
+        load = _load(serving)
+        tokens = f"prompts of {serving.prompt_tokens} tokens, answers of up to {serving.longest_answer}"
+        console.print(f"served by: vLLM, requests {load}, {tokens}", highlight=False)
     _print_objectives(planned_of(job, prepared), console)
     memory = prepared.memory
     console.print(

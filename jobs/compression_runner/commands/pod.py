@@ -1,4 +1,4 @@
-"""`pod`: the job that the operator gave to a pod."""
+"""`pod`: run the job of a pod, as the operator configured it."""
 
 import logging
 import os
@@ -22,8 +22,8 @@ from compression_runner.telemetry.termination import exit_on_sigterm, leave_mess
 from compressionjob.conditions import INVALID_SPEC
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.exit_codes import ExitCode
+from compressionjob.job_parts import CLEAN, COMPRESS, PUBLISH, RUN
 from compressionjob.measuring import SHARED, STATIC_CPUS, Isolation
-from compressionjob.parts import CLEAN, COMPRESS, PUBLISH, RUN
 from compressionjob.pod import (
     CPUS_VARIABLE,
     ISOLATION_VARIABLE,
@@ -43,7 +43,7 @@ _ISOLATIONS: Final[tuple[Isolation, ...]] = get_args(Isolation)
 
 
 def pod(environment: Mapping[str, str] = os.environ) -> int:
-    """Runs the job, answers over HTTP meanwhile, and leaves a summary as the termination message."""
+    """Run the job, serve its progress over HTTP, and write a summary as the termination message."""
     logs.configure(as_json=True)
     exit_on_sigterm()
     message = Path(environment.get(TERMINATION_LOG_VARIABLE, TERMINATION_LOG))
@@ -60,7 +60,7 @@ def pod(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def _leaving(place: Path, progress: RunProgress) -> Callable[[Violation], None]:
-    """Leave a message that the operator can show, with the step that failed."""
+    """Return a callback that writes a violation, with the failed step, as the termination message."""
     return lambda violation: leave_message(Summary(error=violation, stage=progress.failed), place)
 
 
@@ -80,11 +80,11 @@ def _run(
         )
         return Summary(error=violation), ExitCode.INVALID
     except RunnerError as error:
-        from compression_runner.pipeline.reporting import violation as told
+        from compression_runner.pipeline.reporting import violation as violation_of
 
         about = {"reason": error.reason, "field": error.field, "value": error.value}
         LOG.error("%s", error, extra=about)
-        summary = Summary(error=told(error), stage=progress.failed)
+        summary = Summary(error=violation_of(error), stage=progress.failed)
         if reporter.job is not None and environment.get(PART_VARIABLE) != CLEAN:
             summary = summary.model_copy(
                 update={"space": space_of(reporter.job, _stores(reporter.job, environment), error)}
@@ -104,34 +104,34 @@ def _execute(
     if part == CLEAN:
         return clean(job, stores, environment)
     with garbage_collection.importing():
-        from compression_runner.pipeline.places import of_spec
         from compression_runner.pipeline.reporting import summarize, summarize_stages
         from compression_runner.pipeline.reviewed import publish_reviewed
         from compression_runner.pipeline.run import Run, compress, execute
+        from compression_runner.pipeline.run_locations import of_spec
         from compression_runner.pipeline.spending import price_of
 
     LOG.info("starting", extra={"job": job.metadata.name, "namespace": job.metadata.namespace, "part": part})
-    places = of_spec(job.spec, stores, Path(environment.get(WORKDIR_VARIABLE, WORKDIR)))
-    reporter.reports = places.reports
+    locations = of_spec(job.spec, stores, Path(environment.get(WORKDIR_VARIABLE, WORKDIR)))
+    reporter.reports = locations.reports
     price, reservation = price_of(environment), reservation_of(environment)
-    run = Run(job, places, progress, metrics, job.spec.review, price, reservation=reservation)
+    run = Run(job, locations, progress, metrics, job.spec.review, price, reservation=reservation)
     if part == COMPRESS:
         return summarize_stages(compress(run))
     if part == PUBLISH:
         report = publish_reviewed(run, given.review(), given.judged())
         changes = {"part": PUBLISH, "space": space_of(job, stores)}
-        return summarize(report, places.reports).model_copy(update=changes)
-    summary = summarize(execute(run), places.reports)
+        return summarize(report, locations.reports).model_copy(update=changes)
+    summary = summarize(execute(run), locations.reports)
     return summary.model_copy(update={"space": space_of(job, stores)})
 
 
 def _stores(job: CompressionJob, environment: Mapping[str, str]) -> Stores:
-    """Return what opens the locations of a job in a pod."""
+    """Return the stores of a job in a pod."""
     return Stores(environment=environment, base=Path("/"), job=job.metadata.uid, namespace=job.metadata.namespace)
 
 
 def reservation_of(environment: Mapping[str, str]) -> CpuReservation:
-    """Return what the operator says of the CPUs of this pod. Raises InvalidSpec where it is not understood."""
+    """Return the CPU reservation of this pod from the operator's variables. Raises InvalidSpec if they are invalid."""
     isolation, cpus = environment.get(ISOLATION_VARIABLE, SHARED), environment.get(CPUS_VARIABLE, "0")
     remedy = "upgrade the operator: it says what keeps others off the CPUs of the pod, and how many those are"
     allowed = next((known for known in _ISOLATIONS if known == isolation), None)

@@ -1,4 +1,4 @@
-"""What the operator gave to a pod: a file, or variables of the environment where the operator is an older one."""
+"""The input of a pod from the operator: a file, or environment variables from an older operator."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,18 +19,18 @@ from compressionjob.pod import (
     REVIEW_VARIABLE,
 )
 from compressionjob.pod_input import decode, digest_of
-from compressionjob.report import Judged
+from compressionjob.report import JudgedResult
 from compressionjob.review import ReviewOutcome
 from compressionjob.spec import CompressionJob, parse_job
 
 _VARIABLES: Final = {INPUT_JOB: JOB_VARIABLE, INPUT_REVIEW: REVIEW_VARIABLE, INPUT_JUDGED: JUDGED_VARIABLE}
-"""The documents' names, and the variables in which an older operator gives them."""
+"""The documents' names, and the variables that an older operator sets."""
 
 Document = TypeVar("Document", bound=BaseModel)
 
 
 class PodInput:
-    """Documents by name; ``named`` returns how a problem names one of them."""
+    """Documents by name; ``named`` returns the field name of a document for errors."""
 
     def __init__(self, documents: Mapping[str, Any], named: Callable[[str], str]) -> None:
         self._documents = documents
@@ -38,9 +38,9 @@ class PodInput:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "PodInput":
-        """Read the file that the environment names, or the variables where it names none.
+        """Read the file that the environment names, or the variables of an older operator.
 
-        Raises InvalidSpec where the file is missing, or is not what the operator wrote.
+        Raises InvalidSpec if the file is missing, or does not have the operator's content.
         """
         path = environment.get(INPUT_VARIABLE)
         if path is None:
@@ -51,17 +51,17 @@ class PodInput:
         return cls(_file(path, environment.get(INPUT_DIGEST_VARIABLE, "")), lambda name: f"{name} in {path}")
 
     def job(self) -> CompressionJob:
-        """Return the job. Raises InvalidSpec, which names every field that is wrong."""
+        """Return the job. Raises InvalidSpec, which names every invalid field."""
         return parse_job(self._documents.get(INPUT_JOB))
 
     def review(self) -> ReviewOutcome:
-        """Return the review that allows the pod to publish. Raises InvalidSpec where there is none."""
+        """Return the review that allows the pod to publish. Raises InvalidSpec if it is missing."""
         return self._document(INPUT_REVIEW, ReviewOutcome, "the operator sets it from a CompressionReview")
 
-    def judged(self) -> Judged:
-        """Return what the pod may publish. Raises InvalidSpec where nothing says so."""
+    def judged(self) -> JudgedResult:
+        """Return the judged artifact that the pod may publish. Raises InvalidSpec if it is missing."""
         remedy = "upgrade the operator: it says what was judged, and nothing else may be published"
-        return self._document(INPUT_JUDGED, Judged, remedy)
+        return self._document(INPUT_JUDGED, JudgedResult, remedy)
 
     def _document(self, name: str, model: type[Document], remedy: str) -> Document:
         given = self._documents.get(name)
@@ -73,7 +73,7 @@ class PodInput:
 
 
 def _json(text: str) -> Any:
-    """Return what a variable holds; None where it is missing or no JSON."""
+    """Return the value of a variable; None if it is missing or invalid JSON."""
     try:
         return json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What `plan` says of a run's power: which differences from its limits it can tell apart, and what half would cost."""
+"""The statistical power that `plan` shows: the decidable difference from each limit, and the cost of half of it."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -11,8 +11,9 @@ from compression_runner.evaluation.speed.latency import LATENCY_SHARE
 from compression_runner.evaluation.speed.latency_run import QUANTILES
 from compression_runner.evaluation.speed.sizing import MAX_QUERIES, NEARLY_ALL, Sizing, size_run
 from compression_runner.evaluation.speed.throughput import most_pairs
+from compression_runner.evaluation.statistics.alpha_spending import each_look, look_of_data
 from compression_runner.evaluation.statistics.block_bootstrap import BEYOND_PERCENTILE
-from compression_runner.evaluation.statistics.looks import each_look, look_of_data
+from compression_runner.evaluation.statistics.paired_shares import each_of
 from compression_runner.evaluation.statistics.power import (
     FOUR_TIMES,
     difference_reach,
@@ -25,27 +26,30 @@ from compression_runner.evaluation.statistics.power import (
 from compressionjob import sla
 from compressionjob.objectives import ERROR_METRICS, QualityMetric
 from compressionjob.schema import format_duration, parse_duration
+from compressionjob.serving import SERVING_NAMES
 from compressionjob.sla import Objective
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import default_metric
 
 SHARES_OF_SAMPLES: Final[frozenset[QualityMetric]] = frozenset({"agreement", "subsetAgreement", "neighbours"})
-"""Scores that compare with the baseline: the drop is the share of samples that go wrong."""
+"""Scores relative to the baseline: the drop is the share of wrong samples."""
 SHARES_OF_RIGHT: Final[frozenset[QualityMetric]] = frozenset(
     {"accuracy", "precision", "recall", "f1", "f1Micro", "f1Macro", "subsetAccuracy"}
 )
 USUAL_DISAGREEMENT: Final = 0.05
+USUAL_SCORE: Final = 0.5
+"""Assumed score of the baseline on a task."""
 USUAL_VARIATION: Final = 0.1
-"""Standard deviation of the queries, or of the pairs of blocks, of a run as a share of their mean."""
+"""Assumed standard deviation of the queries, or of the pairs of blocks, of a run as a share of their mean."""
 USUAL_SPREAD: Final = 0.1
-"""Standard deviation of a score, or of the change of an error, between samples."""
+"""Assumed standard deviation of a score, or of the change of an error, between samples."""
 QUERY_SECONDS: Final = (0.01, 0.1)
-"""Durations of a query that are assumed where no limit says how long one takes."""
+"""Assumed durations of a query if no limit states one."""
 
 
 @dataclass(frozen=True)
 class Power:
-    """Which difference from a limit is told apart on which assumption, and what half of it would cost."""
+    """The decidable difference from a limit with its assumption, and the cost of half of it."""
 
     reach: str
     half: str = ""
@@ -56,7 +60,7 @@ class Power:
 
 @dataclass(frozen=True)
 class Planned:
-    """What the power of a run depends on: the job, its evaluation samples at most, and the results judged at most."""
+    """The inputs of a run's power: the job, and its largest numbers of evaluation samples and of judged results."""
 
     spec: CompressionJobSpec
     samples: int
@@ -79,12 +83,12 @@ class Planned:
 
     @property
     def of_time(self) -> float:
-        """The confidence of the intervals at each look at what the time limit ends."""
+        """The confidence of the intervals at each look at a measurement with a time limit."""
         return each_look(self.confidence)
 
     @property
     def metric(self) -> QualityMetric:
-        """The metric of the limits on quality: the default with labels, if they fit it, where the job names none."""
+        """The metric of the limits on quality; by default that with labels, if the limits fit it."""
         limits = self.spec.sla.quality
         named = [default_metric(self.spec.model.task, has_labels=labels) for labels in (True, False)]
         fitting = [name for name in named if limits and (name in ERROR_METRICS) == limits.limits_error]
@@ -97,25 +101,25 @@ class Planned:
 
     @property
     def longer(self) -> str:
-        """What half of a difference costs where the time limit decides."""
+        """The cost of half of a difference, if the time limit decides."""
         return f"spec.benchmark.timeLimit {format_duration(FOUR_TIMES * self.seconds)}"
 
     @property
     def more_samples(self) -> str:
-        """What half of a difference costs where the samples decide."""
+        """The cost of half of a difference, if the samples decide."""
         return f"{FOUR_TIMES * self.samples:,} samples"
 
 
 def power_of(objective: Objective, planned: Planned) -> Power:
     """Return the power of one objective."""
-    found = _POWERS.get(objective.name)
-    if found is None:
+    power = _POWERS.get(objective.name)
+    if power is None:
         return Power("known after the run: it depends on groups, on inputs that are disturbed or on single answers")
-    return found(objective, planned)
+    return power(objective, planned)
 
 
 def undecidable(planned: Planned) -> Iterator[str]:
-    """Yield a warning for each limit that the evaluation samples cannot decide, not even for a perfect model."""
+    """Yield a warning for each limit that the evaluation samples cannot decide even for a perfect model."""
     limits, samples = planned.spec.sla, planned.samples
     shares: dict[str, float | None] = {}
     if limits.quality and planned.metric in SHARES_OF_SAMPLES | SHARES_OF_RIGHT:
@@ -139,7 +143,7 @@ def undecidable(planned: Planned) -> Iterator[str]:
 
 
 def _samples_needed(share: float, planned: Planned) -> int:
-    """Return how many samples decide a share for a perfect model, at the looks that there are for so many."""
+    """Return how many samples decide a share for a perfect model, with the looks for that number."""
     first = samples_for_share(share, planned.of_samples)
     return samples_for_share(share, replace(planned, samples=first).of_samples)
 
@@ -156,7 +160,7 @@ def _quality(objective: Objective, planned: Planned) -> Power:
     else:
         as_limit = is_drop or objective.name == sla.QUALITY_ERROR
         spread = objective.limit if as_limit and objective.limit > 0 else USUAL_SPREAD
-        # For large numbers of samples Student's interval is that of a normal mean, as the bootstrap's is.
+        # For many samples, Student's interval and the bootstrap's are both that of a normal mean.
         usual = mean_reach(max(2, samples), 1.0, confidence) * spread
         what = "the change of the error, as a share of it," if objective.name == sla.QUALITY_INCREASE else metric
         why = f"if {what} varies by {spread:g} between samples (standard deviation)"
@@ -189,7 +193,7 @@ def _speedup(objective: Objective, planned: Planned) -> Power:
 
 
 def _timed(planned: Planned, reach: Callable[[Sizing, float], float | None], vary: str) -> Power:
-    """Return the power of what is measured in the time for latency, by how long a query takes."""
+    """Return the power of a latency measurement, by the duration of a query."""
     limits = planned.spec.sla.latency
     assert limits is not None
     if limits.scenario == "Server":
@@ -199,26 +203,40 @@ def _timed(planned: Planned, reach: Callable[[Sizing, float], float | None], var
     parts, half = [], planned.longer
     for duration in durations:
         sizing = size_run(2.0 * duration, seconds, planned.of_time, quantile)
-        found, count = reach(sizing, quantile), sizing.looks[-1] * sizing.queries
+        reached, count = reach(sizing, quantile), sizing.looks[-1] * sizing.queries
         if count >= NEARLY_ALL * MAX_QUERIES:
             half = f"not in one run, which ends at {MAX_QUERIES:,} queries"
         what = f"queries of {format_duration(duration)} ({count:,} to each model)"
-        parts.append(f"nothing with {what}: too few" if found is None else f"about {found:.1%} with {what}")
+        parts.append(f"nothing with {what}: too few" if reached is None else f"about {reached:.1%} with {what}")
     return Power(f"{', '.join(parts)}, if {vary} vary by {USUAL_VARIATION:.0%}", half)
 
 
 def _throughput(objective: Objective, planned: Planned) -> Power:
     seconds = planned.seconds * (1.0 - LATENCY_SHARE)
     pairs = most_pairs(seconds)
-    found = mean_reach(pairs, USUAL_VARIATION, planned.of_time)
-    return Power(f"about {found:.1%} with {pairs:,} blocks, if they vary by {USUAL_VARIATION:.0%}", planned.longer)
+    reach = mean_reach(pairs, USUAL_VARIATION, planned.of_time)
+    return Power(f"about {reach:.1%} with {pairs:,} blocks, if they vary by {USUAL_VARIATION:.0%}", planned.longer)
 
 
 def _memory(objective: Objective, planned: Planned) -> Power:
-    found = mean_reach(LOOKS_AT[-1], VARIATION, each_look(planned.confidence, len(LOOKS_AT)))
+    reach = mean_reach(LOOKS_AT[-1], VARIATION, each_look(planned.confidence, len(LOOKS_AT)))
     both = 2.0 if objective.name == sla.MEMORY_RATIO else 1.0
     processes = f"{LOOKS_AT[-1]} processes, the most that are started"
-    return Power(f"about {both * found:.1%} with {processes}, if they vary by {VARIATION:.0%}")
+    return Power(f"about {both * reach:.1%} with {processes}, if they vary by {VARIATION:.0%}")
+
+
+def _recovery(objective: Objective, planned: Planned) -> Power:
+    limit, tasks = planned.spec.sla.recovery, planned.spec.data.tasks
+    judged = [task for task in tasks if limit and limit.judges(task.name)]
+    fewest, each = min(task.limit for task in judged), each_of(len(judged), planned.confidence)
+    usual, worst = (difference_reach(fewest, share, each) / USUAL_SCORE for share in (USUAL_DISAGREEMENT, 1.0))
+    why = f"if the models differ on {USUAL_DISAGREEMENT:.0%} of them, {worst:.2g} at worst"
+    what = f"{fewest:,} questions of a task that the baseline answers right in {USUAL_SCORE:.0%}"
+    return Power(f"about {usual:.2g} with {what}, {why}", f"{FOUR_TIMES * fewest:,} questions")
+
+
+def _served(objective: Objective, planned: Planned) -> Power:
+    return Power("known after the first look: requests that share a server are not independent")
 
 
 def _exact(objective: Objective, planned: Planned) -> Power:
@@ -228,9 +246,11 @@ def _exact(objective: Objective, planned: Planned) -> Power:
 _POWERS: Final[Mapping[str, Callable[[Objective, Planned], Power]]] = {
     **dict.fromkeys((sla.QUALITY_DROP, sla.QUALITY_SCORE, sla.QUALITY_INCREASE, sla.QUALITY_ERROR), _quality),
     sla.FLIPS: _flips,
+    sla.RECOVERY: _recovery,
     sla.LATENCY: _latency,
     sla.SPEEDUP: _speedup,
     **dict.fromkeys((sla.THROUGHPUT, sla.COST), _throughput),
     **dict.fromkeys((sla.MEMORY, sla.MEMORY_RATIO), _memory),
     **dict.fromkeys((sla.SIZE, sla.SIZE_RATIO), _exact),
+    **dict.fromkeys(SERVING_NAMES, _served),
 }

@@ -1,4 +1,4 @@
-"""`report`: a report.json made into a page, or into Markdown for a pull request."""
+"""`report`: convert a report.json to an HTML page, or to Markdown for a pull request."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ RENDERERS: Final = {"html": render_html, "markdown": render_markdown}
 
 
 def report(source: Path, form: str, output: Path | None) -> int:
-    """Writes the report to `output`, to standard output where there is none."""
+    """Write the report to `output`, by default to standard output."""
     logs.configure(as_json=False)
     try:
         with explained():
@@ -32,9 +32,9 @@ def report(source: Path, form: str, output: Path | None) -> int:
 
 
 def read_report(source: Path) -> Report:
-    """A report.json.
+    """Read a report.json.
 
-    Raises InvalidInput where it cannot be read, or is none.
+    Raises InvalidInput if it cannot be read, or is not a report.
     """
     remedy = "name a report.json that a run has left"
     try:
@@ -54,4 +54,5 @@ def _write(text: str, output: Path | None) -> None:
     try:
         output.write_text(text)
     except OSError as error:
-        raise InvalidInput(INVALID_INPUT, "--output", output, str(error), "name a file that can be written") from error
+        problem = f"it cannot be written ({error.strerror})"
+        raise InvalidInput(INVALID_INPUT, "--output", output, problem, "name a file that can be written") from error

@@ -1,4 +1,4 @@
-"""`run`: the pipeline of a job on this machine, without a cluster."""
+"""`run`: run the pipeline of a job on this machine, without a cluster."""
 
 import logging
 import os
@@ -31,10 +31,10 @@ LOG: Final = logging.getLogger("compression_runner")
 
 
 def run(manifest: Path, workdir: Path, *, publish: bool, price: str | None = None) -> int:
-    """Runs the job and prints the verdict.
+    """Run the job and print the verdict.
 
-    `price` is that of an hour of this machine; by default the environment says it. Paths of file:// sources that
-    are not absolute start from the manifest's folder.
+    `price` is the price per hour of this machine; by default it comes from the environment. Relative paths of file://
+    sources start from the manifest's folder.
     """
     logs.configure(as_json=False)
     exit_on_sigterm()
@@ -52,7 +52,7 @@ def run(manifest: Path, workdir: Path, *, publish: bool, price: str | None = Non
 
 
 def _clear(workdir: Path) -> None:
-    """Takes away what a trial before left to be read: it must not be taken for this one's. Checkpoints stay."""
+    """Remove the reports and the result of an earlier trial, so that they are not mistaken for new ones."""
     for name in (REPORT_JSON, REPORT_HTML, REPORT_MD, CRASH_REPORT):
         (workdir / name).unlink(missing_ok=True)
     if (workdir / OUTPUT / MARKER).is_file():
@@ -64,13 +64,13 @@ def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool, 
     job = read_manifest(manifest)
     for warning in without_limits(job):
         LOG.warning("warning: %s", warning)
-    # A manifest from a cluster (kubectl get -o yaml) has the uid of the job there, whose results are not this run's.
+    # A manifest from a cluster (kubectl get -o yaml) has the uid of the job there; this run must not use its results.
     job = job.model_copy(update={"metadata": job.metadata.model_copy(update={"uid": ""})})
-    # torch and onnxruntime take seconds to import: a wrong manifest is told before that.
+    # torch and onnxruntime take seconds to import: an invalid manifest is reported before that.
     with garbage_collection.importing():
         from compression_runner.pipeline.machine_lock import turn_lock
-        from compression_runner.pipeline.places import of_spec, of_trial
         from compression_runner.pipeline.run import Run, execute
+        from compression_runner.pipeline.run_locations import of_spec, of_trial
         from compression_runner.pipeline.spending import price_of
 
     stores = Stores(environment=os.environ, base=manifest.absolute().parent)
@@ -78,11 +78,11 @@ def _execute(manifest: Path, workdir: Path, console: Console, *, publish: bool, 
     bars = ConsoleListener(console) if console.is_terminal and sys.stderr.isatty() else None
     progress = RunProgress([metrics, bars or logs.LogListener()])
     sys.excepthook = reporter = CrashReporter(progress)
-    places = of_spec(job.spec, stores, workdir) if publish else of_trial(job.spec, stores, workdir)
-    reporter.job, reporter.reports = job, places.reports
+    locations = of_spec(job.spec, stores, workdir) if publish else of_trial(job.spec, stores, workdir)
+    reporter.job, reporter.reports = job, locations.reports
     with closing(bars) if bars else nullcontext():
-        # A trial of one's own is nobody else's to review.
+        # A trial has no reviewer.
         review = job.spec.review if publish else "Never"
         lock = turn_lock(os.environ, progress)
         price_per_hour = price_of(os.environ, price)
-        return execute(Run(job, places, progress, metrics, review, price_per_hour, lock, lock.reservation))
+        return execute(Run(job, locations, progress, metrics, review, price_per_hour, lock, lock.reservation))

@@ -1,4 +1,4 @@
-"""What a pod does about the space of its job: remove files in the part Clean, and report bytes in every part."""
+"""The disk space of a job: remove files in the part Clean, and report bytes in every part."""
 
 import json
 import logging
@@ -8,8 +8,8 @@ from typing import Final
 from compression_runner.errors import RunnerError, StorageUnavailable
 from compression_runner.storage import Stores
 from compressionjob.errors import FieldProblem, InvalidSpec
-from compressionjob.parts import CLEAN
-from compressionjob.pod import CLEAN_VARIABLE
+from compressionjob.job_parts import CLEAN
+from compressionjob.pod import CLEAN_VARIABLE, KNOWN_JOBS_VARIABLE
 from compressionjob.report import Summary
 from compressionjob.retention import RETAINED, Retained, SpaceUsed
 from compressionjob.spec import CompressionJob
@@ -18,19 +18,20 @@ LOG: Final = logging.getLogger("compression_runner")
 
 
 def clean(job: CompressionJob, stores: Stores, environment: Mapping[str, str]) -> Summary:
-    """Remove what the operator names. Raises InvalidSpec, InvalidInput or StorageUnavailable."""
+    """Remove the kinds of files that the operator names. Raises InvalidSpec, InvalidInput or StorageUnavailable."""
     from compression_runner.pipeline import cleaning
-    from compression_runner.pipeline.places import outputs_of
+    from compression_runner.pipeline.run_locations import outputs_of
 
     kinds = _kinds(environment)
     LOG.info("removing %s", " and ".join(kinds), extra={"job": job.metadata.name, "namespace": job.metadata.namespace})
-    return Summary(part=CLEAN, space=cleaning.clean(outputs_of(job.spec, stores), job.metadata.uid, kinds))
+    known = [uid for uid in environment.get(KNOWN_JOBS_VARIABLE, "").split(",") if uid]
+    return Summary(part=CLEAN, space=cleaning.clean(outputs_of(job.spec, stores), job.metadata.uid, kinds, known))
 
 
 def space_of(job: CompressionJob, stores: Stores, error: RunnerError | None = None) -> SpaceUsed | None:
-    """Return the space of the job's files; None where the store does not answer, as the error says that it does not."""
+    """Return the space of the job's files; None if the store does not respond, also if `error` shows that."""
     from compression_runner.pipeline import cleaning
-    from compression_runner.pipeline.places import outputs_of
+    from compression_runner.pipeline.run_locations import outputs_of
 
     if isinstance(error, StorageUnavailable):
         return None

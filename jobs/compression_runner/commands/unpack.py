@@ -1,4 +1,4 @@
-"""`unpack`: a packed artifact, bit for bit as it was."""
+"""`unpack`: restore a packed artifact, bit for bit."""
 
 import logging
 from pathlib import Path
@@ -15,7 +15,7 @@ LOG: Final = logging.getLogger("compression_runner")
 
 
 def unpack(packed: Path, destination: Path) -> int:
-    """Restores `packed` in `destination`, each file verified against its sha256."""
+    """Restore `packed` in `destination`, and verify each file's sha256."""
     logs.configure(as_json=False)
     try:
         with explained():
@@ -33,5 +33,5 @@ def _unpack(packed: Path, destination: Path) -> None:
         with room_on(destination, "DEST", "free some room there"):
             restored = restore(artifacts.load(packed), destination)
     except artifacts.ArtifactDamaged as error:
-        raise InvalidInput("ChecksumMismatch", "ARTIFACT", packed, str(error), "fetch the artifact again") from error
+        raise InvalidInput("ChecksumMismatch", "ARTIFACT", packed, error.problem, "fetch the artifact again") from error
     LOG.info("%d files, %s", len(restored.files), restored.digest)

@@ -1,11 +1,11 @@
-"""The verdict, as a table for people."""
+"""Print the verdict as a table."""
 
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from compressionjob.deciding import remedy_of
+from compressionjob.remedies import remedy_of
 from compressionjob.report import Report
 from compressionjob.schema import format_bytes
 from compressionjob.sla import ObjectiveResult
@@ -14,7 +14,7 @@ COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow", "NoLimits":
 
 
 def show(report: Report, workdir: Path, console: Console, *, published: bool) -> None:
-    """Prints anomalies first, then the verdict, the objectives, and where everything is."""
+    """Print anomalies, the verdict, the objectives, and the locations of the files."""
     for anomaly in report.anomalies:
         console.print(f"[bold yellow]not as promised:[/] {anomaly}")
     colour = COLOURS[report.verdict]
@@ -46,13 +46,13 @@ def show(report: Report, workdir: Path, console: Console, *, published: bool) ->
 
 
 def _remedy(report: Report) -> list[str]:
-    """What to do about a verdict that is no Pass."""
+    """Return the remedy for a verdict other than Pass."""
     remedy = remedy_of(report.verdict, report.objectives)
     return [f"to do: {remedy}"] if remedy else []
 
 
 def _decoding(report: Report) -> list[str]:
-    """Tokens per second of a language model, for one query after the other, and for many texts at once."""
+    """Return tokens per second of a language model: for sequential queries, and for many texts at once."""
     traits, texts = report.job.traits, report.job.batch_size
     sides = (report.baseline, report.compressed)
     if not (traits and traits.running_text and all("p50" in side.latency_seconds for side in sides)):

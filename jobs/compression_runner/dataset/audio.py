@@ -1,4 +1,4 @@
-"""Recordings as a model takes them: one channel, at its sampling rate, through its feature extractor."""
+"""Convert recordings to inputs of a model: one channel, at its sampling rate, through its feature extractor."""
 
 import io
 import json
@@ -25,56 +25,56 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Recording:
-    """Samples of shape (samples,) from -1 to 1, and how many there are in a second; None where nothing says."""
+    """Samples of shape (samples,) from -1 to 1, and the sampling rate; None if unknown."""
 
     samples: Floats
     rate: int | None
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """One input per recording; `free` where recordings differ in length, so that batches are filled up with zeros."""
+class AudioInputs:
+    """One input per recording; `free` if recordings differ in length, so that batches are padded with zeros."""
 
     name: str
     inputs: list[Floats]
     free: bool
 
 
-def prepare_audio(recordings: Column, rates: Column | None, model_dir: Path) -> Prepared:
-    """Return each recording as the model takes it.
+def prepare_audio(recordings: Column, rates: Column | None, model_dir: Path) -> AudioInputs:
+    """Return each recording as an input of the model.
 
     A recording is an encoded file, a mapping with one under "bytes", a mapping with "array" and "sampling_rate", or an
-    array of samples, of shape (samples,), (samples, channels) or (channels, samples), whose rate is in `rates`; without
-    a rate it is taken to have the model's. Channels are averaged, and recordings of another rate than the model's
-    resampled. Without a preprocessor_config.json the samples are given as they are. Raises InvalidInput, naming the
-    row, for what is not a recording.
+    array of samples, of shape (samples,), (samples, channels) or (channels, samples), with its rate in `rates`; the
+    default rate is the model's. Channels are averaged; recordings with another rate than the model's are resampled.
+    Without a preprocessor_config.json the samples stay unchanged. Raises InvalidInput, with the row, for a value that
+    is not a recording.
     """
     extractor = feature_extractor(model_dir)
-    wanted = int(extractor.sampling_rate) if extractor else None
+    target_rate = int(extractor.sampling_rate) if extractor else None
     waves, names, first = [], [], None
     for row, value in enumerate(recordings):
-        found = _recording(value, None if rates is None else rates[row], row)
+        recording = _recording(value, None if rates is None else rates[row], row)
         names.append(row_name(row, value))
         if extractor is None:
-            # Nothing says which rate the model wants: that of the first recording, which all must have.
-            first = first or found.rate
-            _require_same_rate(found.rate, first, row)
-            waves.append(found.samples)
+            # The rate of the model is unknown: all recordings must have the rate of the first.
+            first = first or recording.rate
+            _require_same_rate(recording.rate, first, row)
+            waves.append(recording.samples)
         else:
-            waves.append(resampled(found.samples, found.rate or wanted, wanted))
+            waves.append(resampled(recording.samples, recording.rate or target_rate, target_rate))
     if extractor is None:
-        return Prepared("input_values", waves, free=len({len(wave) for wave in waves}) > 1)
+        return AudioInputs("input_values", waves, free=len({len(wave) for wave in waves}) > 1)
     return _extracted(extractor, waves, names)
 
 
-def resampled(samples: Floats, rate: int | None, wanted: int | None) -> Floats:
+def resampled(samples: Floats, rate: int | None, target_rate: int | None) -> Floats:
     """Return samples at another rate, by a polyphase filter (scipy.signal.resample_poly)."""
-    if not rate or not wanted or rate == wanted:
+    if not rate or not target_rate or rate == target_rate:
         return samples
     from scipy import signal  # takes a second to import; only audio needs it
 
-    common = gcd(rate, wanted)
-    return np.asarray(signal.resample_poly(samples, wanted // common, rate // common), dtype=np.float32)
+    common = gcd(rate, target_rate)
+    return np.asarray(signal.resample_poly(samples, target_rate // common, rate // common), dtype=np.float32)
 
 
 def _recording(value: Any, rate: Any, row: int) -> Recording:
@@ -96,16 +96,16 @@ def _decoded(content: bytes, name: str) -> Recording:
     try:
         samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        problem = f"{name} is no recording that libsndfile can read: {error.error_string.rstrip('.')}"
+        problem = f"{name} is not a recording that libsndfile can read: {error.error_string.rstrip('.')}"
         raise bad_data(FIELD, f"{len(content)} bytes", problem, "give wav or flac files") from error
     except (soundfile.SoundFileError, MemoryError, *LIBRARY_ERRORS) as error:
-        # The number of samples that a damaged file claims to have is more than memory holds.
+        # A damaged file may state more samples than memory holds.
         raise bad_data(FIELD, f"{len(content)} bytes", f"{name} is damaged", "give wav or flac files") from error
     return Recording(_one_channel(samples, name), int(rate))
 
 
 def _samples_first(samples: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return samples as (samples,) or (samples, channels); torchaudio and others have the channels first."""
+    """Return samples as (samples,) or (samples, channels); torchaudio and others put the channels first."""
     if samples.ndim == 1:
         return samples
     if samples.shape[1] > MAX_CHANNELS >= samples.shape[0] > 0:
@@ -126,7 +126,7 @@ def _samples(value: Any, row: int) -> NDArray[Any]:
         raise bad_data(FIELD, f"{array.dtype} {array.shape}", f"row {row} is not a recording", REMEDY)
     if array.dtype.kind == "f":
         return array
-    # Whole numbers span their type: 16-bit samples are those of a CD; unsigned ones have their zero in the middle.
+    # Integers span the range of their type (16 bits on a CD); the zero of unsigned ones is in the middle.
     half = 2.0 ** (8 * array.dtype.itemsize - 1)
     scaled = array.astype(np.float64) / half
     return scaled - 1.0 if array.dtype.kind == "u" else scaled
@@ -162,9 +162,9 @@ def _require_same_rate(rate: int | None, first: int | None, row: int) -> None:
 
 
 def feature_extractor(model_dir: Path) -> Any:
-    """Return the feature extractor of the model; None where there is no preprocessor_config.json.
+    """Return the feature extractor of the model; None without a preprocessor_config.json.
 
-    Raises InvalidInput where it cannot be loaded without code of its own, or does not prepare audio.
+    Raises InvalidInput if it needs remote code, or does not prepare audio.
     """
     if not (model_dir / PREPROCESSOR).is_file():
         return None
@@ -174,7 +174,7 @@ def feature_extractor(model_dir: Path) -> Any:
         named = str(json.loads((model_dir / PREPROCESSOR).read_text()).get("feature_extractor_type", ""))
         known = getattr(transformers, named, None) if named else transformers.AutoFeatureExtractor
         with warnings.catch_warnings():
-            # A bank with more filters than frequencies is the model's own choice.
+            # A filter bank with more filters than frequencies is the choice of the model.
             warnings.filterwarnings("ignore", message="At least one mel filter")
             extractor = known.from_pretrained(  # type: ignore[union-attr]
                 model_dir, local_files_only=True, trust_remote_code=False
@@ -188,7 +188,7 @@ def feature_extractor(model_dir: Path) -> Any:
     return extractor
 
 
-def _extracted(extractor: Any, waves: Sequence[Floats], names: Sequence[str]) -> Prepared:
+def _extracted(extractor: Any, waves: Sequence[Floats], names: Sequence[str]) -> AudioInputs:
     name = str(extractor.model_input_names[0])
     inputs = []
     for recording, wave in zip(names, waves, strict=True):
@@ -198,5 +198,5 @@ def _extracted(extractor: Any, waves: Sequence[Floats], names: Sequence[str]) ->
             problem = f"the model's feature extractor refuses {recording}: {cause(error)}"
             raise bad_data(FIELD, f"{len(wave)} samples", problem, "give recordings as in training") from error
         inputs.append(np.ascontiguousarray(values, dtype=np.float32))
-    # An extractor of spectrograms gives every recording the same length; one of waveforms leaves it as it is.
-    return Prepared(name, inputs, free=len({values.shape for values in inputs}) > 1)
+    # A spectrogram extractor gives every recording the same length; a waveform extractor keeps the length.
+    return AudioInputs(name, inputs, free=len({values.shape for values in inputs}) > 1)

@@ -1,4 +1,4 @@
-"""The inputs by which a causal language model is given what it remembers of the tokens before."""
+"""The key-value cache among the inputs of a causal language model."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -15,19 +15,19 @@ PRESENT: Final = "present."
 
 
 def is_past(name: str) -> bool:
-    """Return whether an input takes keys or values of tokens before."""
+    """Return whether an input takes keys or values of previous tokens."""
     return name.startswith(PAST)
 
 
 def takes_past(inputs: Iterable[TensorInfo]) -> bool:
-    """Return whether a graph decodes step by step."""
+    """Return whether a graph has a key-value cache."""
     return any(is_past(info.name) for info in inputs)
 
 
 def empty_past(info: TensorInfo, batch: int) -> NDArray[np.generic]:
-    """Return a past of no tokens for one input, shape (batch, heads, 0, width of a head).
+    """Return an empty cache for one input, shape (batch, heads, 0, width of a head).
 
-    Raises InvalidInput where the graph leaves heads or width open.
+    Raises InvalidInput if the graph does not fix heads and width.
     """
     if len(info.shape) != 4 or info.shape[1] is None or info.shape[3] is None:
         problem = f"input {info.name} has shape {info.shape}, not (batch, heads, past, width of a head)"

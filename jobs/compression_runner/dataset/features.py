@@ -1,4 +1,4 @@
-"""Rows of a table as vectors of numbers, and the numbers that a regression learns."""
+"""Rows of a table as feature vectors, and the targets of a regression."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ FIELD: Final = f"{COLUMNS}.features"
 
 
 def feature_columns(path: Path, named: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Return the names of the features: those that the job names, or every column of numbers but `others`.
+    """Return the names of the features: those in the job, or all columns of numbers except `others`.
 
-    Raises InvalidInput where there is none.
+    Raises InvalidInput if there is none.
     """
-    found = list(named) or [name for name in number_columns(path) if name not in others]
-    if not found:
+    names = list(named) or [column for column in number_columns(path) if column not in others]
+    if not names:
         raise bad_data(FIELD, path.name, "no column holds numbers", "name the columns that the model takes")
-    return found
+    return names
 
 
 def feature_rows(table: Table, names: Sequence[str]) -> NDArray[np.float32]:
@@ -34,14 +34,14 @@ def feature_rows(table: Table, names: Sequence[str]) -> NDArray[np.float32]:
 
 def numbers(values: Column, field: str, name: str) -> NDArray[np.float64]:
     """Return a column as numbers, shape (rows,). Raises InvalidInput for a value that is not a finite number."""
-    found = np.empty(len(values), dtype=np.float64)
+    result = np.empty(len(values), dtype=np.float64)
     for row, value in enumerate(values):
         number = _number(value)
         if number is None or not np.isfinite(number):
             problem = f"row {row} of column {name} is not a finite number"
             raise bad_data(field, repr(value), problem, "fill or leave out such rows, or name other columns")
-        found[row] = number
-    return found
+        result[row] = number
+    return result
 
 
 def _number(value: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""Which files are a source of data: one table, or a folder of images or recordings."""
+"""The files of a data source: one table, or a folder of images or recordings."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ SUFFIXES: Final = tuple(READERS)
 
 @dataclass(frozen=True)
 class DataFiles:
-    """The files of one source: a single one, or those of a folder in the order in which they are read."""
+    """The files of one source: a single file, or those of a folder in reading order."""
 
     entries: tuple[Entry, ...]
     classes: tuple[str, ...] | None = None
@@ -30,7 +30,7 @@ class DataFiles:
 
     @property
     def identity(self) -> str:
-        """What changes when any file does; costs no read."""
+        """A value that changes with any file; it needs no read."""
         if self.classes is None:
             return "{0.path} {0.size} {0.tag}".format(self.entries[0])
         lines = "\n".join(f"{entry.path} {entry.size} {entry.tag}" for entry in self.entries)
@@ -38,9 +38,9 @@ class DataFiles:
 
 
 def find_data(store: Readable, task: Task, field: str) -> DataFiles:
-    """The files at a source.
+    """Return the files at a source.
 
-    Raises InvalidInput, naming `field`, for no file that can be read, for several tables, or for a folder that mixes.
+    Raises InvalidInput, with `field`, if there is no readable file, for several tables, and for mixed folders.
     """
     entries = store.list()
     tables = [entry for entry in entries if entry.path.lower().endswith(SUFFIXES)]
@@ -51,9 +51,9 @@ def find_data(store: Readable, task: Task, field: str) -> DataFiles:
     if folder:
         return _of_folder(folder, entries, store, task, field)
     if len(tables) != 1:
-        found = f"there are {len(tables)} files of these types" if tables else "no such file lies there"
+        problem = f"there are {len(tables)} files of these types" if tables else "there is no such file"
         remedy = f"name one file that ends in {', '.join(SUFFIXES)}, or a folder of images or recordings"
-        raise InvalidInput("InvalidData", field, store.url, found, remedy)
+        raise InvalidInput("InvalidData", field, store.url, problem, remedy)
     if tables[0].size == 0:
         raise InvalidInput("InvalidData", field, store.url, "the file is empty", "give data with at least one row")
     return DataFiles((tables[0],))

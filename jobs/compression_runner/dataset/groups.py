@@ -1,42 +1,41 @@
-"""Which group each sample of the evaluation data belongs to."""
+"""The group of each sample of the evaluation data."""
 
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from compression_runner.dataset.problems import COLUMNS, bad_data
+from compression_runner.dataset.problems import COLUMNS, bad_data, missing_group
 from compression_runner.dataset.rows import Rows
 from compression_runner.dataset.table import column_names, read_table
 
 FIELD: Final = f"{COLUMNS}.group"
 MISSING: Final = "(missing)"
-MOST: Final = 50
-"""Groups: a column with more values than these is a name or a measurement."""
+MAX_GROUPS: Final = 50
+"""Maximum number of groups: a column with more values is a name or a measurement."""
 
 
 def read_groups(path: Path, column: str, rows: Rows) -> tuple[str, ...]:
-    """Return the group of each row. Rows without one are a group of their own.
+    """Return the group of each row. Rows without a value form a group of their own.
 
-    Raises InvalidInput where there is no such column, for one whose values are no names, and for one with more than
-    MOST different values or a single one.
+    Raises InvalidInput if the column is missing, has values that are no names, a single value, or more than
+    MAX_GROUPS different values.
     """
     if path.is_dir():
         raise bad_data(
             FIELD, column, "a folder of samples has no columns", "give a table that has the group of each row"
         )
     if column not in column_names(path):
-        there = ", ".join(column_names(path))
-        raise bad_data(FIELD, column, "there is no such column", f"name the one that tells groups apart: {there}")
+        raise missing_group(column, column_names(path))
     groups = tuple(_name(value, row) for row, value in enumerate(read_table(path, [column], [], rows)[column]))
     different = len(set(groups))
-    if different > MOST:
+    if different > MAX_GROUPS:
         remedy = "name a column with few values, such as ranges of it"
         raise bad_data(
-            FIELD, column, f"it has {different} different values, and at most {MOST} groups are told apart", remedy
+            FIELD, column, f"it has {different} different values; at most {MAX_GROUPS} groups are supported", remedy
         )
     if different < 2:
-        raise bad_data(FIELD, column, f"every row has the value {groups[0]}", "name a column that tells rows apart")
+        raise bad_data(FIELD, column, f"every row has the value {groups[0]}", "name a column with two or more values")
     return groups
 
 

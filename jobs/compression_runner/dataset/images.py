@@ -1,4 +1,4 @@
-"""Images as pixel arrays, prepared as the model's preprocessor_config.json says."""
+"""Convert images to pixel arrays with the settings in the model's preprocessor_config.json."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -21,14 +21,14 @@ def prepare_images(images: Column, model_dir: Path) -> list[NDArray[np.float32]]
     """Return each image as an array of shape (channels, height, width), all of one shape.
 
     An image is encoded bytes (PNG, JPEG), a mapping with them under "bytes", or pixels of shape (height, width) or
-    (height, width, channels). Without a preprocessor_config.json, pixels of whole numbers are divided by 255 and others
-    are taken as they are. Raises InvalidInput, naming the row, for anything that is not an image of the model.
+    (height, width, channels). Without a preprocessor_config.json, integer pixels are divided by 255 and others stay
+    unchanged. Raises InvalidInput, with the row, for a value that is not an image for the model.
     """
     prepare = processor(model_dir) if (model_dir / PREPROCESSOR).is_file() else None
     pixels = [pixels_of(image, row) for row, image in enumerate(images)]
     names = [row_name(row, image) for row, image in enumerate(images)]
-    wanted = channels_wanted(pixels, model_dir, prepare)
-    pixels = [with_channels(image, wanted, name) for image, name in zip(pixels, names, strict=True)]
+    channels = channels_wanted(pixels, model_dir, prepare)
+    pixels = [with_channels(image, channels, name) for image, name in zip(pixels, names, strict=True)]
     prepared = [plain(image) for image in pixels] if prepare is None else _processed(pixels, names, prepare)
     for name, array in zip(names, prepared, strict=True):
         if array.shape != prepared[0].shape:
@@ -39,14 +39,14 @@ def prepare_images(images: Column, model_dir: Path) -> list[NDArray[np.float32]]
 
 
 def channels_wanted(pixels: Sequence[NDArray[Any]], model_dir: Path, prepare: Any) -> int:
-    """Return how many channels images get: by the model's configuration, its processor's means, or what is there."""
+    """Return the number of channels, from the model's configuration, its processor's means, or the images."""
     means = getattr(prepare, "image_mean", None)
     named = channels_of(model_dir) or (len(means) if isinstance(means, (list, tuple)) else None)
     return named or max((image.shape[2] for image in pixels), default=RGB)
 
 
 def plain(image: NDArray[Any]) -> NDArray[np.float32]:
-    """Return pixels as (channels, height, width), whole numbers divided by 255."""
+    """Return pixels as (channels, height, width), integers divided by 255."""
     scale = 255.0 if image.dtype.kind in "ui" else 1.0
     return np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32) / np.float32(scale)
 
@@ -58,7 +58,7 @@ def _processed(pixels: Sequence[NDArray[Any]], names: Sequence[str], prepare: An
         try:
             prepared.extend(_values(prepare, part))
         except LIBRARY_ERRORS:
-            # One by one, to find the image that is to blame; or they differ in size, which the caller says.
+            # One by one, to identify the bad image; the caller reports images of different sizes.
             prepared.extend(_one_by_one(prepare, part, names[start:]))
     return prepared
 
@@ -73,21 +73,21 @@ def _one_by_one(prepare: Any, images: Sequence[NDArray[Any]], names: Sequence[st
 
 
 def _values(prepare: Any, images: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
-    found = prepare(images=images, return_tensors="np", input_data_format="channels_last")["pixel_values"]
-    return np.asarray(found, dtype=np.float32)
+    pixels = prepare(images=images, return_tensors="np", input_data_format="channels_last")["pixel_values"]
+    return np.asarray(pixels, dtype=np.float32)
 
 
 def processor(model_dir: Path) -> Any:
-    """Load the image processor that preprocessor_config.json names, in its version without torchvision.
+    """Load the image processor in preprocessor_config.json, in its version without torchvision.
 
-    Raises InvalidInput where it cannot be loaded without code of its own.
+    Raises InvalidInput if it does not load, or needs remote code.
     """
     import transformers  # takes seconds to import; only images need it
 
     options = {"local_files_only": True, "trust_remote_code": False}
     try:
         named = str(json.loads((model_dir / PREPROCESSOR).read_text()).get("image_processor_type", ""))
-        # AutoImageProcessor prefers the class that goes with the model's type to the one that the file names.
+        # AutoImageProcessor prefers the class of the model's type to the class in the file.
         known = getattr(transformers, f"{named.removesuffix('Fast').removesuffix('Pil')}Pil", None)
         if named and isinstance(known, type):
             return known.from_pretrained(model_dir, **options)  # type: ignore[attr-defined]
@@ -101,7 +101,7 @@ def processor(model_dir: Path) -> Any:
 
 
 def whole_bytes(image: NDArray[Any]) -> NDArray[Any]:
-    """Return pixels from 0 to 255 as bytes, which is what image processors scale; others as they are."""
+    """Return pixels from 0 to 255 as bytes, which image processors scale; return others unchanged."""
     if image.dtype.kind in "ui" and image.dtype != np.uint8 and image.min() >= 0 and image.max() <= 255:
         return image.astype(np.uint8)
     return image

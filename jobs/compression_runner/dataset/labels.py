@@ -15,20 +15,20 @@ FIELD = f"{COLUMNS}.label"
 MODEL = "spec.model.source"
 CONFIG = "config.json"
 DEFAULT = "LABEL_"
-"""What transformers calls a class without a name of its own, before its number."""
+"""Prefix of the default names of classes in transformers, before the number."""
 
 
 def class_names(model_dir: Path) -> dict[str, int]:
-    """Return class name -> number from the model's config.json, as `names_of` does; empty where it names none."""
+    """Return class name -> number from the model's config.json, as `names_of` does; empty if it names none."""
     return names_of(model_config(model_dir) or {})
 
 
 def names_of(config: Mapping[str, Any]) -> dict[str, int]:
-    """Return class name -> number from a configuration: real names first, then LABEL_0 and so on, which go as well.
+    """Return class name -> number from a configuration: real names first, then the default names LABEL_0 and so on.
 
-    transformers answers with id2label, and keeps a default label2id beside it where nobody set one: both count. A name
-    that id2label gives to several classes is the one that label2id says. Raises InvalidInput where the two contradict
-    each other, or one is no such map.
+    transformers answers with id2label, and keeps a default label2id beside it unless the author sets one, so both
+    count. For a name of several classes in id2label, label2id decides. Raises InvalidInput if the two contradict each
+    other, or one is not a map of names and numbers.
     """
     by_number = [(name, number) for number, name in _pairs(config, "id2label")]
     by_name = _pairs(config, "label2id")
@@ -36,11 +36,11 @@ def names_of(config: Mapping[str, Any]) -> dict[str, int]:
     for name, number in by_number:
         numbers.setdefault(str(name), []).append(_whole(number, "id2label"))
     for name, number in by_name:
-        given, known = _whole(number, "label2id"), numbers.get(str(name))
-        if known and given not in known:
-            problem = f"id2label says that {known[0]} is {name}, and label2id that {given} is"
+        mapped, known = _whole(number, "label2id"), numbers.get(str(name))
+        if known and mapped not in known:
+            problem = f"id2label says that {known[0]} is {name}, and label2id that {mapped} is"
             raise bad_data(MODEL, CONFIG, problem, "correct the map that is wrong; transformers answers with id2label")
-        numbers[str(name)] = [given]
+        numbers[str(name)] = [mapped]
     if not numbers:
         return {}
     every = {_whole(number, "id2label") for _, number in by_number} or {known[0] for known in numbers.values()}
@@ -50,12 +50,12 @@ def names_of(config: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _pairs(config: Mapping[str, Any], name: str) -> list[tuple[Any, Any]]:
-    """Return what a map of the configuration pairs; of a list, each place with what stands there."""
+    """Return the pairs of a map in the configuration; for a list, pairs of index and entry."""
     content = config.get(name) or {}
     if isinstance(content, list):
         return list(enumerate(content))
     if not isinstance(content, dict):
-        raise bad_data(MODEL, CONFIG, f"{name} is no map of names and numbers", "save the model with save_pretrained")
+        raise bad_data(MODEL, CONFIG, f"{name} is not a map of names and numbers", "save it with save_pretrained")
     return list(content.items())
 
 
@@ -64,21 +64,21 @@ def _whole(value: Any, name: str) -> int:
         return value
     if isinstance(value, str) and value.strip().isdecimal():
         return int(value)
-    raise bad_data(MODEL, CONFIG, f"{name} has {value!r} where a class's number belongs", "write a whole number from 0")
+    raise bad_data(MODEL, CONFIG, f"{name} has {value!r} in place of a class number", "write a whole number from 0")
 
 
 def class_numbers(values: Column, names: Mapping[str, int]) -> NDArray[np.int64]:
     """Return labels as class numbers, shape (samples,).
 
-    A label is a whole number, or a name that the model knows. Raises InvalidInput for anything else, and for a number
-    that is not one of the model's classes where it names them.
+    A label is a whole number, or a class name of the model. Raises InvalidInput for other values, and for a number
+    that is no class of a model with class names.
     """
     known = set(names.values())
     numbers = np.empty(len(values), dtype=np.int64)
     for row, value in enumerate(values):
         number = _class_number(value, names)
         if number is None or number < 0 or (known and number not in known):
-            raise bad_data(FIELD, value, f"row {row} has no class of the model as its label", _remedy(names))
+            raise bad_data(FIELD, value, f"the label of row {row} is not a class of the model", _remedy(names))
         numbers[row] = number
     return numbers
 

@@ -1,4 +1,4 @@
-"""From data to an evaluation set, by what the model does."""
+"""Load evaluation, training or calibration data as samples for the task of the model."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,12 +14,13 @@ from compression_runner.dataset.arrays import array_samples, shared_arrays
 from compression_runner.dataset.audio import prepare_audio
 from compression_runner.dataset.features import feature_columns, feature_rows, numbers
 from compression_runner.dataset.folders import Kind, class_folders, read_folder
+from compression_runner.dataset.generation import DECODER, reference_texts, text_generation
 from compression_runner.dataset.groups import read_groups
 from compression_runner.dataset.images import prepare_images
 from compression_runner.dataset.labels import class_names, class_numbers
 from compression_runner.dataset.multi_label import MultiLabel, label_sets, multi_label_of
-from compression_runner.dataset.pad_tokens import fills_in_front
-from compression_runner.dataset.problems import COLUMNS, EVALUATION, SOURCE, bad_data
+from compression_runner.dataset.pad_tokens import pads_left
+from compression_runner.dataset.problems import COLUMNS, EVALUATION, SOURCE, bad_data, missing_answers
 from compression_runner.dataset.rows import Rows
 from compression_runner.dataset.sample_set import Sample, SampleSet
 from compression_runner.dataset.splitting import MAX_ROWS, rows_wanted
@@ -27,7 +28,6 @@ from compression_runner.dataset.table import Table, array_shapes, column_names, 
 from compression_runner.dataset.texts import Texts, tokenize
 from compression_runner.dataset.videos import prepare_videos
 from compression_runner.dataset.windows import windows
-from compression_runner.dataset.writing import DECODER, reference_texts, writing_of
 from compression_runner.errors import InvalidInput
 from compression_runner.inference.predictor import TensorInfo
 from compressionjob.data import CalibrationData, Columns, DataRole, EvaluationData, Split, TrainingData
@@ -49,29 +49,28 @@ def load_samples(
 ) -> SampleSet:
     """Read `path`, which is `data.source` on this machine, and prepare its samples with the files in `model_dir`.
 
-    Text is cut at `sequence_length` tokens; for tasks measured on running text the rows are joined, `sequence_length`
-    is the length of a window, and `data.limit` counts windows. Labels are read where the column is there; `metric` says
-    whether they must be. An .npz without the column of the task's inputs holds the model's inputs by name, whatever the
-    task; `inputs` are those that the model's file states, if any: an array in the shape of one that has no batch axis
-    holds for all samples. With `split`, only the rows of `role` are kept. Raises InvalidInput, naming the field, for
-    data that cannot be used.
+    Text is cut at `sequence_length` tokens. For tasks on running text, rows are joined, `sequence_length` is the length
+    of a window, and `data.limit` counts windows. Labels are read if their column exists; some values of `metric`
+    require them. An .npz without the input column of the task holds the inputs of the model by name, for any task.
+    `inputs` are those stated in the model's file, if any: an array in the shape of an input without a batch axis holds
+    for all samples. `split` keeps only the rows of `role`. Raises InvalidInput, with the field, for unsuitable data.
     """
-    # A row has one token at least: more than these are never needed to fill the windows.
+    # A row has at least one token, so more rows are never needed to fill the windows.
     most = min(data.limit * sequence_length, MAX_ROWS) if TASKS[task].running_text else data.limit
-    wanted = Wanted(data.columns, path, task, model_dir, metric, rows_wanted(split, role, most), role, inputs)
+    request = DataRequest(data.columns, path, task, model_dir, metric, rows_wanted(split, role, most), role, inputs)
     try:
-        found = _load(wanted, sequence_length, data.limit)
+        samples = _load(request, sequence_length, data.limit)
         if role == "evaluation" and data.columns.group is not None:
-            found = replace(found, groups=read_groups(path, data.columns.group, wanted.rows))
-        return replace(found, multi_label=_multi_label(found, wanted)) if TASKS[task].classifies else found
+            samples = replace(samples, groups=read_groups(path, data.columns.group, request.rows))
+        return replace(samples, multi_label=_multi_label(samples, request)) if TASKS[task].classifies else samples
     except InvalidInput as error:
         field = error.field.replace(EVALUATION, f"spec.data.{role}", 1)
         raise InvalidInput(error.reason, field, error.value, error.problem, error.remedy) from error
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is read, and for which model."""
+class DataRequest:
+    """The data to read, and the model to prepare it for."""
 
     columns: Columns
     path: Path
@@ -83,88 +82,88 @@ class Wanted:
     inputs: Sequence[TensorInfo]
 
     def table(self, columns: Sequence[str], optional: Sequence[str]) -> Table:
-        """The columns, of the wanted rows alone."""
+        """Read these columns, for the requested rows only."""
         return read_table(self.path, columns, optional, self.rows)
 
     @property
     def answer(self) -> str:
-        """The column with what the model should answer."""
+        """The column of the reference answers."""
         return self.columns.label if TASKS[self.task].classifies else self.columns.target
 
 
-def _load(wanted: Wanted, sequence_length: int, limit: int) -> SampleSet:
-    content = TASKS[wanted.task].content
-    if wanted.path.is_dir():
-        return _folder(wanted)
-    path, digest = wanted.path, data_digest(wanted.path)
+def _load(request: DataRequest, sequence_length: int, limit: int) -> SampleSet:
+    content = TASKS[request.task].content
+    if request.path.is_dir():
+        return _folder(request)
+    path, digest = request.path, data_digest(request.path)
     if content == "features":
-        return _arrays(wanted, digest) if _names_inputs(wanted) else _features(wanted)
-    column = "" if content == "arrays" else str(getattr(wanted.columns, content))
+        return _arrays(request, digest) if _names_inputs(request) else _features(request)
+    column = "" if content == "arrays" else str(getattr(request.columns, content))
     if not column or (path.suffix.lower() == ".npz" and column not in column_names(path)):
-        return _arrays(wanted, digest)
-    pair = wanted.columns.text_pair if content == "text" else None
-    optional = [wanted.answer, *([wanted.columns.sampling_rate] if content == "audio" else [])]
-    table = wanted.table([column, *([pair] if pair else [])], optional)
-    if TASKS[wanted.task].writes:
-        return _written(wanted, table, column, sequence_length, digest)
-    labels = _answers(wanted, table)
-    if TASKS[wanted.task].running_text:
-        samples, padding = windows(table[column], wanted.model_dir, sequence_length, limit)
+        return _arrays(request, digest)
+    pair = request.columns.text_pair if content == "text" else None
+    optional = [request.answer, *([request.columns.sampling_rate] if content == "audio" else [])]
+    table = request.table([column, *([pair] if pair else [])], optional)
+    if TASKS[request.task].writes:
+        return _generated(request, table, column, sequence_length, digest)
+    labels = _answers(request, table)
+    if TASKS[request.task].running_text:
+        samples, padding = windows(table[column], request.model_dir, sequence_length, limit)
         return SampleSet(samples=samples, digest=digest, padding=padding)
     if content == "text":
-        embedded, pairs = wanted.task == "text-embedding", table[pair] if pair else None
-        samples, padding = tokenize(table[column], wanted.model_dir, sequence_length, pairs, embedded=embedded)
-        rows = list(table[column]) if wanted.role == "evaluation" and not pair else None
-        texts = Texts(rows, wanted.model_dir, sequence_length, embedded) if rows else None
-        left = fills_in_front(wanted.model_dir)
+        embedded, pairs = request.task == "text-embedding", table[pair] if pair else None
+        samples, padding = tokenize(table[column], request.model_dir, sequence_length, pairs, embedded=embedded)
+        rows = list(table[column]) if request.role == "evaluation" and not pair else None
+        texts = Texts(rows, request.model_dir, sequence_length, embedded) if rows else None
+        left = pads_left(request.model_dir)
         return SampleSet(samples, digest, labels, padding, left=left, texts=texts)
-    return _signals(wanted, table, column, labels, digest)
+    return _signals(request, table, column, labels, digest)
 
 
-def _written(wanted: Wanted, table: Table, column: str, sequence_length: int, digest: str) -> SampleSet:
-    """Texts or recordings to which a model writes; with references, data that is learned from says what to write."""
-    writing = writing_of(wanted.model_dir)
-    answers = table.get(wanted.answer)
-    references = None if answers is None else reference_texts(answers, wanted.answer)
+def _generated(request: DataRequest, table: Table, column: str, sequence_length: int, digest: str) -> SampleSet:
+    """Return inputs of a model that generates text; training data includes the reference texts as decoder inputs."""
+    generation = text_generation(request.model_dir)
+    answers = table.get(request.answer)
+    references = None if answers is None else reference_texts(answers, request.answer)
     if references is None:
-        _require_none_asked(wanted, "target")
-    if TASKS[wanted.task].content == "text":
-        samples, padding = tokenize(table[column], wanted.model_dir, sequence_length)
+        _require_answers_optional(request, "target")
+    if TASKS[request.task].content == "text":
+        samples, padding = tokenize(table[column], request.model_dir, sequence_length)
         data = SampleSet(samples=samples, digest=digest, padding=padding)
     else:
-        data = _signals(wanted, table, column, None, digest)
-    data = replace(data, references=references, writing=writing)
-    if not writing.prompt:
+        data = _signals(request, table, column, None, digest)
+    data = replace(data, references=references, generation=generation)
+    if not generation.prompt:
         return data
-    decoded = [np.asarray(writing.prompt, dtype=np.int64)] * len(data)
+    decoded = [np.asarray(generation.prompt, dtype=np.int64)] * len(data)
     padding = dict(data.padding)
-    if references is not None and wanted.role != "evaluation":
-        decoded, padding[DECODER] = writing.tokens(references), writing.prompt[0]
+    if references is not None and request.role != "evaluation":
+        decoded, padding[DECODER] = generation.tokens(references), generation.prompt[0]
     both: list[Sample] = [{**sample, DECODER: tokens} for sample, tokens in zip(data.samples, decoded, strict=True)]
     return replace(data, samples=both, padding=padding, unnamed=False)
 
 
-def _folder(wanted: Wanted) -> SampleSet:
-    """Samples of a folder of images or recordings, whose classes are its folders."""
-    content, path = TASKS[wanted.task].content, wanted.path
+def _folder(request: DataRequest) -> SampleSet:
+    """Return samples of a folder of images or recordings, with one class per folder."""
+    content, path = TASKS[request.task].content, request.path
     if content not in get_args(Kind):
         remedy = "name one file; folders hold images or recordings"
-        raise bad_data(SOURCE, path.name, f"task {wanted.task} takes no folder of samples", remedy)
-    column = str(getattr(wanted.columns, content))
-    table = read_folder(path, content, column, wanted.columns.label, wanted.rows)
-    return _signals(wanted, table, column, _answers(wanted, table), data_digest(path))
+        raise bad_data(SOURCE, path.name, f"task {request.task} takes no folder of samples", remedy)
+    column = str(getattr(request.columns, content))
+    table = read_folder(path, content, column, request.columns.label, request.rows)
+    return _signals(request, table, column, _answers(request, table), data_digest(path))
 
 
-def _signals(wanted: Wanted, table: Table, column: str, labels: NDArray[Any] | None, digest: str) -> SampleSet:
-    """Images, videos or recordings: one array each, which a model with one input takes under any name."""
-    content, free = TASKS[wanted.task].content, False
+def _signals(request: DataRequest, table: Table, column: str, labels: NDArray[Any] | None, digest: str) -> SampleSet:
+    """Return images, videos or recordings: one array each, which a model with one input takes under any name."""
+    content, free = TASKS[request.task].content, False
     if content == "audio":
-        prepared = prepare_audio(table[column], table.get(wanted.columns.sampling_rate), wanted.model_dir)
+        prepared = prepare_audio(table[column], table.get(request.columns.sampling_rate), request.model_dir)
         name, arrays, free = prepared.name, prepared.inputs, prepared.free
     elif content == "video":
-        name, arrays = "pixel_values", prepare_videos(table[column], wanted.model_dir)
+        name, arrays = "pixel_values", prepare_videos(table[column], request.model_dir)
     else:
-        name, arrays = "pixel_values", prepare_images(table[column], wanted.model_dir)
+        name, arrays = "pixel_values", prepare_images(table[column], request.model_dir)
     return SampleSet(
         samples=[{name: array} for array in arrays],
         digest=digest,
@@ -174,73 +173,72 @@ def _signals(wanted: Wanted, table: Table, column: str, labels: NDArray[Any] | N
     )
 
 
-def _features(wanted: Wanted) -> SampleSet:
-    """Rows of numbers, from the columns that the job names or all that hold numbers."""
-    path, columns = wanted.path, wanted.columns
+def _features(request: DataRequest) -> SampleSet:
+    """Return rows of numbers, from the columns in the job or from all columns of numbers."""
+    path, columns = request.path, request.columns
     others = (columns.label, columns.target, columns.group or "")
     names = feature_columns(path, columns.features, others)
-    table = wanted.table(names, [wanted.answer])
+    table = request.table(names, [request.answer])
     samples = [{"features": row} for row in feature_rows(table, names)]
-    labels = _answers(wanted, table)
+    labels = _answers(request, table)
     return SampleSet(samples=samples, digest=data_digest(path), labels=labels, unnamed=True, features=names)
 
 
-def _arrays(wanted: Wanted, digest: str) -> SampleSet:
-    """The model's inputs by name; what is in the column of answers is no input, unless the task has none."""
-    path = wanted.path
+def _arrays(request: DataRequest, digest: str) -> SampleSet:
+    """Return the inputs of the model by name; the column of answers is an input only if the task has no answers."""
+    path = request.path
     if path.suffix.lower() != ".npz":
-        remedy = "give an .npz file whose arrays bear the names of the model's inputs"
-        raise bad_data(SOURCE, path.name, f"task {wanted.task} takes sample inputs as arrays", remedy)
-    table = wanted.table([], [])
-    shared = shared_arrays(array_shapes(path), wanted.inputs)
+        remedy = "give an .npz file whose arrays have the names of the model's inputs"
+        raise bad_data(SOURCE, path.name, f"task {request.task} takes sample inputs as arrays", remedy)
+    table = request.table([], [])
+    shared = shared_arrays(array_shapes(path), request.inputs)
     table |= read_whole(path, sorted(shared)) if shared else {}
-    column = table.pop(wanted.answer, None) if TASKS[wanted.task].labelled else None
-    if wanted.columns.group:
-        table.pop(wanted.columns.group, None)
-    answers = {} if column is None else {wanted.answer: column}
-    return SampleSet(samples=array_samples(table, path.name, shared), digest=digest, labels=_answers(wanted, answers))
+    column = table.pop(request.answer, None) if TASKS[request.task].labelled else None
+    if request.columns.group:
+        table.pop(request.columns.group, None)
+    answers = {} if column is None else {request.answer: column}
+    return SampleSet(samples=array_samples(table, path.name, shared), digest=digest, labels=_answers(request, answers))
 
 
-def _names_inputs(wanted: Wanted) -> bool:
-    """Return whether the data is an .npz that has every input of a model of several by name."""
-    names = {info.name for info in wanted.inputs}
-    return len(names) > 1 and wanted.path.suffix.lower() == ".npz" and names <= set(column_names(wanted.path))
+def _names_inputs(request: DataRequest) -> bool:
+    """Return whether the data is an .npz with all inputs, by name, of a model with several inputs."""
+    names = {info.name for info in request.inputs}
+    return len(names) > 1 and request.path.suffix.lower() == ".npz" and names <= set(column_names(request.path))
 
 
-def _answers(wanted: Wanted, table: Table) -> NDArray[Any] | None:
-    """What the model should answer, where the data has it: numbers of classes, or the numbers of a regression."""
-    traits, column = TASKS[wanted.task], table.get(wanted.answer)
+def _answers(request: DataRequest, table: Table) -> NDArray[Any] | None:
+    """Return the reference answers, if the data has them: class numbers, or the targets of a regression."""
+    traits, column = TASKS[request.task], table.get(request.answer)
     if not traits.labelled:
         return None
     field = "label" if traits.classifies else "target"
     if column is not None:
         if traits.classifies:
-            names = class_names(wanted.model_dir) or class_folders(wanted.path)
-            if multi_label_of(wanted.model_dir, column):
-                return label_sets(column, names, wanted.model_dir)
+            names = class_names(request.model_dir) or class_folders(request.path)
+            if multi_label_of(request.model_dir, column):
+                return label_sets(column, names, request.model_dir)
             return class_numbers(column, names)
-        return numbers(column, f"{COLUMNS}.{field}", wanted.answer).astype(np.float32)
-    _require_none_asked(wanted, field)
+        return numbers(column, f"{COLUMNS}.{field}", request.answer).astype(np.float32)
+    _require_answers_optional(request, field)
     return None
 
 
-def _multi_label(found: SampleSet, wanted: Wanted) -> MultiLabel | None:
-    """Return how labels are read where a sample may have several."""
-    several = found.labels is not None and found.labels.ndim == 2
-    return multi_label_of(wanted.model_dir, found.labels if several else None, graph=bool(wanted.inputs))
+def _multi_label(samples: SampleSet, request: DataRequest) -> MultiLabel | None:
+    """Return how labels are read if a sample may have several."""
+    several = samples.labels is not None and samples.labels.ndim == 2
+    return multi_label_of(request.model_dir, samples.labels if several else None, graph=bool(request.inputs))
 
 
-def _require_none_asked(wanted: Wanted, field: str) -> None:
-    """Refuse data without the column of answers where the job names it, or a metric that needs it."""
-    needed = wanted.metric in TASKS[wanted.task].labelled
-    if not needed and field not in wanted.columns.model_fields_set:
+def _require_answers_optional(request: DataRequest, field: str) -> None:
+    """Raise InvalidInput if the job names the missing column of answers, or a metric needs it."""
+    needed = request.metric in TASKS[request.task].labelled
+    if not needed and field not in request.columns.model_fields_set:
         return
-    why = f"metric {wanted.metric} needs labels" if needed else "there is no such column"
-    if wanted.path.is_dir():
-        remedy = "put every file into the folder of its class"
-    else:
-        remedy = f"name the column that has the {field}s; there are: {', '.join(column_names(wanted.path))}"
-    raise bad_data(f"{COLUMNS}.{field}", wanted.answer, why, remedy)
+    metric = request.metric if needed else None
+    if not request.path.is_dir():
+        raise missing_answers(field, request.answer, column_names(request.path), metric)
+    reason = f"metric {metric} needs labels" if metric else "there is no such column"
+    raise bad_data(f"{COLUMNS}.{field}", request.answer, reason, "put every file into the folder of its class")
 
 
 def data_digest(path: Path) -> str:

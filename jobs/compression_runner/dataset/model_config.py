@@ -1,4 +1,4 @@
-"""The settings beside a model: config.json and its like."""
+"""The settings files beside a model: config.json and generation_config.json."""
 
 import json
 from pathlib import Path
@@ -11,12 +11,12 @@ GENERATION_CONFIG: Final = "generation_config.json"
 
 
 def model_config(model_dir: Path) -> dict[str, Any] | None:
-    """Return what config.json says, None where there is none. Raises InvalidInput where it is no JSON object."""
+    """Return the content of config.json; None if there is none. Raises InvalidInput if it is not a JSON object."""
     return _read(model_dir / CONFIG)
 
 
 def generation_config(model_dir: Path) -> dict[str, Any]:
-    """Return what generation_config.json says, nothing where there is none; raises as `model_config` does."""
+    """Return the content of generation_config.json; {} if there is none. Raises as `model_config` does."""
     return _read(model_dir / GENERATION_CONFIG) or {}
 
 
@@ -28,5 +28,5 @@ def _read(file: Path) -> dict[str, Any] | None:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise bad_data("spec.model.source", file.name, "it is no JSON object", "save the model again")
+        raise bad_data("spec.model.source", file.name, "it is not a JSON object", "save the model again")
     return content

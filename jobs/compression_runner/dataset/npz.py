@@ -1,4 +1,4 @@
-"""Arrays of an .npz file: only the rows that are wanted are read, and nothing that is pickled."""
+"""Read arrays of an .npz file: only the requested rows, and no pickled objects."""
 
 import zipfile
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ SUFFIX: Final = ".npy"
 
 
 def read_npz(path: Path, names: Sequence[str], rows: Rows) -> dict[str, NDArray[Any]]:
-    """Return arrays by name, their first dimension cut to the rows; without names, all of them.
+    """Return arrays by name, with the first dimension cut to the rows; without names, all arrays.
 
-    A single number stays one.
+    A single number stays a scalar.
     """
     with zipfile.ZipFile(path) as archive:
-        there = _names(archive)
-        return {name: _read(archive, name, rows) for name in (names or there) if name in there}
+        stored = _names(archive)
+        return {name: _read(archive, name, rows) for name in (names or stored) if name in stored}
 
 
 def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -37,12 +37,12 @@ def npz_columns(path: Path) -> dict[str, bool]:
 
 
 def _headers(archive: zipfile.ZipFile) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-    found = {}
+    headers = {}
     for name in _names(archive):
         with archive.open(name + SUFFIX) as file:
             shape, _, dtype = _header(file)
-        found[name] = shape, dtype
-    return found
+        headers[name] = shape, dtype
+    return headers
 
 
 def _names(archive: zipfile.ZipFile) -> list[str]:
@@ -55,15 +55,15 @@ def _read(archive: zipfile.ZipFile, name: str, rows: Rows) -> NDArray[Any]:
         if dtype.hasobject:
             raise ValueError(f"the array {name} holds Python objects; store texts as an array of dtype str")
         if not shape or by_column:
-            with archive.open(name + SUFFIX) as again:
-                whole = np.asarray(npy.read_array(again, allow_pickle=False))
+            with archive.open(name + SUFFIX) as reopened:
+                whole = np.asarray(npy.read_array(reopened, allow_pickle=False))
             return whole[within(rows, 0, len(whole))] if shape else whole
         count = min(end_of(rows), shape[0])
         each = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
         content = file.read(count * each)
         if len(content) < count * each:
             raise ValueError(f"the array {name} is truncated")
-        # A copy, since an array over the bytes of a file cannot be written to.
+        # Indexing copies: an array over the bytes of a file is read-only.
         array = np.frombuffer(content, dtype=dtype).reshape(count, *shape[1:])
         return array[within(rows, 0, count)]
 

@@ -1,4 +1,4 @@
-"""Columns of a parquet file: lists of numbers become arrays, and no more than a batch is decoded at a time."""
+"""Read columns of a parquet file batch by batch, with lists of numbers as arrays."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,16 +16,16 @@ ROWS_AT_ONCE: Final = 512
 
 
 def read_parquet(path: Path, names: Sequence[str], rows: Rows) -> dict[str, list[Any]]:
-    """Return the named columns that are there; lists of numbers, nested ones too, as arrays."""
+    """Return the named columns that exist; lists of numbers, also nested, as arrays."""
     with pyarrow.parquet.ParquetFile(path) as file:
-        there = [name for name in names if name in file.schema_arrow.names]
-        table: dict[str, list[Any]] = {name: [] for name in there}
+        present = [name for name in names if name in file.schema_arrow.names]
+        table: dict[str, list[Any]] = {name: [] for name in present}
         start, end = 0, end_of(rows)
-        for batch in file.iter_batches(batch_size=min(end, ROWS_AT_ONCE), columns=there):
+        for batch in file.iter_batches(batch_size=min(end, ROWS_AT_ONCE), columns=present):
             taken = within(rows, start, start + len(batch))
             if taken:
                 kept = batch.take(_indices(taken))
-                for name in there:
+                for name in present:
                     table[name].extend(_values(kept.column(name)))
             start += len(batch)
             if start >= end:
@@ -34,13 +34,13 @@ def read_parquet(path: Path, names: Sequence[str], rows: Rows) -> dict[str, list
 
 
 def _indices(rows: Sequence[int]) -> Any:
-    """Return row numbers as Arrow has them; `pyarrow.array` would import pandas to ask whether they are a series."""
+    """Return row numbers as an Arrow array; `pyarrow.array` would import pandas to check for a series."""
     numbers = np.asarray(rows, dtype=np.int64)
     return pyarrow.Array.from_buffers(pyarrow.int64(), len(numbers), [None, pyarrow.py_buffer(numbers)])
 
 
 def parquet_columns(path: Path) -> dict[str, bool]:
-    """Return for each column whether it holds single numbers."""
+    """Return column name -> whether it holds single numbers."""
     types = pyarrow.types
     schema = pyarrow.parquet.read_schema(path)
     return {
@@ -50,12 +50,13 @@ def parquet_columns(path: Path) -> dict[str, bool]:
 
 
 def _values(column: Any) -> list[Any]:
-    """Return one value per row; None where there is none."""
+    """Return one value per row; None for a missing value."""
     if pyarrow.types.is_struct(column.type):
         fields = {column.type[index].name: _values(column.field(index)) for index in range(column.type.num_fields)}
         valid = column.is_valid().to_pylist()
         return [
-            {name: values[row] for name, values in fields.items()} if there else None for row, there in enumerate(valid)
+            {name: values[row] for name, values in fields.items()} if present else None
+            for row, present in enumerate(valid)
         ]
     if not _is_list(column.type) or not _is_number(_innermost(column.type)):
         return list(column.to_pylist())
@@ -63,7 +64,7 @@ def _values(column: Any) -> list[Any]:
 
 
 def _array(one: Any) -> NDArray[Any] | list[Any]:
-    """Return the one list of a column as an array; as lists where inner lists differ in length."""
+    """Return the single list of a column as an array; as lists if inner lists differ in length."""
     numbers, shape = one, []
     while _is_list(numbers.type):
         lengths = pyarrow.compute.list_value_length(numbers).unique().to_pylist()

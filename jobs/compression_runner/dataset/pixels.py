@@ -1,7 +1,7 @@
-"""Encoded images and arrays as pixels, upright and with the channels that the model takes.
+"""Convert encoded images and arrays to pixels, upright and with the channels of the model.
 
-Encoded images are read as transformers' `load_image` reads them: turned upright by their EXIF orientation, the first
-frame of several, and converted to RGB whatever their mode is.
+Encoded images are read as in `load_image` of transformers: rotated by their EXIF orientation, the first of several
+frames, and converted to RGB from any mode.
 """
 
 import io
@@ -24,13 +24,13 @@ DAMAGE: Final = (
     OSError, SyntaxError, ValueError, TypeError, AttributeError, RuntimeError, LookupError, ArithmeticError, EOFError,
     struct.error, zlib.error,
 )  # fmt: skip
-"""What Pillow's readers raise for damaged files: each format has its own."""
+"""Errors that Pillow's readers raise for damaged files: each format has its own."""
 RGB: Final = 3
 WITH_ALPHA: Final = 4
 
 
 def channels_of(model_dir: Path) -> int | None:
-    """Return how many channels the images of a model have by its config.json; None where it does not say."""
+    """Return the number of channels in config.json; None if it has none."""
     named: Any = model_config(model_dir) or {}
     for part in (named, named.get("vision_config"), named.get("backbone_config")):
         count = part.get("num_channels") if isinstance(part, Mapping) else None
@@ -42,8 +42,8 @@ def channels_of(model_dir: Path) -> int | None:
 def pixels_of(image: Any, row: int, field: str = FIELD) -> NDArray[Any]:
     """Return an image, or a frame of a video, as an array of shape (height, width, channels).
 
-    An encoded image has one channel where it is grey, and otherwise three. Raises InvalidInput, naming `field` and the
-    row, for what is not an image.
+    An encoded image has one channel if it is grey, otherwise three. Raises InvalidInput, with `field` and the row, for
+    a value that is not an image.
     """
     encoded = image.get("bytes") if isinstance(image, dict) else image
     if isinstance(image, dict) and encoded is None:
@@ -57,18 +57,18 @@ def pixels_of(image: Any, row: int, field: str = FIELD) -> NDArray[Any]:
     return array[:, :, np.newaxis] if array.ndim == 2 else array
 
 
-def with_channels(pixels: NDArray[Any], wanted: int, name: str, field: str = FIELD) -> NDArray[Any]:
-    """Return pixels (height, width, channels) of a model with `wanted` channels.
+def with_channels(pixels: NDArray[Any], channels: int, name: str, field: str = FIELD) -> NDArray[Any]:
+    """Return pixels (height, width, channels) for a model with `channels` channels.
 
-    Grey becomes three equal channels, and an alpha channel is left out, as Pillow does both; numbers of other channels
-    stay as they are. Raises InvalidInput, naming the image, for a colour image where the model takes grey ones.
+    Grey becomes three equal channels and an alpha channel is dropped, as in Pillow; other numbers of channels stay
+    unchanged. Raises InvalidInput, with the name of the image, for a colour image if the model takes grey images.
     """
     count = pixels.shape[2]
-    if count == 1 and wanted == RGB:
+    if count == 1 and channels == RGB:
         return np.repeat(pixels, RGB, axis=2)
-    if count == WITH_ALPHA and wanted == RGB and pixels.dtype == np.uint8:
+    if count == WITH_ALPHA and channels == RGB and pixels.dtype == np.uint8:
         return pixels[:, :, :RGB]
-    if count == RGB and wanted == 1 and pixels.dtype == np.uint8:
+    if count == RGB and channels == 1 and pixels.dtype == np.uint8:
         if not _is_grey(pixels):
             problem = f"{name} is a colour image, and the model takes one channel"
             raise bad_data(field, f"{count} channels", problem, "convert the images to greyscale as in training")
@@ -80,12 +80,12 @@ def _decoded(encoded: bytes, name: str, field: str) -> NDArray[np.uint8]:
     size, remedy = f"{len(encoded)} bytes", "give PNG or JPEG images, or leave the row out"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on palettes with transparency and sizes; neither matters to the pixels
+            warnings.simplefilter("ignore")  # about palettes with transparency and sizes; neither affects pixels
             with Image.open(io.BytesIO(encoded)) as opened:
                 grey = opened.mode in ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
                 array = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
     except UnidentifiedImageError as error:
-        raise bad_data(field, size, f"{name} is no image that Pillow can read", remedy) from error
+        raise bad_data(field, size, f"{name} is not an image that Pillow can read", remedy) from error
     except Image.DecompressionBombError as error:
         problem = f"{name} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels, or is damaged"
         raise bad_data(field, size, problem, "give smaller images, or leave the row out") from error

@@ -1,4 +1,4 @@
-"""How sentence-transformers reads texts: what its settings beside a model put in front of each, and where it cuts."""
+"""Text settings of sentence-transformers beside a model: its prompt, lower-casing and longest text."""
 
 import json
 from collections.abc import Callable, Collection, Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from compression_runner.dataset.problems import bad_data
-from compression_runner.dataset.text_lengths import SENTENCE_SETTINGS, Limit, declared_limit
+from compression_runner.dataset.text_lengths import SENTENCE_SETTINGS, LengthLimit, declared_limit
 
 FIELD: Final = "spec.model.source"
 PROMPTS: Final = "config_sentence_transformers.json"
@@ -17,35 +17,35 @@ UNCHANGED: Final[Mapping[str, object]] = {
     "processing_kwargs": {},
     "query_expansion": None,
 }
-"""Settings that change what is measured, with the one value that is read."""
+"""Settings that change the embeddings, with the only value that is supported."""
 PASSED_ON: Final = ("config_args", "config_kwargs", "tokenizer_args", "tokenizer_kwargs", "processor_kwargs")
-"""Settings that are arguments of transformers' own loading."""
+"""Settings that sentence-transformers passes on as arguments to the loaders of transformers."""
 HARMLESS: Final = frozenset({"padding_side", "use_fast", "trust_remote_code", "clean_up_tokenization_spaces"})
 
 
 @dataclass(frozen=True)
 class SentenceSettings:
-    """What stands in front of every text, whether letters become small, and the longest text in tokens."""
+    """The prompt in front of every text, whether texts are lower-cased, and the longest text in tokens."""
 
     prompt: str = ""
     lowercase: bool = False
-    limit: Limit | None = None
+    limit: LengthLimit | None = None
 
     def text(self, text: str) -> str:
-        """Return what the tokenizer is given for a text."""
+        """Return the text that the tokenizer gets."""
         prompted = self.prompt + text
         return prompted.lower() if self.lowercase else prompted
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of a model's folder, here or in a store: their paths below it, and what reads one."""
+    """The files of a model's folder, local or in a store: their relative paths, and a function that reads one."""
 
     names: Collection[str]
     read: Callable[[str], bytes]
 
     def settings(self, name: str) -> dict[str, Any]:
-        """Return a file of settings; {} where there is none. Raises InvalidInput where it is no JSON object."""
+        """Return a file of settings; {} if there is none. Raises InvalidInput if it is not a JSON object."""
         if name not in self.names:
             return {}
         try:
@@ -53,26 +53,26 @@ class ModelFiles:
         except ValueError:
             settings = None
         if not isinstance(settings, dict):
-            raise bad_data(FIELD, name, "it is no JSON object", "save the model again")
+            raise bad_data(FIELD, name, "it is not a JSON object", "save the model again")
         return settings
 
 
 def files_of(folder: Path) -> ModelFiles:
-    """Return the files of a folder on this machine."""
-    names = {place.relative_to(folder).as_posix() for place in folder.rglob("*") if place.is_file()}
+    """Return the files of a local folder."""
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     return ModelFiles(names, lambda name: (folder / name).read_bytes())
 
 
 def sentence_settings(files: ModelFiles) -> SentenceSettings:
-    """Return the settings of a model's folder; the defaults where it has none.
+    """Return the settings of a model's folder; the defaults if it has none.
 
-    Raises InvalidInput for a setting that is not known to leave the texts as they are.
+    Raises InvalidInput for an unsupported setting.
     """
     prompts = files.settings(PROMPTS)
     name = prompts.get("default_prompt_name")
     known = prompts.get("prompts") or {}
     if name is not None and name not in known:
-        problem = f"its default_prompt_name {name!r} is none of its prompts"
+        problem = f"its default_prompt_name {name!r} is not one of its prompts"
         raise bad_data(FIELD, PROMPTS, problem, f"name one of {', '.join(known) or 'them'}, or remove it")
     file = next((file for file in SENTENCE_SETTINGS if file in files.names), SENTENCE_SETTINGS[0])
     settings = files.settings(file)

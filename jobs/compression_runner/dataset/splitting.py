@@ -1,4 +1,4 @@
-"""Which rows of a source that serves two purposes are measured on, and which are learned from."""
+"""Split the rows of a source into evaluation rows and training rows."""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ MAX_ROWS = 10_000_000
 
 
 def rows_wanted(split: Split | None, role: DataRole, limit: int) -> Rows:
-    """The rows that play a role: the first `limit` of its side of a split, or of all."""
+    """Return the first `limit` rows of a role: of its side of a split, or of all rows."""
     return rows_of(split, role, limit) if split else range(limit)
 
 
 def rows_of(split: Split, role: DataRole, limit: int) -> list[int]:
-    """The first `limit` rows of a role, in the order of the file.
+    """Return the first `limit` rows of a role, in the order of the file.
 
-    A row's side is a hash of the seed and its number: it stays there whatever else is in the file.
+    A hash of the seed and the row number determines the side of a row, so other rows do not affect it.
     """
     return list(islice(_rows(split, role), limit))
 
@@ -26,6 +26,6 @@ def rows_of(split: Split, role: DataRole, limit: int) -> list[int]:
 def _rows(split: Split, role: DataRole) -> Iterator[int]:
     for row in range(MAX_ROWS):
         drawn = hashlib.blake2b(f"{split.seed}:{row}".encode(), digest_size=8).digest()
-        measured = int.from_bytes(drawn, "big") / 2**64 < split.evaluation
-        if measured == (role == "evaluation"):
+        evaluated = int.from_bytes(drawn, "big") / 2**64 < split.evaluation
+        if evaluated == (role == "evaluation"):
             yield row

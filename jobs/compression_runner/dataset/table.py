@@ -1,4 +1,4 @@
-"""Columns of a data file, or of a folder of images or recordings: the rows that are wanted, and no others."""
+"""Read the requested rows of columns of a data file."""
 
 import csv
 import zipfile
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from compression_runner.dataset.npz import npz_columns, npz_shapes, read_npz
 from compression_runner.dataset.parquet import parquet_columns, read_parquet
-from compression_runner.dataset.problems import COLUMNS, SOURCE, bad_data
-from compression_runner.dataset.rows import Rows, chosen
+from compression_runner.dataset.problems import COLUMNS, SOURCE, bad_data, missing_column
+from compression_runner.dataset.rows import Rows, select_rows
 from compression_runner.dataset.text_files import csv_header, csv_rows, json_rows, utf8_text
 from compression_runner.errors import cause
 
@@ -26,26 +26,25 @@ Table = dict[str, Column]
 """Column name -> values, all of one length."""
 
 
-def read_table(path: Path, wanted: Sequence[str], optional: Sequence[str], rows: Rows) -> Table:
-    """Return the columns `wanted`, and those of `optional` that are there; of `rows` those that the file has.
+def read_table(path: Path, required: Sequence[str], optional: Sequence[str], rows: Rows) -> Table:
+    """Return the columns `required`, and the `optional` columns that exist, for the `rows` that exist.
 
-    Raises InvalidInput for an unknown type of file, a damaged file, a missing column or no rows.
+    Raises InvalidInput for an unknown type of file, a damaged file, a missing column, or no rows.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise bad_data(SOURCE, path.name, "unknown type of file", f"give one of {', '.join(READERS)}")
     with _intact(path):
-        table: Table = dict(reader(path, [*wanted, *optional], rows))
-    for name in wanted:
+        table: Table = dict(reader(path, [*required, *optional], rows))
+    for name in required:
         if name not in table:
-            there = ", ".join(column_names(path)) or "none"
-            raise bad_data(COLUMNS, name, f"there is no such column; the columns are: {there}", "name one of them")
+            raise missing_column(COLUMNS, name, column_names(path))
     require_rows(table, rows, path.name)
     return table
 
 
 def read_whole(path: Path, names: Sequence[str]) -> Table:
-    """Return arrays of an .npz file with all that they hold. Raises InvalidInput for a damaged file."""
+    """Return arrays of an .npz file with all rows. Raises InvalidInput for a damaged file."""
     with _intact(path):
         return dict(read_npz(path, names, range(MOST_ROWS)))
 
@@ -63,11 +62,11 @@ def require_rows(table: Table, rows: Rows, name: str) -> None:
         return
     if isinstance(rows, range):
         raise bad_data(SOURCE, name, "the file has no rows", "give data with at least one row")
-    raise bad_data(SOURCE, name, "no row falls to this side of spec.data.split", "give more rows")
+    raise bad_data(SOURCE, name, "this side of spec.data.split has no rows", "give more rows")
 
 
 def column_names(path: Path) -> list[str]:
-    """Return the names of a file's columns; of a jsonl file those of its first row.
+    """Return the names of the columns of a file; for a jsonl file those of its first row.
 
     Raises InvalidInput for a damaged file.
     """
@@ -75,7 +74,7 @@ def column_names(path: Path) -> list[str]:
 
 
 def number_columns(path: Path) -> list[str]:
-    """Return the names of the columns that hold one number per row, in their order; by the first row of a text file.
+    """Return the names of the columns with one number per row, in order; for a text file as in its first row.
 
     Raises InvalidInput for a damaged file.
     """
@@ -84,7 +83,7 @@ def number_columns(path: Path) -> list[str]:
 
 @contextmanager
 def _intact(path: Path) -> Iterator[None]:
-    """Turn what readers raise for damaged files into InvalidInput."""
+    """Convert errors of readers for damaged files to InvalidInput."""
     try:
         yield
     except (
@@ -95,7 +94,7 @@ def _intact(path: Path) -> Iterator[None]:
 
 
 def _columns(path: Path) -> Mapping[str, bool]:
-    """Column name -> whether it holds one number per row."""
+    """Return column name -> whether it holds one number per row."""
     with _intact(path):
         if path.suffix.lower() == ".parquet":
             return parquet_columns(path)
@@ -120,19 +119,19 @@ def _is_number(text: str) -> bool:
 
 def _read_csv(path: Path, names: Sequence[str], rows: Rows) -> Table:
     with utf8_text(path) as lines:
-        return _of_rows(chosen(csv_rows(lines, path.name, names), rows), names)
+        return _of_rows(select_rows(csv_rows(lines, path.name, names), rows), names)
 
 
 def _read_jsonl(path: Path, names: Sequence[str], rows: Rows) -> Table:
     with utf8_text(path) as lines:
-        return _of_rows(chosen(json_rows(lines, path.name), rows), names)
+        return _of_rows(select_rows(json_rows(lines, path.name), rows), names)
 
 
 def _of_rows(rows: Iterable[dict[str, Any]], names: Sequence[str]) -> Table:
-    """Return the named columns that the first row has; a value that is missing later is None."""
-    found = [{name: row[name] for name in names if name in row} for row in rows]
-    there = [name for name in names if found and name in found[0]]
-    return {name: [row.get(name) for row in found] for name in there}
+    """Return the named columns that exist in the first row; a value missing in a later row is None."""
+    records = [{name: row[name] for name in names if name in row} for row in rows]
+    columns = [name for name in names if records and name in records[0]]
+    return {name: [row.get(name) for row in records] for name in columns}
 
 
 READERS: Final[dict[str, Callable[[Path, Sequence[str], Rows], Mapping[str, Column]]]] = {

@@ -1,4 +1,4 @@
-"""Text files with one row per line, CSV and JSON lines: their encoding, and the character between two columns."""
+"""Text files with one row per line, CSV and JSON lines: encoding, delimiter, and damaged lines."""
 
 import csv
 import json
@@ -11,10 +11,10 @@ from compression_runner.dataset.problems import COLUMNS, SOURCE, bad_data
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
-LOOKED_AT: Final = 4096
-"""Bytes from the start in which text of UTF-16 without a mark shows by its zeros."""
+BYTES_CHECKED: Final = 4096
+"""Bytes at the start that are checked for zeros, the sign of UTF-16 without a byte order mark."""
 MAX_FIELD: Final = 1 << 30
-"""Characters in one field; Python's own limit is 131,072, which a long text exceeds."""
+"""Maximum characters in one field; long texts exceed the default of Python, 131,072."""
 UTF16_REMEDY: Final = "save it as UTF-8 (iconv -f UTF-16 -t UTF-8; in Excel: CSV UTF-8)"
 OTHER_REMEDY: Final = "save it as UTF-8 (for Latin-1: iconv -f WINDOWS-1252 -t UTF-8; in Excel: CSV UTF-8)"
 
@@ -23,12 +23,12 @@ OTHER_REMEDY: Final = "save it as UTF-8 (for Latin-1: iconv -f WINDOWS-1252 -t U
 def utf8_text(path: Path) -> Iterator[TextIO]:
     """Open a text file of UTF-8, with or without a byte order mark.
 
-    Raises InvalidInput, naming the line, for a file in another encoding, then or while it is read.
+    Raises InvalidInput, with the line, for another encoding, on opening or while reading.
     """
     with path.open("rb") as file:
-        start = file.read(LOOKED_AT)
+        start = file.read(BYTES_CHECKED)
     if start.startswith(UTF16_MARKS) or b"\0" in start:
-        problem = f"cannot be read as {path.suffix}: it is UTF-16 or UTF-32, or no text"
+        problem = f"cannot be read as {path.suffix}: it is UTF-16 or UTF-32, or not a text file"
         raise bad_data(SOURCE, path.name, problem, UTF16_REMEDY)
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
@@ -40,9 +40,9 @@ def utf8_text(path: Path) -> Iterator[TextIO]:
 
 
 def csv_header(lines: TextIO, names: Sequence[str] = ()) -> tuple[list[str], str]:
-    """Return the first row of a CSV file and the character between its columns, and go back to the start.
+    """Return the first row of a CSV file and its delimiter, and go back to the start.
 
-    That is a comma wherever the header can be read so; otherwise a semicolon, tab or bar that is in it.
+    The delimiter is a comma if the header can be read so; otherwise a semicolon, tab or bar in the header.
     """
     headers = {}
     for delimiter in DELIMITERS:
@@ -58,9 +58,9 @@ def csv_header(lines: TextIO, names: Sequence[str] = ()) -> tuple[list[str], str
 
 
 def csv_rows(lines: TextIO, name: str, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a CSV file by column; a value that is missing at a row's end is None.
+    """Yield the rows of a CSV file by column; a value missing at the end of a row is None.
 
-    Raises InvalidInput, naming the line, for a row that is no CSV or has more values than the header.
+    Raises InvalidInput, with the line, for a row that is not CSV or has more values than the header.
     """
     csv.field_size_limit(MAX_FIELD)
     header, delimiter = csv_header(lines, names)
@@ -77,12 +77,12 @@ def csv_rows(lines: TextIO, name: str, names: Sequence[str]) -> Iterator[dict[st
             if row:
                 yield dict(zip(header, [*row, *[None] * (len(header) - len(row))], strict=True))
     except csv.Error as error:
-        problem = f"cannot be read as .csv: line {reader.line_num} has text after a closing quote, or no such"
+        problem = f"cannot be read as .csv: line {reader.line_num} has text after a closing quote, or no closing quote"
         raise bad_data(SOURCE, name, problem, 'double the quotes within quoted values ("")') from error
 
 
 def json_rows(lines: Iterable[str], name: str) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON lines file. Raises InvalidInput, naming the line, for what is no JSON object."""
+    """Yield the objects of a JSON lines file. Raises InvalidInput, with the line, for a line that is not an object."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

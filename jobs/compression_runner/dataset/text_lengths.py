@@ -1,4 +1,4 @@
-"""How many tokens a text model takes, from its configuration alone."""
+"""The maximum sequence length of a text model, from its configuration alone."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ SENTENCE_SETTINGS: Final = (
     "sentence_xlm-roberta_config.json",
     "sentence_xlnet_config.json",
 )
-"""Where sentence-transformers keeps how a model's texts are read: the first that is there."""
+"""Files with the text settings of sentence-transformers; the first that exists counts."""
 COUNTED_FROM_PADDING: Final = frozenset(
     {
         "camembert",
@@ -39,26 +39,26 @@ COUNTED_FROM_PADDING: Final = frozenset(
         "xmod",
     }
 )
-"""Types of models whose first token has the position pad_token_id + 1: positions up to there are never used."""
-USUAL_PADDING: Final = 1
-"""The pad_token_id of those models where the configuration names none."""
+"""Types of models whose first token has the position pad_token_id + 1; they never use lower positions."""
+DEFAULT_PADDING: Final = 1
+"""The pad_token_id of those models if the configuration names none."""
 RELATIVE: Final = frozenset({"bloom", "funnel", "longt5", "mt5", "switch_transformers", "t5", "umt5", "xlnet"})
-"""Types of models without a last position, whatever old configurations of them say."""
+"""Types of models with relative positions, which have no limit although old configurations state one."""
 POSITIONS: Final = ("max_position_embeddings", "max_encoder_position_embeddings", "n_positions", "max_seq_len")
-"""Names of the size of the table of positions. BART, OPT and their like add two rows to it themselves."""
+"""Names of the setting for the size of the position table. BART, OPT and similar models add two rows to it."""
 NO_LENGTH: Final = 10**6
-"""Tokenizers that know of no longest text have a larger model_max_length than this."""
+"""Tokenizers without a limit have a model_max_length larger than this."""
 
 
-class Limit(NamedTuple):
-    """The most tokens of a text, and the setting that says so."""
+class LengthLimit(NamedTuple):
+    """The maximum number of tokens of a text, and the setting that states it."""
 
     tokens: int
     setting: str
 
 
-def position_limit(config: Mapping[str, Any]) -> Limit | None:
-    """Return how many tokens a model has positions for; None where it has no last position, or none is known."""
+def position_limit(config: Mapping[str, Any]) -> LengthLimit | None:
+    """Return the number of positions of a model; None if it has no limit, or the limit is unknown."""
     kind = str(config.get("model_type", ""))
     name = next((name for name in POSITIONS if isinstance(config.get(name), int) and config[name] > 0), None)
     if kind in RELATIVE or name is None:
@@ -66,27 +66,27 @@ def position_limit(config: Mapping[str, Any]) -> Limit | None:
     size = int(config[name])
     rotary = kind == "esm" and config.get("position_embedding_type", "absolute") != "absolute"
     if kind not in COUNTED_FROM_PADDING or rotary:
-        return Limit(size, f"{CONFIG}: {name}")
+        return LengthLimit(size, f"{CONFIG}: {name}")
     padding = config.get("pad_token_id")
-    first = (padding if isinstance(padding, int) and padding >= 0 else USUAL_PADDING) + 1
-    return Limit(size - first, f"{CONFIG}: {name} {size}, of which the first {first} are never used")
+    first = (padding if isinstance(padding, int) and padding >= 0 else DEFAULT_PADDING) + 1
+    return LengthLimit(size - first, f"{CONFIG}: {name} {size}, of which the first {first} are never used")
 
 
-def declared_limit(settings: Mapping[str, Any], name: str, file: str) -> Limit | None:
-    """Return the longest text that a tokenizer's or sentence-transformers' settings declare; None where they do not."""
+def declared_limit(settings: Mapping[str, Any], name: str, file: str) -> LengthLimit | None:
+    """Return the maximum length in settings of a tokenizer or of sentence-transformers; None without one."""
     value = settings.get(name)
     if isinstance(value, int) and 0 < value < NO_LENGTH:
-        return Limit(value, f"{file}: {name}")
+        return LengthLimit(value, f"{file}: {name}")
     return None
 
 
-def shortest(*limits: Limit | None) -> Limit | None:
-    """Return the limit that binds."""
+def shortest(*limits: LengthLimit | None) -> LengthLimit | None:
+    """Return the smallest limit; None without limits."""
     return min((limit for limit in limits if limit is not None), key=lambda limit: limit.tokens, default=None)
 
 
-def require_length(limit: Limit | None, sequence_length: int) -> None:
-    """Refuse a length beyond a model's limit, at which it would fail after hours of work."""
+def require_length(limit: LengthLimit | None, sequence_length: int) -> None:
+    """Raise InvalidInput for a length beyond the limit of a model, which would fail after hours of work."""
     if limit is not None and limit.tokens < sequence_length:
         problem = f"the model ({limit.setting}) takes at most {limit.tokens} tokens"
         remedy = f"set it to {limit.tokens} or less"
@@ -94,5 +94,5 @@ def require_length(limit: Limit | None, sequence_length: int) -> None:
 
 
 def require_positions(model_dir: Path, sequence_length: int) -> None:
-    """Refuse a length beyond the last position of the model in a folder."""
+    """Raise InvalidInput for a length beyond the last position of the model in a folder."""
     require_length(position_limit(model_config(model_dir) or {}), sequence_length)

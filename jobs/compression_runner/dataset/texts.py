@@ -1,4 +1,4 @@
-"""Texts as token ids of the model's own tokenizer."""
+"""Convert texts to token ids with the tokenizer of the model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ Tokens = dict[str, NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts, and how they become tokens: with `embedded`, as sentence-transformers' settings say."""
+    """Texts and the settings to tokenize them; with `embedded`, by the settings of sentence-transformers."""
 
     rows: Sequence[str]
     model_dir: Path
@@ -30,7 +30,7 @@ class Texts:
     embedded: bool = False
 
     def only(self, rows: Sequence[int]) -> "Texts":
-        """Return these texts alone, in this order."""
+        """Return these texts only, in this order."""
         return replace(self, rows=[self.rows[row] for row in rows])
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
@@ -46,12 +46,12 @@ def tokenize(
     *,
     embedded: bool = False,
 ) -> tuple[list[Tokens], dict[str, int]]:
-    """Return the inputs of each text, cut at `sequence_length` tokens, and the value that fills each input up.
+    """Return the inputs of each text, cut at `sequence_length` tokens, and the padding value of each input.
 
     With `pairs`, a sample is a text and its second text (a query and a passage); the longer one is cut first.
-    Texts to be `embedded` get the prompt that sentence-transformers puts in front of them. Raises InvalidInput for a
-    row that is not text, for a length that the model has no positions for, and for a model without a pad token or a
-    tokenizer that loads without remote code.
+    `embedded` adds the prompt of sentence-transformers in front of each text. Raises InvalidInput for a row that is not
+    text, for a length beyond the positions of the model, and for a model without a pad token or without a tokenizer
+    that loads without remote code.
     """
     require_texts(texts)
     if pairs is not None:
@@ -70,7 +70,7 @@ def tokenize(
     samples = [{name: np.asarray(encoded[name][row], dtype=np.int64) for name in names} for row in range(len(texts))]
     padding = {"input_ids": pad_token(model_dir, tokenizer), "attention_mask": 0, "token_type_ids": 0}
     if samples and "token_type_ids" not in names:
-        # A model may ask for segment ids though its tokenizer makes none: one text is all segment 0.
+        # A model may take segment ids although its tokenizer returns none: a single text is all segment 0.
         for sample in samples:
             sample["token_type_ids"] = np.zeros_like(sample["input_ids"])
     return samples, padding
@@ -85,7 +85,7 @@ def require_texts(texts: Column, field: str = f"{COLUMNS}.text") -> None:
 
 
 def load_tokenizer(model_dir: Path) -> Any:
-    """Return the tokenizer beside a model. Raises InvalidInput where none loads without code of its own."""
+    """Return the tokenizer beside a model. Raises InvalidInput if none loads without remote code."""
     with garbage_collection.importing():
         from transformers import AutoTokenizer  # takes seconds to import; only texts need it
 

@@ -1,8 +1,8 @@
-"""Running text as windows of tokens: what a causal language model's perplexity is measured on.
+"""Cut running text into windows of tokens, for the perplexity of a causal language model.
 
-The texts of the rows are joined by line breaks and cut every `length` tokens, whatever sentence or row ends there, as
-perplexities of WikiText are measured (G. Frantar et al., GPTQ, arXiv:2210.17323). Where the tokenizer puts a token in
-front of every text, each window begins with it.
+The texts of the rows are joined by line breaks and cut every `length` tokens, across sentences and rows, as in
+perplexities on WikiText (G. Frantar et al., GPTQ, arXiv:2210.17323). If the tokenizer puts a token in front of every
+text, each window begins with it.
 """
 
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ _ZERO: Final = {"attention_mask": 0, "position_ids": 0}
 
 
 def windows(texts: Column, model_dir: Path, length: int, limit: int) -> tuple[list[Tokens], dict[str, int]]:
-    """Return up to `limit` windows of `length` tokens each, and the value that fills each input up.
+    """Return up to `limit` windows of `length` tokens each, and the padding value of each input.
 
-    The end of the text that fills no window is left out, unless there is nothing else. Raises InvalidInput for a row
-    that is not text, a text of fewer than two tokens, a length beyond the model's positions, and a model without a
-    tokenizer that loads without remote code.
+    An incomplete window at the end is dropped, unless it is the only one. Raises InvalidInput for a row that is not
+    text, a text of fewer than two tokens, a length beyond the positions of the model, and a model without a tokenizer
+    that loads without remote code.
     """
     require_texts(texts)
     require_positions(model_dir, length)
@@ -36,8 +36,9 @@ def windows(texts: Column, model_dir: Path, length: int, limit: int) -> tuple[li
     front = _front(tokenizer)
     body = length - len(front)
     if body < 1 or length < 2:
-        problem = "a window has at least two tokens, of which one is predicted"
-        raise bad_data("spec.benchmark.sequenceLength", length, problem, "set it to 1024, or to what the model takes")
+        problem = "a window needs at least two tokens: the model predicts the second from the first"
+        remedy = "set it to 1024, or to the maximum of the model"
+        raise bad_data("spec.benchmark.sequenceLength", length, problem, remedy)
     cut = list(islice(_cut(_tokens(texts, tokenizer), body), limit))
     whole = [part for part in cut if len(part) == body] or cut[:1]
     if not whole or len(front) + len(whole[0]) < 2:
@@ -58,7 +59,7 @@ def _tokens(texts: Column, tokenizer: Any) -> Iterator[NDArray[np.int64]]:
 
 
 def _cut(parts: Iterator[NDArray[np.int64]], length: int) -> Iterator[NDArray[np.int64]]:
-    """Yield pieces of `length`, and at the end what is left."""
+    """Yield pieces of `length`, and at the end the rest."""
     rest = np.zeros(0, dtype=np.int64)
     for part in parts:
         rest = np.concatenate([rest, part])
@@ -70,7 +71,7 @@ def _cut(parts: Iterator[NDArray[np.int64]], length: int) -> Iterator[NDArray[np
 
 
 def _front(tokenizer: Any) -> NDArray[np.int64]:
-    """Return the token that begins every text, shape (1,), or none."""
+    """Return the token that begins every text, shape (1,); empty without one."""
     ids = tokenizer("")["input_ids"][:1]
     begins = len(ids) == 1 and ids[0] == tokenizer.bos_token_id
     return np.asarray(ids if begins else [], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Answers that are other than the baseline's."""
+"""Count answers that differ from the baseline's (prediction flips)."""
 
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from compressionjob.trust_report import Flip, FlipsReport
 
 EXAMPLES: Final = 20
 Answers = NDArray[Any]
-"""A class for each sample, or which labels are set, shape (samples, labels)."""
+"""A class for each sample, shape (samples,), or which labels are set, shape (samples, labels)."""
 
 
 def flips(
@@ -27,23 +27,23 @@ def flips(
     same: bool,
     multi_label: MultiLabel | None = None,
 ) -> FlipsReport:
-    """Compare class scores of shape (samples, classes) answer by answer; one that is not finite has flipped.
+    """Compare class scores of shape (samples, classes) answer by answer; an answer that is not finite is a flip.
 
-    The answer of a `multi_label` model is all its labels: it flips where one of them does. The share has Clopper and
-    Pearson's exact interval, and none where the models are the `same`. With labels, answers that broke are told apart
-    from those that were mended (S. Yan et al., Positive-Congruent Training, CVPR 2021).
+    The answer of a `multi_label` model is the set of its labels: it flips if one label does. The share has Clopper and
+    Pearson's exact interval, and none if the models are the `same`. With labels, the report counts broken and fixed
+    answers separately (S. Yan et al., Positive-Congruent Training, CVPR 2021).
     """
     before, after = _answers(baseline, compressed, multi_label)
     flipped = _differ(before, after)
     broken = None if labels is None else flipped & ~_differ(before, labels)
-    mended = None if labels is None else flipped & ~_differ(after, labels)
+    fixed = None if labels is None else flipped & ~_differ(after, labels)
     finite = finite_rows(compressed)
     return FlipsReport(
         share=Estimate.exact(0.0) if same else share(flipped, confidence),
         samples=len(before),
         flipped=int(flipped.sum()),
         broken=None if broken is None else int(broken.sum()),
-        mended=None if mended is None else int(mended.sum()),
+        mended=None if fixed is None else int(fixed.sum()),
         examples=[
             Flip(
                 sample=row,

@@ -1,4 +1,4 @@
-"""Interim looks at the objectives: whether they are decided, how their intervals closed, and what is left open."""
+"""Look at the objectives during a measurement: decided or not, how intervals narrow, what would decide the rest."""
 
 import math
 import time
@@ -9,31 +9,38 @@ from typing import Final, Literal
 from compression_runner.evaluation.machine.noise import Noise
 from compression_runner.evaluation.speed.latency import LATENCY_SHARE
 from compression_runner.evaluation.speed.sizing import MARGIN, MAX_QUERIES, NEARLY_ALL
-from compression_runner.evaluation.statistics.looks import LOOKS
+from compression_runner.evaluation.statistics.alpha_spending import LOOKS
 from compressionjob import sla
 from compressionjob.estimate import Estimate, unbounded
 from compressionjob.objectives import Sla
-from compressionjob.report.looks import Look, ObjectiveLooks
+from compressionjob.report.objective_looks import Look, ObjectiveLooks
 from compressionjob.schema import format_duration
+from compressionjob.serving import SERVING_NAMES
 from compressionjob.sla import Objective
 
-Counts = Literal["samples", "queries", "blocks", "processes"]
+Counts = Literal["samples", "queries", "blocks", "processes", "requests", "documents"]
 ON_THE_LIMIT: Final = 30.0
-"""If the interval reaches so many times as far as the limit is away, the measured value lies on the limit."""
-SHARES_OF_TIME: Final[Mapping[Counts, float]] = {"queries": LATENCY_SHARE * MARGIN, "blocks": 1.0}
-"""Shares of spec.benchmark.timeLimit for what it ends."""
+"""The measured value lies on the limit if the interval reaches this many times as far as the limit."""
+SERVING_TIME: Final = 0.8
+"""Share of the time limit for served requests, if the job has a serving engine."""
+SHARES_OF_TIME: Final[Mapping[Counts, float]] = {
+    "queries": LATENCY_SHARE * MARGIN,
+    "blocks": 1.0,
+    "requests": SERVING_TIME * MARGIN,
+}
+"""Share of spec.benchmark.timeLimit that each kind of measurement gets."""
 
-POSITIVE: Final = (sla.LATENCY, sla.SPEEDUP, sla.THROUGHPUT, sla.COST)
+POSITIVE: Final = frozenset({sla.LATENCY, sla.SPEEDUP, sla.THROUGHPUT, sla.COST}) | SERVING_NAMES
 NO_END: Final = 0.01
-"""An end of these figures below this share of the value, or above its inverse, counts as none: other processes may have
+"""An interval end below this share of the value, or above its inverse, counts as unbounded: other processes may have
 taken all of the time, or there were too few measurements."""
 SLOWLY: Final = 0.4
-"""An interval that closes by less than this power of what chance would give is held open by noise, not by chance."""
+"""If an interval narrows by less than this power of the factor that chance predicts, noise keeps it wide."""
 
 
 @dataclass
 class _History:
-    """The looks at one objective; `began` is the moment at which its measuring began."""
+    """The looks at one objective; `began` is the time at which its measurement began."""
 
     counts: Counts
     began: float
@@ -43,7 +50,7 @@ class _History:
 
 
 class Interim:
-    """Records each look at the objectives of an SLA; models are measured with so many `threads`."""
+    """Records each look at the objectives of an SLA; models are measured with this number of `threads`."""
 
     def __init__(self, limits: Sla, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._threads = threads
@@ -53,7 +60,7 @@ class Interim:
         self._histories: dict[str, _History] = {}
 
     def limits(self, *names: str) -> bool:
-        """Return whether one of these figures has a limit."""
+        """Return whether the SLA limits one of these figures."""
         return any(name in self._objectives for name in names)
 
     def decided(
@@ -66,8 +73,9 @@ class Interim:
     ) -> bool:
         """Record a look at estimates from `count` measurements, and return whether all that have limits are decided.
 
-        An estimate of None could not be made yet. `began` is the moment, by the clock, at which measuring them began;
-        `planned` is the number of looks among which the confidence is divided.
+        An estimate is None while it cannot be computed. `began` is the clock's time at which their measurement began;
+        `planned` is the number of looks among which the confidence is divided; 0 if an interval comes from tests that
+        each have looks of their own, so that it does not narrow with time as others do.
         """
         start = self._start if began is None else began
         verdicts = [
@@ -78,7 +86,7 @@ class Interim:
         return "Inconclusive" not in verdicts
 
     def now(self) -> float:
-        """Return the moment by the clock."""
+        """Return the clock's time."""
         return self._clock()
 
     def report(self) -> list[ObjectiveLooks]:
@@ -86,7 +94,7 @@ class Interim:
         return [self._history(name, self._histories[name]) for name in self._objectives if name in self._histories]
 
     def explained(self, estimates: Mapping[str, Estimate], noise: Noise | None) -> dict[str, Estimate]:
-        """Return the estimates with what would decide those that are open, as their reason."""
+        """Return the estimates; the reason of an undecided one says what would decide it."""
         return {name: self._explained(name, estimate, noise) for name, estimate in estimates.items()}
 
     def _look(self, objective: Objective, estimate: Estimate | None, count: int, new: _History) -> sla.LimitVerdict:
@@ -115,7 +123,7 @@ class Interim:
             planned=history.planned,
             looks=history.looks,
             resolution=reach,
-            seconds_for_half=None if reach is None else round(4.0 * self._spent(history), 1),
+            seconds_for_half=None if reach is None or not history.planned else round(4.0 * self._spent(history), 1),
         )
 
     def _spent(self, history: _History) -> float:
@@ -128,28 +136,37 @@ class Interim:
         reach = _reach(objective, estimate)
         disturbed = noise is not None and noise.disturbed
         if reach is None:
-            longer = "" if estimate.reason or history.counts != "queries" else "a longer time limit may decide"
+            longer = (
+                ""
+                if estimate.reason or history.counts not in ("queries", "requests")
+                else "a longer time limit may decide"
+            )
             return _with_reason(estimate, "a quiet node may decide" if disturbed else longer)
         distance = abs(estimate.value - objective.limit)
-        # Both are 0 for the best score there is, where the limit asks for it.
+        # Both are 0 for a perfect score if the limit requires one.
         if reach >= ON_THE_LIMIT * distance:
             if disturbed and objective.name in POSITIVE and reach > estimate.value:
                 return _with_reason(estimate, "a quiet node may decide")
             return _with_reason(estimate, "the measured value lies on the limit: another limit would decide")
+        if not history.planned:
+            return _with_reason(estimate, "a quiet node may decide" if disturbed else "a longer time limit may decide")
         return self._more(objective, estimate, history, (reach / distance) ** 2 - 1.0, noise)
 
     def _more(
         self, objective: Objective, estimate: Estimate, history: _History, share: float, noise: Noise | None
     ) -> Estimate:
-        """Return the estimate with what would decide it: `share` of what was measured, as a multiple, once more."""
+        """Return the estimate with what would decide it: `share` times as many measurements again."""
         count = history.looks[-1].count
         if history.counts == "samples":
             samples = int(_rounded(count * share))
             return _with_reason(estimate, f"about {samples:g} more evaluation samples would decide", samples=samples)
+        if history.counts == "documents":
+            questions = int(_rounded(count * share))
+            return _with_reason(estimate, f"about {questions:g} more questions would decide")
         if history.counts == "processes":
             most = f"{count} processes are the most that are started"
             return _with_reason(estimate, f"{most}: a limit further from the measured value would decide")
-        # Not less than a third of what was spent: what is left may be chance.
+        # At least a third of the time spent: the remaining distance may be chance.
         seconds = _rounded(max(share, 1 / 3) * self._spent(history))
         if noise and noise.disturbed and _stays_wide(objective, history.looks):
             # The time that other processes may have taken does not average out.
@@ -163,7 +180,7 @@ class Interim:
 
 
 def _reach(objective: Objective, estimate: Estimate) -> float | None:
-    """Return how far the interval reaches from the measured value towards the limit; None where it has no end there."""
+    """Return how far the interval reaches from the measured value towards the limit; None if it is unbounded there."""
     above = estimate.value <= objective.limit
     if above and unbounded(estimate.high, objective.unit):
         return None
@@ -175,7 +192,7 @@ def _reach(objective: Objective, estimate: Estimate) -> float | None:
 
 
 def _stays_wide(objective: Objective, looks: Sequence[Look]) -> bool:
-    """Return whether an interval closes far more slowly than chance does, which goes with the root of the count."""
+    """Return whether an interval narrows far more slowly than with the square root of the count."""
     first, last = looks[0], looks[-1]
     before, after = (
         _reach(objective, Estimate(value=last.value, low=min(look.low, last.value), high=max(look.high, last.value)))
@@ -197,5 +214,5 @@ def _with_reason(
 
 
 def _rounded(value: float) -> float:
-    """Return an estimate with two significant digits; whole numbers below 100, at least 1."""
+    """Round to two significant digits; to whole numbers below 100; at least 1."""
     return max(1, round(value, 2 - len(str(int(value)))) if value >= 100 else round(value))

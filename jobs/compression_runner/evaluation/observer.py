@@ -1,4 +1,4 @@
-"""Who is told figures as soon as they are measured, while the rest still runs: the metrics of a pod that soon ends."""
+"""The interface for figures as soon as they are measured: the pod exports them as metrics before it ends."""
 
 from typing import Protocol
 
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 
 class Observer(Protocol):
-    """Is told about the `baseline` and the `compressed` model."""
+    """Receives figures of the `baseline` and the `compressed` model."""
 
     def latencies(self, model: str, seconds: NDArray[np.float64]) -> None:
-        """Latencies of single queries, in seconds, shape (queries,)."""
+        """Take latencies of single queries, in seconds, shape (queries,)."""
 
     def peak_memory(self, model: str, size_bytes: float) -> None:
-        """Peak memory of a fresh process."""
+        """Take the peak memory of a fresh process, in bytes."""

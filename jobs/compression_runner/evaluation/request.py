@@ -1,4 +1,4 @@
-"""What a job requests of its evaluation, and whether the data can give it."""
+"""Derive metrics, looks and trust measurements from the job, and check that the data allows them."""
 
 import json
 from collections.abc import Collection
@@ -7,7 +7,7 @@ from typing import Final
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.texts import Texts
 from compression_runner.errors import InvalidInput
-from compression_runner.evaluation.statistics.looks import look_of_data, look_sizes
+from compression_runner.evaluation.statistics.alpha_spending import look_of_data, look_sizes
 from compression_runner.evaluation.statistics.power import samples_for_share
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.objectives import ERROR_METRICS, MULTI_LABEL_METRICS, QualityLimit, QualityMetric
@@ -20,7 +20,7 @@ QUALITY_LOOKS: Final = 4
 BOUNDED: Final[Collection[QualityMetric]] = (
     "accuracy", "agreement", "subsetAccuracy", "subsetAgreement", "rouge1", "rouge2", "rougeL"
 )  # fmt: skip
-"""Metrics whose interval takes what was not drawn for as bad as may be."""
+"""Metrics whose interval assumes the worst value for samples that were not drawn."""
 
 
 def requests_trust(spec: CompressionJobSpec) -> bool:
@@ -31,7 +31,7 @@ def requests_trust(spec: CompressionJobSpec) -> bool:
 
 
 def quality_metric(spec: CompressionJobSpec, measured: Collection[QualityMetric], data: SampleSet) -> QualityMetric:
-    """Return the metric that the SLA is about. Raises InvalidInput when the data does not give it."""
+    """Return the metric that the SLA limits. Raises InvalidInput if the data does not allow it."""
     metric = spec.quality_metric or default_metric(spec.model.task, has_labels=data.answered)
     if "matches" in measured and spec.quality_metric is None:
         metric = "matches"
@@ -50,7 +50,7 @@ def quality_metric(spec: CompressionJobSpec, measured: Collection[QualityMetric]
 
 
 def _require_limits_of_its_kind(spec: CompressionJobSpec, metric: QualityMetric) -> None:
-    """Refuse limits of a score where the data gave an error, and the other way round: they would judge nothing."""
+    """Refuse limits of a score for an error metric, and limits of an error for a score: they would have no effect."""
     limits, is_error = spec.sla.quality, metric in ERROR_METRICS
     if limits and (limits.limits_score if is_error else limits.limits_error):
         problem = f"the data is measured by {metric}, {'an error' if is_error else 'a score'}"
@@ -63,9 +63,9 @@ def looks_at_samples(
 ) -> tuple[int, ...]:
     """Return how many samples are answered at each look at quality; `confidence` is that of all looks together.
 
-    There is one look, at all of them, where trust is measured on the same answers, where the first part says too
-    little of the rest (`_first_samples`), and where outputs `may_vary` in size: whether they do decides the metric, and
-    the first part may not show it.
+    There is one look, at all samples, in three cases: trust is measured on the same answers; the first samples show
+    too little of the rest (`_first_samples`); outputs `may_vary` in size, which decides the metric and which the first
+    samples may not show.
     """
     if spec.sla.quality is None or requests_trust(spec) or may_vary or samples < 2 * FIRST_SAMPLES:
         return (samples,)
@@ -79,12 +79,13 @@ def looks_at_samples(
 def _first_samples(
     spec: CompressionJobSpec, limits: QualityLimit, metric: QualityMetric, confidence: float
 ) -> int | None:
-    """Return the fewest samples at the first look; None where there is none before that at all samples.
+    """Return the number of samples at the first look; None if the only look is at all samples.
 
-    A share of right answers has an interval that leaves room for what was not drawn, however few there are. Where the
-    interval takes what was not drawn to be no worse than the worst that was, a score that a sample can lose as a whole
-    needs as many samples as show one that is lost, where enough to break the limit are. Errors and correlation have no
-    such worst, and precision, recall, F1 and neighbours depend on how many samples, and of which classes, there are.
+    The interval of a share of right answers allows for samples that were not drawn, even if few were drawn. Other
+    intervals assume that samples that were not drawn are no worse than the worst one drawn. If one sample can lose its
+    whole score, the first look needs enough samples to contain a lost one whenever enough are lost to break the limit.
+    Errors and correlation have no worst value. Precision, recall, F1 and neighbours depend on the number of samples
+    and on their classes.
     """
     running_text = TASKS[spec.model.task].running_text
     if metric in BOUNDED and not running_text:
@@ -97,25 +98,25 @@ def _first_samples(
 
 
 def require_label_kind(spec: CompressionJobSpec, *, several: bool) -> None:
-    """Raise InvalidInput for what cannot be measured where a sample has `several` labels, or one class."""
+    """Raise InvalidInput for metrics and limits that do not fit samples with `several` labels, or with one class."""
     metric = spec.quality_metric
     if not several and metric in MULTI_LABEL_METRICS:
         problem = "the model gives each sample one class; it is for models of several labels"
         remedy = "use accuracy, f1 or agreement; of several labels config.json has multi_label_classification"
         raise InvalidInput(INVALID_INPUT, "spec.sla.quality.metric", metric, problem, remedy)
     columns, limits = spec.data.evaluation.columns, spec.sla
-    asked = {
+    requested = {
         "spec.data.evaluation.columns.group": columns.group,
         "spec.sla.fairness": limits.fairness,
         "spec.sla.robustness": limits.robustness,
     }
-    for field in (field for field, value in asked.items() if several and value is not None):
+    for field in (field for field, value in requested.items() if several and value is not None):
         problem = "it is measured by one class for each sample, and the model gives several labels"
         raise InvalidInput(INVALID_INPUT, field, spec.model.task, problem, "remove it; limit sla.quality or sla.flips")
 
 
 def require_data(spec: CompressionJobSpec, data: SampleSet) -> None:
-    """Raise InvalidInput where labels are of another kind, or inputs cannot be disturbed or explained as asked."""
+    """Raise InvalidInput if labels have the wrong kind, or inputs cannot be perturbed or explained as requested."""
     if TASKS[spec.model.task].classifies:
         require_label_kind(spec, several=data.multi_label is not None)
     for name, limit in (("robustness", spec.sla.robustness), ("attributions", spec.sla.attributions)):
@@ -137,12 +138,12 @@ def texts_of(data: SampleSet, name: str = "robustness") -> Texts:
 
 
 def only_input(data: SampleSet, name: str = "robustness") -> str:
-    """Return the name of a model's one input of numbers."""
+    """Return the name of the only input of a model; it must be numeric."""
     first = data.samples[0]
     if len(first) == 1:
-        ((found, array),) = first.items()
+        ((input_name, array),) = first.items()
         if array.dtype.kind in "uif":
-            return found
+            return input_name
     problem = f"the model's inputs are {', '.join(f'{key} ({array.dtype})' for key, array in first.items())}"
     remedy = "it is measured on models with one input of numbers; remove the limit"
     raise InvalidInput(INVALID_INPUT, f"spec.sla.{name}", ", ".join(first), problem, remedy)

@@ -1,6 +1,6 @@
-"""Everything that a job asks of its models' trustworthiness: the report's part, and estimates for the verdict.
+"""Measure fairness, flips, robustness and attributions: the report's part, and estimates for the verdict.
 
-Fairlearn and captum take seconds to import, so each part is imported where a job requests it.
+Fairlearn and captum take seconds to import, so each part is imported only if a job requests it.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,12 +20,12 @@ from compressionjob.tasks import TASKS
 from compressionjob.trust_report import AttributionsReport, FlipsReport, GroupsReport, RobustnessReport, TrustReport
 
 ROBUSTNESS_SHARE: Final = 0.7
-"""Of the time of all trust measurements, roughly, where attributions are measured too."""
+"""Rough share of the time of all trust measurements, if attributions are measured too."""
 
 
 @dataclass(frozen=True)
 class Trust:
-    """The report's part, and what the objectives on trust are judged by."""
+    """The trust part of the report, and the estimates that the trust objectives are judged by."""
 
     report: TrustReport | None = None
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
@@ -35,34 +35,34 @@ def measure_trust(
     spec: CompressionJobSpec,
     models: Both,
     data: SampleSet,
-    found: tuple[Floats, Floats],
+    answers: tuple[Floats, Floats],
     confidence: float,
     *,
     same: bool,
     advance: Callable[[float], None],
 ) -> Trust:
-    """Measure what the job asks for; `found` are both models' answers to all data, (samples, values).
+    """Measure what the job requests; `answers` are both models' answers to all data, shape (samples, values).
 
-    `same` says that both models are one and the same: then nothing is lost, with certainty. Raises InvalidInput for
-    groups of data without labels.
+    `same` means that both models are identical: the loss is exactly 0. Raises InvalidInput for groups in data without
+    labels.
     """
     estimates: dict[str, Estimate] = {}
-    groups = _groups(spec, data, found, confidence, same=same) if data.groups is not None else None
+    groups = _groups(spec, data, answers, confidence, same=same) if data.groups is not None else None
     if groups:
         estimates |= {
             sla.WORST_GROUP: groups.compressed_worst,
             sla.GAP: groups.compressed_gap,
             sla.GAP_INCREASE: groups.gap_increase,
         }
-    changed = _flips(spec, data, found, confidence, same=same)
+    changed = _flips(spec, data, answers, confidence, same=same)
     if changed:
         estimates[sla.FLIPS] = changed.share
     first = ROBUSTNESS_SHARE if spec.sla.robustness else 0.0
     end = first if spec.sla.attributions else 1.0
-    disturbed, more = _robustness(spec, models, data, found, confidence, lambda part: advance(part * end), same=same)
+    disturbed, more = _robustness(spec, models, data, answers, confidence, lambda part: advance(part * end), same=same)
     estimates |= more
     explained = _attributions(
-        spec, models, data, found[0], confidence, lambda part: advance(first + part * (1 - first)), same=same
+        spec, models, data, answers[0], confidence, lambda part: advance(first + part * (1 - first)), same=same
     )
     if explained:
         estimates[sla.ATTRIBUTIONS] = explained.agreement
@@ -70,7 +70,7 @@ def measure_trust(
 
 
 def _groups(
-    spec: CompressionJobSpec, data: SampleSet, found: tuple[Floats, Floats], confidence: float, *, same: bool
+    spec: CompressionJobSpec, data: SampleSet, answers: tuple[Floats, Floats], confidence: float, *, same: bool
 ) -> GroupsReport | None:
     from compression_runner.evaluation.fairness.groups import groups_of_classes, groups_of_numbers
 
@@ -82,21 +82,23 @@ def _groups(
         raise InvalidInput(INVALID_INPUT, "spec.data.evaluation.columns.group", column, problem, remedy)
     metric = limit.metric if limit else None
     if TASKS[spec.model.task].classifies:
-        return groups_of_classes(*found, data.labels, data.groups, column, metric or "accuracy", confidence, same=same)
-    return groups_of_numbers(*found, data.labels, data.groups, column, metric or "mae", confidence, same=same)
+        return groups_of_classes(
+            *answers, data.labels, data.groups, column, metric or "accuracy", confidence, same=same
+        )
+    return groups_of_numbers(*answers, data.labels, data.groups, column, metric or "mae", confidence, same=same)
 
 
 def _flips(
-    spec: CompressionJobSpec, data: SampleSet, found: tuple[Floats, Floats], confidence: float, *, same: bool
+    spec: CompressionJobSpec, data: SampleSet, answers: tuple[Floats, Floats], confidence: float, *, same: bool
 ) -> FlipsReport | None:
-    return flips(*found, data.labels, confidence, same=same, multi_label=data.multi_label) if spec.sla.flips else None
+    return flips(*answers, data.labels, confidence, same=same, multi_label=data.multi_label) if spec.sla.flips else None
 
 
 def _robustness(
     spec: CompressionJobSpec,
     models: Both,
     data: SampleSet,
-    found: tuple[Floats, Floats],
+    answers: tuple[Floats, Floats],
     confidence: float,
     advance: Callable[[float], None],
     *,
@@ -106,7 +108,7 @@ def _robustness(
         return None, {}
     from compression_runner.evaluation.robustness.disturbances import robustness
 
-    report, estimates = robustness(spec.sla.robustness, models, data, found, confidence, same=same, advance=advance)
+    report, estimates = robustness(spec.sla.robustness, models, data, answers, confidence, same=same, advance=advance)
     return report, {f"{sla.ROBUSTNESS}.{name}": estimate for name, estimate in estimates.items()}
 
 

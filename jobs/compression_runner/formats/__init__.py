@@ -1,1 +1,1 @@
-"""The two formats of a model, and the way from one to the other: Transformers directory and ONNX."""
+"""Model formats: Transformers directories, ONNX, GGUF, OpenVINO and torch.export, and conversions between them."""

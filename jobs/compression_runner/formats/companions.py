@@ -1,4 +1,4 @@
-"""The files that go along with a model from one format to the next: configuration and tokenizer."""
+"""Files that accompany the weights of a model from one format to the next: configuration and tokenizer."""
 
 import json
 import shutil
@@ -9,15 +9,14 @@ from compression_runner.artifact import Artifact
 
 MODULES: Final = "modules.json"
 PROMPTS: Final = "config_sentence_transformers.json"
-# Pooling and what follows it become part of an exported graph: their files would have them applied twice.
+# The exported graph includes the pooling and the modules behind it; with their files they would apply twice.
 BAKED_IN: Final = (MODULES, "1_Pooling/", "2_Normalize/", "2_Dense/", "surgery.json")
 
 
 def copy_companions(artifact: Artifact, into: Path, *, exported: bool = False, modules: bool = False) -> None:
-    """Copies every file that is not weights; with `exported`, not what the graph has taken over.
+    """Copy every file except weights; with `exported`, also except files of modules that the graph includes.
 
-    With `modules`, the weights of sentence-transformers' modules behind the model go along, which lie in folders of
-    their own.
+    With `modules`, copy the weights of the sentence-transformers modules behind the model, in folders of their own.
     """
     baked = _baked_in(artifact.path) if exported else ()
     for file in artifact.files:
@@ -30,7 +29,7 @@ def copy_companions(artifact: Artifact, into: Path, *, exported: bool = False, m
 
 
 def _baked_in(folder: Path) -> tuple[str, ...]:
-    """What the paths of files begin with that a graph has taken over; a prompt in front of texts is not part of it."""
+    """Return the path prefixes of files that a graph replaces; a graph does not include the prompt of texts."""
     listed = json.loads((folder / MODULES).read_text()) if (folder / MODULES).is_file() else []
     folders = (f"{module['path']}/" for module in listed if module["path"])
     prompted = (folder / PROMPTS).is_file() and json.loads((folder / PROMPTS).read_text()).get("default_prompt_name")

@@ -1,4 +1,4 @@
-"""An export counts only after its outputs were compared with the source model's on distinct inputs."""
+"""Compare the outputs of an export with those of the source model on distinct inputs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from compression_runner.formats.probes import Probe
 from compression_runner.formats.task_module import Interface
 from compression_runner.inference.session import RUNTIME_ERRORS, open_session
 
-Answer = NDArray[np.generic]
-# Relative to the largest output; float32 in another order of additions differs by some 1e-6.
+Output = NDArray[np.generic]
+# Relative to the largest output; float32 sums in another order differ by about 1e-6.
 TOLERANCE: Final = 1e-4
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """How far two models' (first) outputs are apart at most, and on how many inputs that was seen."""
+class OutputDifference:
+    """The largest difference of the (first) outputs of two models, its limit, and the number of inputs."""
 
     inputs: int
     max_abs_difference: float
@@ -41,43 +41,42 @@ def compare(
     tolerance: float = TOLERANCE,
     refused: Callable[[str], BadRecipe] = _refused,
     exact: bool = False,
-) -> Comparison:
-    """Runs both models on every input, the graph with `exact` products where it is so asked.
+) -> OutputDifference:
+    """Run both models on every input; `exact` disables approximations of products in the graph.
 
-    Raises what `refused` makes of the largest difference where they disagree, or where the graph does not run.
+    Raises the error that `refused` makes of the problem, if the outputs differ or the graph does not run.
     """
     session = _session(graph, refused, exact)
 
-    def answer(tensors: Probe) -> Sequence[Answer]:
+    def answer(tensors: Probe) -> Sequence[Output]:
         return _run(session, interface, tensors, refused)
 
-    return compare_answers(source, answer, interface, inputs, tolerance, refused)
+    return compare_outputs(source, answer, interface, inputs, tolerance, refused)
 
 
-def compare_answers(
+def compare_outputs(
     source: torch.nn.Module,
-    answer: Callable[[Probe], Sequence[Answer]],
+    answer: Callable[[Probe], Sequence[Output]],
     interface: Interface,
     inputs: Sequence[Probe],
     tolerance: float = TOLERANCE,
     refused: Callable[[str], BadRecipe] = _refused,
-) -> Comparison:
-    """As `compare`, with whatever `answer` runs in the place of a graph."""
-    worst, scale = [0.0] * len(interface.outputs), [1.0] * len(interface.outputs)
+) -> OutputDifference:
+    """Compare as in `compare`, with outputs that `answer` computes instead of a graph."""
+    max_difference, max_output = [0.0] * len(interface.outputs), [1.0] * len(interface.outputs)
     for tensors in inputs:
         outputs = _outputs(source, tensors, refused)
-        found = answer(tensors)
-        answers = [tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
-        for index, (got, expected) in enumerate(zip(found, answers, strict=True)):
+        references = [tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
+        for index, (got, expected) in enumerate(zip(answer(tensors), references, strict=True)):
             if got.shape != expected.shape or not np.isfinite(got).all():
                 shapes = f"outputs of shape {got.shape} (expected {expected.shape}) or not finite"
                 raise refused(f"{shapes} for an input of {tuple(tensors[0].shape)}")
-            worst[index] = max(worst[index], float(np.abs(got - expected).max(initial=0.0)))
-            scale[index] = max(scale[index], float(np.abs(expected).max(initial=0.0)))
-    for name, apart, largest in zip(interface.outputs, worst, scale, strict=True):
-        if apart > tolerance * largest:
-            raise refused(f"outputs {name} differ by up to {apart:.3g}, allowed are {tolerance * largest:.3g}")
-    return Comparison(len(inputs), worst[0], tolerance * scale[0])
+            max_difference[index] = max(max_difference[index], float(np.abs(got - expected).max(initial=0.0)))
+            max_output[index] = max(max_output[index], float(np.abs(expected).max(initial=0.0)))
+    for name, difference, largest in zip(interface.outputs, max_difference, max_output, strict=True):
+        if difference > tolerance * largest:
+            raise refused(f"outputs {name} differ by up to {difference:.3g}; the limit is {tolerance * largest:.3g}")
+    return OutputDifference(len(inputs), max_difference[0], tolerance * max_output[0])
 
 
 def _outputs(source: torch.nn.Module, tensors: Probe, refused: Callable[[str], BadRecipe]) -> Any:
@@ -96,14 +95,14 @@ def _session(graph: Path, refused: Callable[[str], BadRecipe], exact: bool) -> A
         raise refused(f"onnxruntime does not load it: {error}") from error
 
 
-def _run(session: Any, interface: Interface, tensors: Probe, refused: Callable[[str], BadRecipe]) -> Sequence[Answer]:
+def _run(session: Any, interface: Interface, tensors: Probe, refused: Callable[[str], BadRecipe]) -> Sequence[Output]:
     feed = dict(zip(interface.inputs, (tensor.numpy() for tensor in tensors), strict=True))
     names = {node.name for node in session.get_inputs()}
     try:
-        # An input that the model does not use is not part of the graph.
-        found: list[Answer] = session.run(
+        # A graph has no unused inputs.
+        outputs: list[Output] = session.run(
             list(interface.outputs), {name: value for name, value in feed.items() if name in names}
         )
     except RUNTIME_ERRORS as error:
         raise refused(f"it does not run on an input of another size: {error}") from error
-    return found
+    return outputs

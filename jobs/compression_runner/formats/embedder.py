@@ -1,4 +1,4 @@
-"""From token states to the embeddings that sentence-transformers would make of them, as one module of torch."""
+"""A torch module that computes the embeddings of sentence-transformers from token states."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,21 +29,21 @@ class Embedder(torch.nn.Module):
         self.model, self.inputs, self.pooling = model, inputs, pooling
 
     def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
-        """Embeddings (batch, width)."""
-        given = dict(zip(self.inputs, tensors, strict=True))
-        return self.reduce(self.model(**given), given)
+        """Return embeddings (batch, width)."""
+        named_inputs = dict(zip(self.inputs, tensors, strict=True))
+        return self.reduce(self.model(**named_inputs), named_inputs)
 
-    def reduce(self, outputs: Any, given: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Embeddings from the inner model's outputs."""
-        mask = given.get("attention_mask", torch.ones_like(given["input_ids"]))
+    def reduce(self, outputs: Any, named_inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return embeddings from the outputs of the inner model."""
+        mask = named_inputs.get("attention_mask", torch.ones_like(named_inputs["input_ids"]))
         result: torch.Tensor = self.pooling(outputs.last_hidden_state, mask)
         return result
 
 
 class Pooler(torch.nn.Module):
-    """One vector per text: the modes joined, then each step. Nothing of it is trained or compressed before an export.
+    """Pool each text to one vector: concatenate the modes, then apply each step. Its weights are never compressed.
 
-    The first `prompt` tokens of each text are left out. With `left`, texts may be filled up in front.
+    The first `prompt` tokens of each text are skipped. With `left`, texts may be padded in front.
     """
 
     def __init__(self, pooling: SentencePooling, steps: list[torch.nn.Module], *, prompt: int, left: bool) -> None:
@@ -51,7 +51,7 @@ class Pooler(torch.nn.Module):
         self.modes, self.steps, self.prompt, self.left = pooling.modes, torch.nn.ModuleList(steps), prompt, left
 
     def forward(self, states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Embeddings (batch, width) of states (batch, sequence, hidden) and their mask (batch, sequence)."""
+        """Return embeddings (batch, width) of states (batch, sequence, hidden) and their mask (batch, sequence)."""
         ranks = attention_mask.cumsum(1)  # of each token in its text, from 1
         mask = attention_mask * (ranks > self.prompt) if self.prompt else attention_mask
         pooled = [self._pooled(mode, states, mask, ranks) for mode in self.modes]
@@ -66,8 +66,8 @@ class Pooler(torch.nn.Module):
             first = mask.to(torch.int64).argmax(1)
             return _token(states, first) if self.left or self.prompt else states[:, 0]
         if mode == "lasttoken":
-            places = torch.arange(states.shape[1], device=states.device)
-            return _token(states, (places * mask).argmax(1))
+            positions = torch.arange(states.shape[1], device=states.device)
+            return _token(states, (positions * mask).argmax(1))
         if mode == "max":
             return states.masked_fill(weights == 0, torch.finfo(states.dtype).min).amax(1)
         if mode == "weightedmean":
@@ -76,30 +76,30 @@ class Pooler(torch.nn.Module):
         return (states * weights).sum(1) / (count.sqrt() if mode == "mean_sqrt_len_tokens" else count)
 
 
-def _token(states: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """The state of one token of each text, (batch, hidden), of states (batch, sequence, hidden)."""
-    return states.gather(1, places.view(-1, 1, 1).expand(-1, 1, states.shape[2])).squeeze(1)
+def _token(states: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Return the state of one token of each text, (batch, hidden), from states (batch, sequence, hidden)."""
+    return states.gather(1, positions.view(-1, 1, 1).expand(-1, 1, states.shape[2])).squeeze(1)
 
 
-class _Unit(torch.nn.Module):
-    """Vectors of length 1."""
+class _Normalize(torch.nn.Module):
+    """Scale vectors to length 1."""
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.normalize(vectors, dim=1)
 
 
 class _Dense(torch.nn.Module):
-    """A linear layer with an activation. Its weights are buffers: what changes a model's layers leaves them alone."""
+    """A linear layer with an activation. Its weights are buffers, so that methods do not change them."""
 
     def __init__(self, step: Dense, weights: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
         shape = (step.outputs, step.inputs)
         self.activation: torch.nn.Module = getattr(torch.nn, step.activation)()
         self.adds = step.residual
-        self.register_buffer("weight", _of_shape(weights, "linear.weight", shape))
-        self.register_buffer("bias", _of_shape(weights, "linear.bias", shape[:1]) if step.bias else None)
+        self.register_buffer("weight", _require_shape(weights, "linear.weight", shape))
+        self.register_buffer("bias", _require_shape(weights, "linear.bias", shape[:1]) if step.bias else None)
         projected = step.residual and step.inputs != step.outputs
-        self.register_buffer("residual", _of_shape(weights, "residual.weight", shape) if projected else None)
+        self.register_buffer("residual", _require_shape(weights, "residual.weight", shape) if projected else None)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         result: torch.Tensor = self.activation(torch.nn.functional.linear(vectors, self.weight, self.bias))  # type: ignore[arg-type]
@@ -109,19 +109,19 @@ class _Dense(torch.nn.Module):
 
 
 class _Norm(torch.nn.Module):
-    """A layer normalization, whose weights are buffers too."""
+    """A layer normalization with buffers as weights, as in `_Dense`."""
 
     def __init__(self, step: LayerNorm, weights: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
         self.width = step.width
-        self.register_buffer("weight", _of_shape(weights, "norm.weight", (step.width,)))
-        self.register_buffer("bias", _of_shape(weights, "norm.bias", (step.width,)))
+        self.register_buffer("weight", _require_shape(weights, "norm.weight", (step.width,)))
+        self.register_buffer("bias", _require_shape(weights, "norm.bias", (step.width,)))
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.layer_norm(vectors, (self.width,), self.weight, self.bias)  # type: ignore[arg-type]
 
 
-def _of_shape(weights: Mapping[str, torch.Tensor], name: str, shape: tuple[int, ...]) -> torch.Tensor:
+def _require_shape(weights: Mapping[str, torch.Tensor], name: str, shape: tuple[int, ...]) -> torch.Tensor:
     if name not in weights or tuple(weights[name].shape) != shape:
         raise ValueError(f"{name} is missing or not of shape {shape}")
     return weights[name].float()
@@ -130,7 +130,7 @@ def _of_shape(weights: Mapping[str, torch.Tensor], name: str, shape: tuple[int, 
 def pooler(path: Path) -> Pooler:
     """Return the pooling of a model's folder, ready for inference.
 
-    Raises BadRecipe and InvalidInput as `read_pooling` does, and InvalidInput where weights do not fit it.
+    Raises BadRecipe and InvalidInput as `read_pooling` does, and InvalidInput for weights that do not fit it.
     """
     pooling = read_pooling(files_of(path))
     steps = [_module(path, step) for step in pooling.steps]
@@ -141,17 +141,17 @@ def pooler(path: Path) -> Pooler:
 
 
 def _prompt_length(tokenizer: Any, prompt: str) -> int:
-    """How many tokens of each text belong to its prompt: all of the prompt's but a special one at its end."""
+    """Return the number of prompt tokens of each text: those of the prompt without a special token at its end."""
     tokens = tokenizer(prompt)["input_ids"]
     return len(tokens) - int(bool(tokens) and tokens[-1] in tokenizer.all_special_ids)
 
 
 def _module(path: Path, step: Dense | LayerNorm | Normalize) -> torch.nn.Module:
     if isinstance(step, Normalize):
-        return _Unit()
+        return _Normalize()
     weights = load_file(path / step.folder / WEIGHTS)
     try:
         return _Dense(step, weights) if isinstance(step, Dense) else _Norm(step, weights)
     except ValueError as error:
-        problem = f"{WEIGHTS} does not fit config.json there: {error}"
+        problem = f"{WEIGHTS} does not fit config.json in this folder: {error}"
         raise InvalidInput("InvalidModel", FIELD, step.folder, problem, "save the model again") from error

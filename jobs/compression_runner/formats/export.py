@@ -1,4 +1,4 @@
-"""From a Transformers directory to an ONNX graph that is known to give the same answers."""
+"""Export a Transformers directory to ONNX, and check that the outputs are equal."""
 
 import gc
 import io
@@ -16,12 +16,12 @@ import torch
 
 from compression_runner import garbage_collection
 from compression_runner.artifact import Artifact
-from compression_runner.dataset.writing import DECODER
+from compression_runner.dataset.generation import DECODER
 from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
 from compression_runner.formats import float8_checkpoint
-from compression_runner.formats.comparison import TOLERANCE, Comparison, compare
+from compression_runner.formats.comparison import TOLERANCE, OutputDifference, compare
 from compression_runner.formats.decoder import decoder, decoder_probes, dynamic_shapes
-from compression_runner.formats.onnx_files import forget_origin, save
+from compression_runner.formats.onnx_files import save, strip_metadata
 from compression_runner.formats.probes import Probe, probes
 from compression_runner.formats.signals import SIGNALS
 from compression_runner.formats.task_module import Interface, wrap
@@ -31,35 +31,35 @@ OPSET: Final = 20
 MAX_BATCH: Final = 4096
 EXPORT_ERRORS: Final[tuple[type[Exception], ...]] = (torch.onnx.OnnxExporterError, *LIBRARY_ERRORS)
 INNER: Final = "model."
-"""What the names of a Transformers model begin with inside of the module that is exported."""
+"""Prefix of the names of a Transformers model inside the exported module."""
 
 
-def export(artifact: Artifact, into: Path) -> Comparison:
-    """Writes `model.onnx` with free batch and sequence axes into `into`.
+def export(artifact: Artifact, into: Path) -> OutputDifference:
+    """Write `model.onnx` with free batch and sequence axes to `into`.
 
-    Raises BadRecipe where torch cannot export the model or the result's outputs differ from the source's. Of a model
-    that rounds within, all else is compared, and what rounds is seen to run.
+    Raises BadRecipe if torch cannot export the model, or if the outputs differ from those of the source. For a model
+    that rounds activations, the comparison runs without rounding; the graph with rounding is only run.
     """
-    taken = take(artifact)
-    with float8_checkpoint.exactly(taken.module) as rounds:
-        compared = _write(taken, into)
+    exportable = load_exportable(artifact)
+    with float8_checkpoint.without_rounding(exportable.module) as rounds:
+        compared = _write(exportable, into)
     if rounds:
-        _write(taken, into, tolerance=math.inf)
+        _write(exportable, into, tolerance=math.inf)
     return compared
 
 
-def _write(taken: "Exportable", into: Path, tolerance: float = TOLERANCE) -> Comparison:
+def _write(exportable: "Exportable", into: Path, tolerance: float = TOLERANCE) -> OutputDifference:
     with garbage_collection.paused():
-        graph = _export(taken.module, taken.interface, taken.inputs[0], taken.axes)
+        graph = _export(exportable.module, exportable.interface, exportable.inputs[0], exportable.axes)
         path = save(graph, into)
     del graph
     gc.collect()
-    return compare(taken.module, path, taken.interface, taken.inputs, tolerance)
+    return compare(exportable.module, path, exportable.interface, exportable.inputs, tolerance)
 
 
 @dataclass(frozen=True)
 class Exportable:
-    """A task's module, the names of what goes in and out, inputs to try it with, and which axes are free."""
+    """The module of a task, the names of its inputs and outputs, example inputs, and its free axes."""
 
     module: torch.nn.Module
     interface: Interface
@@ -67,10 +67,10 @@ class Exportable:
     axes: tuple[Any, ...]
 
 
-def take(artifact: Artifact) -> Exportable:
-    """A model ready to be exported, in whatever way.
+def load_exportable(artifact: Artifact) -> Exportable:
+    """Load a model for an export in any format.
 
-    Raises BadRecipe where it does not run on a trial input.
+    Raises BadRecipe if it does not run on an example input.
     """
     model = load_model(artifact.path, artifact.task)
     longest = sequence_length_limit(model)
@@ -80,7 +80,7 @@ def take(artifact: Artifact) -> Exportable:
             module, interface = decoding, _ = decoder(model)
             inputs, axes = decoder_probes(decoding, longest), dynamic_shapes(interface, longest)
         except LIBRARY_ERRORS as error:
-            problem = f"the model does not run on a trial input: {cause(error)}"
+            problem = f"the model does not run on an example input: {cause(error)}"
             remedy = "export the model to ONNX yourself, and name that as the source"
             raise BadRecipe("UnsupportedModel", "spec.model.source", "export to ONNX", problem, remedy) from error
     else:
@@ -91,18 +91,17 @@ def take(artifact: Artifact) -> Exportable:
 
 
 def plain_graph(artifact: Artifact) -> tuple[onnx.ModelProto, frozenset[str]]:
-    """The graph as torch writes it, nothing folded or turned, and the names of its initializers that are parameters:
-    each has the name, shape and values that it has in the model, and is there once, however many names it has.
+    """Return the graph of torch without optimization, and the names of the initializers that are parameters.
 
-    It is to look at a model with, not to publish: its answers are compared with nothing. Raises BadRecipe where torch
-    cannot export the model.
+    Each parameter has its name, shape and values of the model; a parameter with several names is stored once. The graph
+    is for calibration only: its outputs are not checked. Raises BadRecipe if torch cannot export the model.
     """
-    taken = take(artifact)
-    graph = _export(taken.module, taken.interface, taken.inputs[0], taken.axes, optimize=False)
+    exportable = load_exportable(artifact)
+    graph = _export(exportable.module, exportable.interface, exportable.inputs[0], exportable.axes, optimize=False)
     first: dict[int, str] = {}
     names = {
         name: first.setdefault(id(parameter), name.removeprefix(INNER))
-        for name, parameter in taken.module.named_parameters(remove_duplicate=False)
+        for name, parameter in exportable.module.named_parameters(remove_duplicate=False)
     }
     for node in graph.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
@@ -116,21 +115,21 @@ def plain_graph(artifact: Artifact) -> tuple[onnx.ModelProto, frozenset[str]]:
 
 
 def graph_of(module: torch.nn.Module, model: torch.nn.Module, path: Path, interface: Interface) -> onnx.ModelProto:
-    """The graph of a task's module around `model`; who calls it compares the answers.
+    """Return the graph of a task module around `model`; the caller compares the outputs.
 
-    Raises BadRecipe where torch cannot export the module.
+    Raises BadRecipe if torch cannot export the module.
     """
     inputs = probes(model, path, interface)
     return _export(module, interface, inputs[0], _axes(interface, inputs, sequence_length_limit(model)))
 
 
 def _axes(interface: Interface, inputs: Sequence[Probe], longest: int) -> tuple[Any, ...]:
-    """The free axes of the inputs, as the module's one argument of many tensors has them."""
+    """Return the free axes of the inputs, for the single variadic argument of the module."""
     axes: dict[int, Any] = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)}
     if interface.inputs[0] not in SIGNALS:
         axes[1] = torch.export.Dim("sequence", min=2, max=longest)
     elif len({tuple(tensors[0].shape[1:]) for tensors in inputs}) > 1:
-        # How short a recording may be follows from the model's convolutions: torch finds out.
+        # The convolutions of the model determine the shortest recording; torch infers it.
         axes[1] = torch.export.Dim.DYNAMIC
     batch = axes[0]
     decoder = {0: batch, 1: torch.export.Dim.DYNAMIC}
@@ -140,7 +139,7 @@ def _axes(interface: Interface, inputs: Sequence[Probe], longest: int) -> tuple[
 def _export(
     module: torch.nn.Module, interface: Interface, example: Probe, axes: tuple[Any, ...], *, optimize: bool = True
 ) -> onnx.ModelProto:
-    # The exporter prints its steps and warns about itself; what matters is whether the outputs agree.
+    # The exporter prints its steps and warnings about itself; the comparison of outputs decides.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -160,7 +159,9 @@ def _export(
             problem, remedy = f"torch cannot export the model: {cause(error)}", "export it to ONNX yourself"
             raise BadRecipe("ExportFailed", "spec.model.source", "export to ONNX", problem, remedy) from error
     if program is None:
-        raise BadRecipe("ExportFailed", "spec.model.source", "export to ONNX", "torch gave no program", "report this")
+        raise BadRecipe(
+            "ExportFailed", "spec.model.source", "export to ONNX", "torch returned no program", "report this"
+        )
     model = program.model_proto
-    forget_origin(model)
+    strip_metadata(model)
     return model

@@ -1,4 +1,4 @@
-"""Modules that hold a weight as a product of smaller ones."""
+"""Modules that hold a weight as a product of factors."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -9,11 +9,11 @@ from torch import nn
 from compression_runner.formats.linear import features
 
 CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-"""The convolutions that can be factorized; classes that derive from these may use weights otherwise."""
+"""Convolutions that can be factorized, without derived classes, which may use their weights in other ways."""
 
 
 class FactorizedLinear(nn.Sequential):
-    """A linear layer as two: x (..., inputs) -> (..., rank) -> (..., outputs), with the bias at the end."""
+    """A linear layer as a product of two: x (..., inputs) -> (..., rank) -> (..., outputs), bias in the second."""
 
     def __init__(self, inputs: int, rank: int, outputs: int, *, bias: bool) -> None:
         super().__init__()
@@ -22,17 +22,17 @@ class FactorizedLinear(nn.Sequential):
 
     @property
     def weight(self) -> torch.Tensor:
-        """What both are together (outputs, inputs), for models that read it: its type, or its values."""
+        """The product of both factors (outputs, inputs), for models that read the type or values of the weight."""
         return self.second.weight @ self.first.weight
 
     @property
     def bias(self) -> torch.Tensor | None:
-        """The bias of the second."""
+        """The bias of the second factor."""
         return self.second.bias
 
 
 class FactorizedEmbedding(nn.Sequential):
-    """An embedding of `count` entries in `rank` dimensions, and the map from there: (...) -> (..., width)."""
+    """An embedding of `count` entries in `rank` dimensions, and a linear map to (..., width)."""
 
     def __init__(self, count: int, rank: int, width: int, padding_idx: int | None = None) -> None:
         super().__init__()
@@ -41,12 +41,12 @@ class FactorizedEmbedding(nn.Sequential):
 
     @property
     def weight(self) -> torch.Tensor:
-        """What both are together (count, width), for models that read it: its type, or its values."""
+        """The product of both factors (count, width), for models that read the type or values of the weight."""
         return self.first.weight @ self.second.weight.T
 
     @property
     def num_embeddings(self) -> int:
-        """How many entries there are."""
+        """The number of entries."""
         return self.first.num_embeddings
 
     @property
@@ -56,30 +56,30 @@ class FactorizedEmbedding(nn.Sequential):
 
 
 class FactorizedConvolution(nn.Sequential):
-    """A convolution as several, one after the other, with the bias at the end; each has axes of space of its own."""
+    """A convolution as a sequence of convolutions along separate spatial axes, with the bias in the last."""
 
     @property
     def weight(self) -> torch.Tensor:
-        """What they are together (outputs, inputs, ...), for models that read it: its type, or its values."""
+        """The composition (outputs, inputs, ...), for models that read the type or values of the weight."""
         layers: list[Any] = [*self]
-        together: Any = layers[0].weight
+        composed: Any = layers[0].weight
         for each in layers[1:]:
-            channels = together.unflatten(0, (each.groups, -1))
+            channels = composed.unflatten(0, (each.groups, -1))
             weight = each.weight.unflatten(0, (each.groups, -1))
-            together = torch.einsum("gom...,gmi...->goi...", weight, channels).flatten(0, 1)
-        weights: torch.Tensor = together
+            composed = torch.einsum("gom...,gmi...->goi...", weight, channels).flatten(0, 1)
+        weights: torch.Tensor = composed
         return weights
 
     @property
     def bias(self) -> torch.Tensor | None:
-        """The bias of the last."""
+        """The bias of the last convolution."""
         last: Any = self[-1]
         bias: torch.Tensor | None = last.bias
         return bias
 
     @property
     def kernel_size(self) -> tuple[int, ...]:
-        """The size along each axis, which one of them has, for models that pad by it."""
+        """The kernel size along each axis, for models that compute their padding from it."""
         return self._along("kernel_size")
 
     @property
@@ -97,9 +97,9 @@ class FactorizedConvolution(nn.Sequential):
 
 
 def factorized(old: nn.Module, change: Mapping[str, Any]) -> nn.Module:
-    """The module that `change` (an entry of Surgery.modules) makes of another, its weights still to be set.
+    """Return the factorized module for `change` (an entry of Surgery.modules), with uninitialized weights.
 
-    Raises ValueError where it cannot be.
+    Raises ValueError for a module of another kind.
     """
     kind = change["kind"]
     size = features(old)
@@ -113,13 +113,15 @@ def factorized(old: nn.Module, change: Mapping[str, Any]) -> nn.Module:
 
 
 def _convolutions(old: Any, kernels: Sequence[Mapping[str, Any]]) -> FactorizedConvolution:
-    """One convolution for each kernel {"shape": (outputs, inputs of a group, ...), "axes": [...]}: strides, padding and
-    dilations of `old` along these axes of space, and none along the others."""
+    """Return one convolution per kernel {"shape": (outputs, inputs of a group, ...), "axes": [...]}.
+
+    Each has the strides, padding and dilations of `old` along its spatial axes, and none along the others.
+    """
     parts: list[nn.Module] = []
     channels = 0
-    for place, kernel in enumerate(kernels):
+    for index, kernel in enumerate(kernels):
         outputs, inputs, *sizes = kernel["shape"]
-        groups = channels // inputs if place else 1
+        groups = channels // inputs if index else 1
         along = {
             name: tuple(value if axis in kernel["axes"] else none for axis, value in enumerate(values))
             for name, values, none in (("stride", old.stride, 1), ("dilation", old.dilation, 1))
@@ -127,7 +129,7 @@ def _convolutions(old: Any, kernels: Sequence[Mapping[str, Any]]) -> FactorizedC
         padding = old.padding
         if not isinstance(padding, str):
             padding = tuple(value if axis in kernel["axes"] else 0 for axis, value in enumerate(padding))
-        bias = old.bias is not None and place == len(kernels) - 1
+        bias = old.bias is not None and index == len(kernels) - 1
         parts.append(
             type(old)(inputs * groups, outputs, tuple(sizes), padding=padding, groups=groups, bias=bias, **along)
         )

@@ -1,7 +1,7 @@
-"""ModelOpt's FP8 checkpoints: linear layers whose weights and inputs are E4M3FN numbers times a scale of their tensor.
+"""FP8 checkpoints of ModelOpt: linear layers whose weights and inputs are E4M3FN numbers times a scale per tensor.
 
-They are loaded as what they stand for, so that they can be measured where nothing multiplies FP8: weights as float32,
-inputs rounded to FP8 and back, as vLLM does on a GPU. Source: vLLM's documentation of ModelOpt's checkpoints.
+They are dequantized on loading, for evaluation on hardware without FP8 products: weights become float32, and inputs
+are rounded to FP8 and back, as vLLM does on a GPU. Source: vLLM's documentation of ModelOpt checkpoints.
 """
 
 import json
@@ -20,14 +20,14 @@ LARGEST: Final = torch.finfo(torch.float8_e4m3fn).max
 
 
 class Float8Linear(torch.nn.Linear):
-    """A linear layer whose inputs are rounded to FP8."""
+    """A linear layer that rounds its inputs to FP8."""
 
     input_scale: torch.Tensor
     exact = False
-    """Whether inputs are left as they are."""
+    """Whether inputs are not rounded."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """The product with inputs as they are in FP8; those beyond its largest number become that."""
+        """Return the product with inputs rounded to FP8, clamped to its range."""
         if self.exact:
             return super().forward(input)
         scaled = (input / self.input_scale).clamp(-LARGEST, LARGEST)
@@ -36,11 +36,11 @@ class Float8Linear(torch.nn.Linear):
 
 
 @contextmanager
-def exactly(model: torch.nn.Module) -> Iterator[bool]:
-    """Leave inputs as they are for a while; gives whether there are layers that would round them.
+def without_rounding(model: torch.nn.Module) -> Iterator[bool]:
+    """Disable rounding in the context; yield whether the model has layers that round.
 
-    Two runtimes differ in the last bit of a float. Where it is rounded to FP8, that becomes a sixteenth of it now and
-    then, and after some layers the answers are as far apart as FP8 is from float32, though nothing is wrong.
+    Two runtimes differ in the last bit of a float. Rounding to FP8 occasionally amplifies that to a sixteenth of the
+    value. After some layers the outputs differ by the error of FP8, although both runtimes are right.
     """
     layers = [module for module in model.modules() if isinstance(module, Float8Linear)]
     for layer in layers:
@@ -53,22 +53,22 @@ def exactly(model: torch.nn.Module) -> Iterator[bool]:
 
 
 def is_float8(path: Path) -> bool:
-    """Whether a Transformers directory is such a checkpoint.
+    """Return whether a Transformers directory is such a checkpoint.
 
-    Raises ValueError for another of ModelOpt's.
+    Raises ValueError for another algorithm of ModelOpt.
     """
-    told = json.loads((path / "config.json").read_text()).get("quantization_config") or {}
-    if told.get("quant_method") != METHOD:
+    settings = json.loads((path / "config.json").read_text()).get("quantization_config") or {}
+    if settings.get("quant_method") != METHOD:
         return False
-    if told.get("quant_algo") != "FP8":
-        raise ValueError(f"ModelOpt's {told.get('quant_algo')} is not read, its FP8 is")
+    if settings.get("quant_algo") != "FP8":
+        raise ValueError(f"ModelOpt's {settings.get('quant_algo')} is not supported, only its FP8")
     return True
 
 
 def load(path: Path, make: Any) -> tuple[torch.nn.Module, list[str]]:
-    """The model that the directory stands for, and the names of parameters that it has no weights for.
+    """Return the dequantized model of a directory, and the names of parameters without weights.
 
-    `make` gives a model of the directory's configuration. Raises ValueError where weights do not fit it.
+    `make` returns a model of the directory's configuration. Raises ValueError for weights that do not fit it.
     """
     tensors: dict[str, torch.Tensor] = {}
     for shard in sorted(path.glob("*.safetensors")):
@@ -81,17 +81,19 @@ def load(path: Path, make: Any) -> tuple[torch.nn.Module, list[str]]:
         if weight is None or weight.dtype != torch.float8_e4m3fn:
             continue
         if not isinstance(module, torch.nn.Linear):
-            raise ValueError(f"{name} has FP8 weights, and is no linear layer")
+            raise ValueError(f"{name} has FP8 weights, but is not a linear layer")
         missing = [name + end for end in (WEIGHT_SCALE, INPUT_SCALE) if name + end not in scales]
         if missing:
             raise ValueError(f"{name} has FP8 weights without {missing[0]}")
         tensors[f"{name}.weight"] = weight.to(torch.float32) * scales.pop(name + WEIGHT_SCALE).to(torch.float32)
         module.__class__ = Float8Linear
         module.register_buffer("input_scale", scales.pop(name + INPUT_SCALE).to(torch.float32), persistent=False)
-    told = model.load_state_dict(tensors, strict=False)
-    if told.unexpected_keys or scales:
-        raise ValueError(f"{path.name} has tensors that are not the model's: {[*told.unexpected_keys, *scales][:3]}")
+    incompatible = model.load_state_dict(tensors, strict=False)
+    if incompatible.unexpected_keys or scales:
+        raise ValueError(
+            f"{path.name} has tensors that are not the model's: {[*incompatible.unexpected_keys, *scales][:3]}"
+        )
     tied = set(getattr(model, "all_tied_weights_keys", None) or ())
     if tied:
         model.tie_weights()  # type: ignore[operator]
-    return model, [name for name in told.missing_keys if name not in tied]
+    return model, [name for name in incompatible.missing_keys if name not in tied]

@@ -1,4 +1,4 @@
-"""Weights that a graph computes from constants (a Transpose, a Cast, a weight norm), as constants of their own."""
+"""Fold weights that a graph computes from constants (a Transpose, a Cast, a weight norm) into constants."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from compression_runner.formats.onnx_files import save
 from compression_runner.inference.session import RUNTIME_ERRORS, open_session
 
 Folding = Literal["smaller", "floats", "all"]
-"""What is folded: what takes no more bytes then; also what casts short floats to longer ones; or everything."""
+"""Fold weights that take no more bytes when folded; also casts of short floats to longer ones; or everything."""
 
 KEPT: Final = (
     "Random",
@@ -29,11 +29,11 @@ KEPT: Final = (
     "Quantize",
     "Dequantize",
 )
-"""Beginnings of operators whose results are never folded: no constant, no tensor, or what was quantized on purpose."""
+"""Prefixes of operators that are never folded: not constant, not a tensor, or quantization."""
 FLOATS: Final = (np.float16, np.float32, np.float64)
 MATRIX: Final = 2
 SMALL: Final = 256
-"""Bytes of shapes and axes, which do not count."""
+"""Maximum bytes of shapes and axes, which are ignored."""
 
 
 @dataclass
@@ -49,7 +49,7 @@ class _Weight:
 
 @dataclass
 class _Group:
-    """Weights that share an initializer: they are folded together, or not at all."""
+    """Weights that share an initializer: all of them are folded, or none."""
 
     weights: list[_Weight] = field(default_factory=list)
 
@@ -59,12 +59,12 @@ class _Group:
 
     @property
     def distinct(self) -> dict[tuple[Any, ...], _Weight]:
-        """One weight for each way of computing it."""
+        """One weight for each distinct computation."""
         return {weight.key: weight for weight in reversed(self.weights)}
 
 
 class FoldWeightsPass(ir.passes.InPlacePass):
-    """Replaces weights that are computed from initializers; what several layers compute alike is stored once."""
+    """Replace weights that are computed from initializers; equal computations of several layers are stored once."""
 
     def __init__(self, folding: Folding) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class FoldWeightsPass(ir.passes.InPlacePass):
         return bool(freed) or self._is_wanted(group)
 
     def _is_wanted(self, group: _Group) -> bool:
-        """Whether the group is folded whatever it takes."""
+        """Return whether the group is folded at any size."""
         casts = any(node.op_type == "Cast" for weight in group.weights for node in weight.nodes)
         return self._folding == "all" or (self._folding == "floats" and casts)
 
@@ -96,26 +96,26 @@ class FoldWeightsPass(ir.passes.InPlacePass):
 
 def _weights(model: ir.Model) -> Iterator[_Weight]:
     known: set[ir.Value] = set()
-    found: dict[ir.Value, None] = {}
-    # Nodes come after those that they read.
+    weights: dict[ir.Value, None] = {}
+    # Nodes are in topological order.
     for node in ir.traversal.RecursiveGraphIterator(model.graph):
         constant = [source is None or source in known or _is_stored(source) for source in node.inputs]
         if node.inputs and all(constant) and _is_foldable(node):
-            # A product of two constants is one itself.
+            # A result of constants is a constant.
             known.update(node.outputs)
             continue
-        for place in WEIGHTS.get(node.op_type, ()) if node.domain == "" else ():
-            value = node.inputs[place] if place < len(node.inputs) else None
+        for position in WEIGHTS.get(node.op_type, ()) if node.domain == "" else ():
+            value = node.inputs[position] if position < len(node.inputs) else None
             if value in known:
-                found[value] = None
-    for value in found:
+                weights[value] = None
+    for value in weights:
         if not value.is_graph_output():
             nodes, roots = _cone(value)
             yield _Weight(value, nodes, [root for root in roots if _size(root) > SMALL], _key(value))
 
 
 def _is_stored(value: ir.Value) -> bool:
-    """Whether a value is an initializer, or a small number that stayed in its Constant node."""
+    """Return whether a value is an initializer, or a small number in a Constant node."""
     node = value.producer()
     return (value.is_initializer() and not value.is_graph_input()) or (node is not None and node.op_type == "Constant")
 
@@ -126,7 +126,7 @@ def _is_foldable(node: ir.Node) -> bool:
 
 
 def _cone(value: ir.Value) -> tuple[list[ir.Node], list[ir.Value]]:
-    """The nodes that a constant value is computed by, in order, and the initializers that they read."""
+    """Return the nodes that compute a constant value, in order, and the initializers that they read."""
     nodes: dict[ir.Node, None] = {}
     roots: dict[ir.Value, None] = {}
 
@@ -145,17 +145,17 @@ def _cone(value: ir.Value) -> tuple[list[ir.Node], list[ir.Value]]:
 
 
 def _key(value: ir.Value) -> tuple[Any, ...]:
-    """What two values have in common that are computed alike."""
+    """Return a key that is equal for values with equal computations."""
     node = value.producer()
     if node is None:
         return (value.name,)
-    attributes = tuple(sorted((name, _written(entry.value)) for name, entry in node.attributes.items()))
+    attributes = tuple(sorted((name, _attribute_text(entry.value)) for name, entry in node.attributes.items()))
     sources = tuple(None if source is None else _key(source) for source in node.inputs)
     return (node.op_type, attributes, value.index(), sources)
 
 
-def _written(value: Any) -> str:
-    """An attribute as text; of a tensor its numbers, whatever it is called."""
+def _attribute_text(value: Any) -> str:
+    """Return an attribute as text; for a tensor its numbers, without its name."""
     if not isinstance(value, ir.TensorProtocol):
         return str(value)
     array = value.numpy()
@@ -172,22 +172,22 @@ def _groups(weights: Sequence[_Weight]) -> list[_Group]:
 
 
 def _is_freed(root: ir.Value, group: _Group) -> bool:
-    """Whether nothing reads an initializer any more when the group is folded."""
+    """Return whether no node reads an initializer after the group is folded."""
     folded = {weight.value for weight in group.weights}
     inner = {node for weight in group.weights for node in weight.nodes}
-    waiting = [root]
-    while waiting:
-        value = waiting.pop()
+    pending = [root]
+    while pending:
+        value = pending.pop()
         if value in folded:
             continue
         if value.is_graph_output() or any(use.node not in inner for use in value.uses()):
             return False
-        waiting.extend(output for use in value.uses() for output in use.node.outputs)
+        pending.extend(output for use in value.uses() for output in use.node.outputs)
     return True
 
 
 def _evaluate(model: ir.Model, group: _Group) -> bool:
-    """Computes the weights of a group; False where one cannot be computed, or is no matrix of floats."""
+    """Compute the weights of a group; return False if one cannot be computed, or is not a matrix of floats."""
     for weight in group.distinct.values():
         weight.array = _computed(model, weight)
         if weight.array is None or weight.array.ndim < MATRIX or weight.array.dtype not in FLOATS:
@@ -208,10 +208,10 @@ def _computed(model: ir.Model, weight: _Weight) -> NDArray[Any] | None:
         ir.serde.serialize_tensor_into(tensor, root.const_value)
         tensor.name = root.name or ""
     opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in model.opset_imports.items()]
-    with tempfile.TemporaryDirectory(prefix="fold-") as place:
-        made = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=max(4, model.ir_version))
+    with tempfile.TemporaryDirectory(prefix="fold-") as folder:
+        one_node_model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=max(4, model.ir_version))
         try:
-            result: NDArray[Any] = open_session(save(made, Path(place))).run([name], {})[0]
+            result: NDArray[Any] = open_session(save(one_node_model, Path(folder))).run([name], {})[0]
         except RUNTIME_ERRORS:
             return None
     return result
@@ -219,14 +219,14 @@ def _computed(model: ir.Model, weight: _Weight) -> NDArray[Any] | None:
 
 def _replace(model: ir.Model, group: _Group, freed: Sequence[ir.Value]) -> None:
     distinct = group.distinct
-    # A layer's weight keeps its name where it is only laid otherwise.
-    heir = freed[0].name if len(freed) == len(distinct) == len(group.roots) == 1 else None
+    # A weight that only changes its layout keeps its name.
+    kept_name = freed[0].name if len(freed) == len(distinct) == len(group.roots) == 1 else None
     for key, first in distinct.items():
-        alike = [weight for weight in group.weights if weight.key == key]
-        folded = _stored(heir or first.value.name or "", first.array)
-        for weight in alike:
+        equal = [weight for weight in group.weights if weight.key == key]
+        folded = _stored(kept_name or first.value.name or "", first.array)
+        for weight in equal:
             weight.value.replace_all_uses_with(folded)
-        _remove_unread([node for weight in alike for node in weight.nodes])
+        _remove_unread([node for weight in equal for node in weight.nodes])
         for root in freed:
             if not root.uses():
                 model.graph.initializers.pop(root.name or "", None)

@@ -1,6 +1,6 @@
-"""From a GGUF file to a Transformers directory: float32 weights, configuration and tokenizer.
+"""Convert a GGUF file to a Transformers directory: float32 weights, configuration and tokenizer.
 
-Weights that the file has quantized become the numbers that its blocks stand for, exactly; nothing is gained or lost.
+Quantized weights are dequantized exactly.
 """
 
 import io
@@ -20,24 +20,24 @@ LOCAL: Final = {"local_files_only": True, "trust_remote_code": False}
 
 
 def to_transformers(gguf: Path, into: Path) -> torch.nn.Module:
-    """Writes the model to `into` and returns it.
+    """Write the model to `into` and return it.
 
-    Raises BadRecipe where Transformers cannot make the model of the file, or a weight is missing or left over.
+    Raises BadRecipe if Transformers cannot load the file, or a weight is missing or unknown.
     """
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         config = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name, **LOCAL)
-        # from_pretrained would do the same, and asks for accelerate, which has no part in it.
+        # from_pretrained would do the same, but requires accelerate.
         with torch.device("meta"):
             model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
         tensors = _tensors(gguf, model)
-        told = model.load_state_dict(tensors, strict=False, assign=True)
+        incompatible = model.load_state_dict(tensors, strict=False, assign=True)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, **LOCAL)
     except (ValueError, KeyError, RuntimeError, OSError, ImportError, NotImplementedError) as error:
         raise _refused(gguf, f"transformers cannot load it: {cause(error)}") from error
     tied = set(getattr(model, "all_tied_weights_keys", None) or ())
-    wrong = [*(name for name in told.missing_keys if name not in tied), *told.unexpected_keys]
+    wrong = [*(name for name in incompatible.missing_keys if name not in tied), *incompatible.unexpected_keys]
     if wrong:
         raise _refused(gguf, f"its tensors are not those of a {type(model).__name__}: {', '.join(wrong[:3])}")
     model.tie_weights()
@@ -48,11 +48,11 @@ def to_transformers(gguf: Path, into: Path) -> torch.nn.Module:
 
 
 def _tensors(gguf: Path, model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Every tensor by Transformers' name, in float32."""
-    with redirect_stderr(io.StringIO()):  # a progress bar that nothing turns off
+    """Return every tensor by its name in Transformers, in float32."""
+    with redirect_stderr(io.StringIO()):  # a progress bar that cannot be disabled
         loaded = load_gguf_checkpoint(str(gguf), return_tensors=True, model_to_load=model, torch_dtype=torch.float32)  # type: ignore[no-untyped-call]
-    found: dict[str, torch.Tensor] = loaded["tensors"]
-    return {name: tensor.to(torch.float32).contiguous() for name, tensor in found.items()}
+    tensors: dict[str, torch.Tensor] = loaded["tensors"]
+    return {name: tensor.to(torch.float32).contiguous() for name, tensor in tensors.items()}
 
 
 def _refused(gguf: Path, problem: str) -> BadRecipe:

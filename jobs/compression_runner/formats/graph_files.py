@@ -1,4 +1,4 @@
-"""The files that a graph consists of, whatever its format is."""
+"""The files of a graph in any format."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from compression_runner.formats.openvino_files import IR
 
 
 def files_of_graph(graph: Path) -> list[Path]:
-    """The graph and what holds its weights: external data of ONNX, the .bin of an OpenVINO IR."""
+    """Return the graph file and its weight files: external data of ONNX, or the .bin of an OpenVINO IR."""
     if graph.suffix == Path(IR).suffix:
         return [graph, graph.with_suffix(".bin")]
     return [graph, *external_files(graph)]

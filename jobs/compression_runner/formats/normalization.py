@@ -1,7 +1,7 @@
-"""ONNX graphs in the one form that every method expects, whatever exporter wrote them.
+"""Convert ONNX graphs of any exporter to the normal form that all methods expect.
 
-Weights are initializers of the main graph: out of Constant nodes, bodies of If and Loop, model-local functions and the
-graph's inputs, and no longer behind operators that compute them. Nodes stand in order. Names stay as they are.
+All weights become initializers of the main graph: those in Constant nodes, bodies of If and Loop, model-local
+functions and graph inputs, and those that operators compute from constants. Nodes are sorted. Names do not change.
 """
 
 from pathlib import Path
@@ -14,16 +14,17 @@ from onnx import helper, numpy_helper
 from onnx_ir.passes import common
 
 from compression_runner.errors import BadRecipe, cause
+from compression_runner.formats.finite_weights import require_finite_graph
 from compression_runner.formats.folding import Folding, FoldWeightsPass
 from compression_runner.formats.onnx_files import graphs, size_of, sort_nodes
 
 STANDARD: Final = ("", "ai.onnx")
 NUMBERS: Final = 16
-"""Numbers in a Constant node below which it stays: shapes and axes."""
+"""Constant nodes with fewer numbers stay: shapes and axes."""
 LEAST_IR: Final = 4
-"""The first version of the format whose initializers are no inputs."""
+"""The first IR version whose initializers need not be inputs."""
 LIFTED_OPSET: Final = 13
-"""The least opset that a graph is raised to: the first that has an axis for scales, and bfloat16."""
+"""Minimum target of a raised opset: the first with an axis for scales, and with bfloat16."""
 SMALL: Final = 1024
 CHECKER_ERRORS: Final[tuple[type[Exception], ...]] = (
     onnx.checker.ValidationError,
@@ -33,16 +34,20 @@ CONVERTER_ERRORS: Final[tuple[type[Exception], ...]] = (onnx.version_converter.C
 
 
 def load(graph: Path, folding: Folding = "smaller") -> onnx.ModelProto:
-    """The graph of a file in its normal form, with all weights in memory."""
+    """Load the graph of a file in normal form, with all weights in memory.
+
+    Raises InvalidInput for a weight with NaN or infinity.
+    """
     model = onnx.load(graph)
-    problem = problem_of(graph)
+    problem = checker_error(graph)
     stated: list[onnx.TypeProto] = []
     if problem:
-        # Shapes that do not fit are of no use: they are what most graphs fail at that run all the same.
+        # Drop wrong shapes: most graphs that run but fail the checker fail it because of them.
         del model.graph.value_info[:]
     if "InferenceError" in problem:
         stated = [_taken_shape(value) for value in model.graph.output]
     normal = normalize(model, folding)
+    require_finite_graph(normal)
     for value, before in zip(normal.graph.output, stated, strict=False):
         if not value.type.tensor_type.HasField("shape"):
             value.type.CopyFrom(before)
@@ -50,11 +55,11 @@ def load(graph: Path, folding: Folding = "smaller") -> onnx.ModelProto:
 
 
 def normalize(model: onnx.ModelProto, folding: Folding = "smaller") -> onnx.ModelProto:
-    """A graph in its normal form; the model itself, as it is, where it has that already."""
+    """Return a graph in normal form; the model itself if it already has that form."""
     for graph in graphs(model.graph):
         sort_nodes(graph)
         _make_dense(graph)
-    given = ir.from_proto(model)
+    ir_model = ir.from_proto(model)
     passes: list[ir.passes.InPlacePass] = [
         *([common.InlinePass()] if model.functions else []),
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=NUMBERS),
@@ -62,20 +67,20 @@ def normalize(model: onnx.ModelProto, folding: Folding = "smaller") -> onnx.Mode
         common.RemoveInitializersFromInputsPass(),
         FoldWeightsPass(folding),
     ]
-    modified = [one(given).modified for one in passes]
+    modified = [one(ir_model).modified for one in passes]
     if any(modified):
-        if any(graph is not given.graph for graph in given.graphs()):
-            common.NameFixPass()(given)  # two bodies may have used one name for different weights
-        given.ir_version = max(LEAST_IR, given.ir_version)
-        model = ir.to_proto(given)
+        if any(graph is not ir_model.graph for graph in ir_model.graphs()):
+            common.NameFixPass()(ir_model)  # two bodies may have used one name for different weights
+        ir_model.ir_version = max(LEAST_IR, ir_model.ir_version)
+        model = ir.to_proto(ir_model)
     _complete_outputs(model)
     return model
 
 
 def raise_opset(model: onnx.ModelProto, needed: int, field: str) -> onnx.ModelProto:
-    """The graph with an opset of at least `needed`; the model itself where it has that.
+    """Return the graph with an opset of at least `needed`; the model itself if it has one.
 
-    Raises BadRecipe where onnx cannot convert it.
+    Raises BadRecipe if onnx cannot convert it.
     """
     version = next((entry.version for entry in model.opset_import if entry.domain in STANDARD), needed)
     if version >= needed:
@@ -101,8 +106,8 @@ def raise_opset(model: onnx.ModelProto, needed: int, field: str) -> onnx.ModelPr
 
 
 def require_valid(graph: Path, field: str) -> None:
-    """Raises BadRecipe where a stage's graph is none by onnx's own checker, with the shapes that it infers."""
-    problem = problem_of(graph)
+    """Raise BadRecipe if onnx.checker, with shape inference, rejects the graph of a stage."""
+    problem = checker_error(graph)
     if problem:
         remedy = (
             "check the source with onnx.checker.check_model(PATH, full_check=True), and export it again if it fails"
@@ -110,8 +115,8 @@ def require_valid(graph: Path, field: str) -> None:
         raise BadRecipe("InvalidGraph", field, graph.name, f"the result fails onnx.checker: {problem}", remedy)
 
 
-def problem_of(graph: Path) -> str:
-    """What onnx's checker says of a file, in one line; empty where it is whole. Weights outside of it stay there."""
+def checker_error(graph: Path) -> str:
+    """Return the error of onnx.checker for a file, in one line; empty for a valid file. Loads no external weights."""
     try:
         onnx.checker.check_model(str(graph), full_check=True)
     except CHECKER_ERRORS as error:
@@ -120,7 +125,7 @@ def problem_of(graph: Path) -> str:
 
 
 def _complete_outputs(model: onnx.ModelProto) -> None:
-    """Gives outputs the shapes that follow from the graph where it states none: the checker asks for them."""
+    """Add inferred shapes to outputs without one: the checker requires them."""
     if all(value.type.tensor_type.HasField("shape") for value in model.graph.output if _is_tensor(value)):
         return
     weights = [tensor for tensor in model.graph.initializer if size_of(tensor) > SMALL]
@@ -131,7 +136,7 @@ def _complete_outputs(model: onnx.ModelProto) -> None:
 
 
 def _taken_shape(value: onnx.ValueInfoProto) -> onnx.TypeProto:
-    """The type of an output, which states no shape any more."""
+    """Remove the shape of an output, and return its previous type."""
     before = onnx.TypeProto()
     before.CopyFrom(value.type)
     if _is_tensor(value):
@@ -144,7 +149,7 @@ def _is_tensor(value: onnx.ValueInfoProto) -> bool:
 
 
 def _make_dense(graph: onnx.GraphProto) -> None:
-    """Stores sparse initializers, and sparse Constant nodes, in full: no method looks at them otherwise."""
+    """Convert sparse initializers and sparse Constant nodes to dense ones: methods only handle dense weights."""
     for sparse in graph.sparse_initializer:
         graph.initializer.append(_dense(sparse, sparse.values.name))
     del graph.sparse_initializer[:]
@@ -167,7 +172,7 @@ def _dense(sparse: onnx.SparseTensorProto, name: str) -> onnx.TensorProto:
 
 
 def _without(model: onnx.ModelProto, weights: list[onnx.TensorProto]) -> onnx.ModelProto:
-    """The graph with weights as inputs, since the converter takes no more than 2 GB."""
+    """Return the graph with these weights as inputs, since the converter is limited to 2 GB."""
     names = {tensor.name for tensor in weights}
     light = onnx.ModelProto()
     light.ir_version = model.ir_version

@@ -1,4 +1,4 @@
-"""Loading and saving of ONNX graphs together with their external data."""
+"""Load, save and traverse ONNX graphs together with their external data."""
 
 import heapq
 import math
@@ -16,7 +16,7 @@ GRAPHS: Final = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 
 
 def external_files(graph: Path) -> list[Path]:
-    """The files beside a graph that hold its external data."""
+    """Return the files beside a graph that hold its external data."""
     model = onnx.load(graph, load_external_data=False)
     locations = {
         entry.value
@@ -29,20 +29,20 @@ def external_files(graph: Path) -> list[Path]:
 
 
 def is_large(model: onnx.ModelProto) -> bool:
-    """Whether the weights are too many for one file with the graph."""
+    """Return whether the weights are too large for one file with the graph."""
     return sum(map(size_of, tensors(model))) > SINGLE_FILE_LIMIT
 
 
 def size_of(tensor: onnx.TensorProto) -> int:
-    """Bytes of a tensor's numbers, in whatever field of the file they lie."""
+    """Return the bytes of the numbers of a tensor, in any field of the file."""
     numbers: int = math.prod(tensor.dims)
     return numbers * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
 
 
 def save(model: onnx.ModelProto, folder: Path) -> Path:
-    """Writes `model.onnx` into `folder`, with its weights beside it where they are too large for one file."""
+    """Write `model.onnx` to `folder`; weights too large for one file go into a file beside it."""
     graph = folder / GRAPH
-    (folder / DATA).unlink(missing_ok=True)  # onnx appends to what is there
+    (folder / DATA).unlink(missing_ok=True)  # onnx appends to an existing file
     if is_large(model):
         onnx.save_model(model, graph, save_as_external_data=True, location=DATA, size_threshold=1024)
     else:
@@ -50,8 +50,8 @@ def save(model: onnx.ModelProto, folder: Path) -> Path:
     return graph
 
 
-def forget_origin(model: onnx.ModelProto) -> None:
-    """Removes stack traces and names of modules: they hold paths of the exporting machine, and differ between runs."""
+def strip_metadata(model: onnx.ModelProto) -> None:
+    """Remove stack traces and module names: they contain paths of the exporting machine, and differ between runs."""
     for node in nodes(model.graph):
         del node.metadata_props[:]
         node.doc_string = ""
@@ -66,9 +66,9 @@ def forget_origin(model: onnx.ModelProto) -> None:
 
 
 def drop_inferred_shapes(graph: Path) -> None:
-    """Remove the shapes of intermediate values from a file: they follow from the graph, and take space in it.
+    """Remove the shapes of intermediate values from a file: they follow from the graph, and take space.
 
-    Weights beside the file stay as they are.
+    Weights beside the file do not change.
     """
     model = onnx.load(graph, load_external_data=False)
     for part in graphs(model.graph):
@@ -77,7 +77,7 @@ def drop_inferred_shapes(graph: Path) -> None:
 
 
 def nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Every node, those of subgraphs included."""
+    """Yield every node, including those of subgraphs."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
@@ -86,7 +86,7 @@ def nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """A graph, and every one within it: bodies of If, Loop and Scan."""
+    """Yield a graph and every graph within it: bodies of If, Loop and Scan."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
@@ -95,7 +95,7 @@ def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor that is stored: initializers, and attributes of nodes (Constant), those of bodies included."""
+    """Yield every stored tensor: initializers, and attributes of nodes (Constant), including those of bodies."""
     for graph in graphs(model.graph):
         yield from graph.initializer
         for node in graph.node:
@@ -104,7 +104,7 @@ def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 
 def reads(node: onnx.NodeProto) -> Iterator[str]:
-    """The names that a node reads, those that its subgraphs take from outside included."""
+    """Yield the names that a node reads, including the outer values that its subgraphs read."""
     yield from (name for name in node.input if name)
     for entry in node.attribute:
         for graph in (entry.g, *entry.graphs):
@@ -115,15 +115,15 @@ def reads(node: onnx.NodeProto) -> Iterator[str]:
 
 
 def sort_nodes(graph: onnx.GraphProto) -> None:
-    """Puts every node after those whose results it reads; nodes that are in order stay as they are."""
-    makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
-    needs = [{makers[name] for name in reads(node) if name in makers} for node in graph.node]
+    """Sort nodes topologically; a sorted graph does not change."""
+    producers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+    needs = [{producers[name] for name in reads(node) if name in producers} for node in graph.node]
     if all(max(before, default=-1) < index for index, before in enumerate(needs)):
         return
     readers: dict[int, list[int]] = {}
     for index, before in enumerate(needs):
-        for place in before:
-            readers.setdefault(place, []).append(index)
+        for position in before:
+            readers.setdefault(position, []).append(index)
     waiting = [len(before) for before in needs]
     ready = [index for index, count in enumerate(waiting) if not count]
     order = []
@@ -134,14 +134,14 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
             waiting[reader] -= 1
             if not waiting[reader]:
                 heapq.heappush(ready, reader)
-    if len(order) == len(graph.node):  # otherwise it has a circle, which no order helps
-        arrange(graph, [graph.node[index] for index in order])
+    if len(order) == len(graph.node):  # otherwise the graph has a cycle
+        set_nodes(graph, [graph.node[index] for index in order])
 
 
-def arrange(graph: onnx.GraphProto, wanted: Sequence[onnx.NodeProto]) -> None:
-    """Makes these the nodes of a graph, in this order; they may be its own."""
+def set_nodes(graph: onnx.GraphProto, ordered: Sequence[onnx.NodeProto]) -> None:
+    """Replace the nodes of a graph by these, in this order; they may be its own nodes."""
     kept = []
-    for node in wanted:
+    for node in ordered:
         copied = onnx.NodeProto()
         copied.CopyFrom(node)
         kept.append(copied)

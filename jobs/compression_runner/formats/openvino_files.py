@@ -1,4 +1,4 @@
-"""OpenVINO's own format, and the way to it from ONNX."""
+"""Read and save models in the OpenVINO IR format."""
 
 import re
 from pathlib import Path
@@ -9,31 +9,31 @@ WEIGHTS: Final = "model.bin"
 
 
 def read(graph: Path) -> Any:
-    """The model of an IR or ONNX file; raises RuntimeError where OpenVINO does not know what is in it."""
+    """Read the model of an IR or ONNX file; raises RuntimeError if OpenVINO does not support it."""
     import openvino
 
     return openvino.Core().read_model(graph)
 
 
 def save(model: Any, folder: Path) -> Path:
-    """Writes `model.xml` and `model.bin` into `folder`: weights in the types that they have.
+    """Write `model.xml` and `model.bin` to `folder`, without changing the types of weights.
 
-    The same model gives the same bytes: names that OpenVINO makes up count all that the process has made before.
+    Equal models give equal bytes: nodes are renumbered, since OpenVINO's generated names depend on previous models.
     """
     import openvino
 
-    _number_anew(model)
+    _renumber_nodes(model)
     openvino.save_model(model, folder / IR, compress_to_fp16=False)
     return folder / IR
 
 
-def _number_anew(model: Any) -> None:
-    """Gives nodes that are called by their type and a number the number of their place in the model."""
+def _renumber_nodes(model: Any) -> None:
+    """Renumber the generated names of nodes (type and number) in the order of the model."""
     nodes = model.get_ordered_ops()
-    made_up = [node for node in nodes if re.fullmatch(rf"{node.get_type_name()}_\d+", node.get_friendly_name())]
-    taken = {node.get_friendly_name() for node in nodes} - {node.get_friendly_name() for node in made_up}
+    generated = [node for node in nodes if re.fullmatch(rf"{node.get_type_name()}_\d+", node.get_friendly_name())]
+    taken = {node.get_friendly_name() for node in nodes} - {node.get_friendly_name() for node in generated}
     number = 0
-    for node in made_up:
+    for node in generated:
         while (name := f"{node.get_type_name()}_{number}") in taken:
             number += 1
         node.set_friendly_name(name)

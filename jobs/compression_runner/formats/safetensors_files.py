@@ -1,4 +1,4 @@
-"""Safetensors files: how their numbers are stored, and writing them."""
+"""Safetensors files: the type of their weights, and writing them."""
 
 import math
 from collections import Counter
@@ -14,7 +14,7 @@ SHORT: Final = {"BF16": "bfloat16", "F16": "float16"}
 
 
 def stored_type(folder: Path) -> "torch.dtype":
-    """The type of 16 bits that more than half of a checkpoint's numbers have; float32 where there is none."""
+    """Return the 16-bit type of more than half of a checkpoint's numbers; float32 if there is none."""
     import torch
     from safetensors import safe_open
 
@@ -26,13 +26,13 @@ def stored_type(folder: Path) -> "torch.dtype":
                 counts[piece.get_dtype()] += math.prod(piece.get_shape())
     for kind, name in SHORT.items():
         if 2 * counts[kind] > counts.total():
-            found: torch.dtype = getattr(torch, name)
-            return found
+            dtype: torch.dtype = getattr(torch, name)
+            return dtype
     return torch.float32
 
 
 def save_shard(tensors: "Mapping[str, torch.Tensor]", target: Path) -> None:
-    """Writes tensors by name as transformers does. Raises SafetensorError, of a full disk too."""
+    """Write tensors by name in the format of transformers. Raises SafetensorError, also for a full disk."""
     from safetensors.torch import save_file
 
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Shapes of images, videos and recordings as a model takes them, from its configuration and its preprocessor."""
+"""Input shapes of images, videos and recordings, from the configuration and preprocessor of a model."""
 
 import json
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ import torch
 from compression_runner.dataset.audio import feature_extractor
 
 SIGNALS: Final = ("pixel_values", "pixel_values_videos", "input_values", "input_features")
-"""What models call the one input that is no text."""
+"""Names of inputs that are not text."""
 BATCHES: Final = (2, 1, 3)
 SECONDS: Final = (0.5, 0.35, 0.8)
-"""Lengths of recordings: where they give inputs of other lengths, the length of the input is free."""
+"""Lengths of recordings: if they give inputs of different lengths, the length of the input is free."""
 DEFAULT_RATE: Final = 16_000
 
 
 def signal_shapes(model: torch.nn.Module, path: Path, name: str) -> Sequence[tuple[int, ...]]:
-    """Shapes of inputs `name`, batch first; those of recordings that the model takes in any length differ in it."""
+    """Return shapes of inputs `name`, batch first; with different lengths if the model takes any length."""
     if name.startswith("input_"):
         return [(batch, *shape) for batch, shape in zip(BATCHES, _audio_shapes(model, path), strict=True)]
     shape = _image_shape(model, path)

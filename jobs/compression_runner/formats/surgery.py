@@ -1,7 +1,7 @@
-"""Transformers models whose modules are no longer those of their configuration, and how they are kept.
+"""Changes of a Transformers model that its configuration cannot express, stored as surgery.json.
 
-A torch artifact is a Transformers directory with `surgery.json` beside it, which says how the model that config.json
-describes has to be changed before the weights fit. Widths are not listed: they are seen from the tensors themselves.
+A torch artifact is a Transformers directory with `surgery.json`. It lists the changes to the model of config.json
+before its weights can be loaded. It lists no widths: they follow from the tensors.
 """
 
 import json
@@ -22,9 +22,9 @@ SCHEMA: Final = 1
 
 @dataclass(frozen=True)
 class Surgery:
-    """What was changed: `modules` were replaced by others, and `attributes` of modules were set.
+    """Changes of a model: replaced `modules`, and values of `attributes` of modules.
 
-    `modules` has for each name {"kind": "factorized-linear" or "factorized-embedding", "rank": r}, or
+    `modules` maps a name to {"kind": "factorized-linear" or "factorized-embedding", "rank": r}, or to
     {"kind": "factorized-convolution", "kernels": [{"shape": ..., "axes": ...}, ...]}.
     """
 
@@ -32,28 +32,28 @@ class Surgery:
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def with_modules(self, modules: Mapping[str, Mapping[str, Any]]) -> "Surgery":
-        """The same with more modules replaced."""
+        """Return these changes and more replaced modules."""
         return Surgery({**self.modules, **modules}, self.attributes)
 
     def with_attributes(self, attributes: Mapping[str, Mapping[str, Any]]) -> "Surgery":
-        """The same with more attributes set."""
+        """Return these changes and more attributes."""
         merged = {name: {**self.attributes.get(name, {}), **values} for name, values in attributes.items()}
         return Surgery(self.modules, {**self.attributes, **merged})
 
 
 def read(folder: Path) -> Surgery:
-    """The surgery of a directory; none where there is no surgery.json."""
-    place = folder / SURGERY
-    if not place.is_file():
+    """Read the surgery.json of a directory; return no changes without one."""
+    file = folder / SURGERY
+    if not file.is_file():
         return Surgery()
-    content = json.loads(place.read_text())
+    content = json.loads(file.read_text())
     if content.get("schema") != SCHEMA:
-        raise ValueError(f"{place} is not of schema {SCHEMA}")
+        raise ValueError(f"{file} does not have schema {SCHEMA}")
     return Surgery(content["modules"], content["attributes"])
 
 
 def write(surgery: Surgery, folder: Path) -> None:
-    """Writes surgery.json."""
+    """Write surgery.json."""
     content = {
         "schema": SCHEMA,
         "modules": {name: dict(change) for name, change in surgery.modules.items()},
@@ -62,8 +62,8 @@ def write(surgery: Surgery, folder: Path) -> None:
     (folder / SURGERY).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
-def operate(model: nn.Module, surgery: Surgery, shapes: Mapping[str, torch.Size]) -> None:
-    """Changes a model of the configuration into one that tensors of `shapes` (by name) fit."""
+def apply(model: nn.Module, surgery: Surgery, shapes: Mapping[str, torch.Size]) -> None:
+    """Apply changes to a model of the configuration, so that tensors of `shapes` (by name) fit it."""
     for name, change in surgery.modules.items():
         replace(model, name, factorized(model.get_submodule(name), change))
     for name, module in model.named_modules():
@@ -77,13 +77,13 @@ def operate(model: nn.Module, surgery: Surgery, shapes: Mapping[str, torch.Size]
 
 
 def replace(model: nn.Module, name: str, module: nn.Module) -> None:
-    """Puts a module in the place of another."""
+    """Replace the module of this name."""
     parent, _, child = name.rpartition(".")
     setattr(model.get_submodule(parent), child, module)
 
 
 def _resize(module: nn.Module, shapes: Mapping[str, torch.Size | None]) -> None:
-    """Gives a layer's parameters the shapes of the tensors that will be loaded, and the numbers that go with them."""
+    """Resize the parameters of a layer to these shapes, and adjust its attributes."""
     own = {name: shape for name, shape in shapes.items() if "." not in name and shape is not None}
     parameters = dict(module.named_parameters(recurse=False))
     if all(parameters[name].shape == shape for name, shape in own.items() if name in parameters):
@@ -95,7 +95,7 @@ def _resize(module: nn.Module, shapes: Mapping[str, torch.Size | None]) -> None:
 
 
 def adjust(module: nn.Module) -> None:
-    """Makes a layer's numbers (features, channels) those of its weight."""
+    """Set the attributes of a layer (features, channels) from the shape of its weight."""
     weight = getattr(module, "weight", None)
     if not isinstance(weight, torch.Tensor):
         return

@@ -1,8 +1,8 @@
-"""Loads a Transformers directory: safetensors only, no code from the directory, no weight left to chance."""
+"""Load a Transformers directory: safetensors only, no code from the directory, no random weights."""
 
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from compression_runner import garbage_collection
 from compression_runner.dataset.text_lengths import position_limit
 from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, InvalidInput, cause
 from compression_runner.formats import float8_checkpoint, surgery
+from compression_runner.formats.finite_weights import require_finite_module
 from compression_runner.formats.safetensors_files import save_shard
 from compressionjob.spec import Task
 
@@ -43,20 +44,36 @@ CLASSES: Final[dict[str, Any]] = {
     "automatic-speech-recognition": AutoModelForSpeechSeq2Seq,
 }
 ENCODERS: Final = ("t5", "mt5", "umt5")
-"""Types of models with a decoder that embeddings are made without, as sentence-transformers does."""
+"""Types of models with a decoder that embeddings do not use, as in sentence-transformers."""
 FIELD: Final = "spec.model.source"
 WEIGHTS: Final = "model.safetensors"
 LOADING_ERRORS: Final[tuple[type[Exception], ...]] = (StrictDataclassError, *LIBRARY_ERRORS)
+# Eager attention exports to the simplest graph; INT8 ran a fifth faster on it than on that of SDPA.
+LOADING: Final[Mapping[str, Any]] = {
+    "use_safetensors": True,
+    "trust_remote_code": False,
+    "local_files_only": True,
+    "attn_implementation": "eager",
+    "dtype": torch.float32,
+    "output_loading_info": True,
+}
+"""Arguments of `from_pretrained` for every model folder: no code of the folder runs, and nothing is downloaded."""
 UNKNOWN_LENGTH: Final = 512
-"""The longest text that a model without a last position is tried with."""
+"""Maximum length of example texts for a model without a limit."""
 
 
 def load_model(path: Path, task: Task) -> torch.nn.Module:
-    """The model in float32, ready for inference.
+    """Load the model in float32, ready for inference.
 
-    Raises InvalidInput where weights are missing or of another shape: transformers would fill them with random numbers;
-    BadRecipe where transformers does not know the architecture.
+    Raises InvalidInput for weights that are missing or have another shape, which transformers would replace by random
+    numbers, and for weights with NaN or infinity; BadRecipe for an architecture unknown to transformers.
     """
+    model = _load_any(path, task)
+    require_finite_module(model)
+    return model
+
+
+def _load_any(path: Path, task: Task) -> torch.nn.Module:
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if (path / surgery.SURGERY).is_file():
@@ -71,7 +88,7 @@ def load_model(path: Path, task: Task) -> torch.nn.Module:
         problem = f"transformers cannot load it: {cause(error)}"
         remedy = "export the model to ONNX yourself, and name that as the source"
         raise BadRecipe("UnsupportedModel", FIELD, path.name, problem, remedy) from error
-    # An encoder's pooler has no part in pooled embeddings, and sentence-transformers often do not save it.
+    # Pooled embeddings do not use the pooler of an encoder, and sentence-transformers often do not save it.
     missing = [name for name in loaded["missing_keys"] if not (task == "text-embedding" and "pooler" in name)]
     if missing:
         problem = f"the checkpoint has no weights for {', '.join(sorted(missing)[:3])}, which would be random"
@@ -83,44 +100,34 @@ def load_model(path: Path, task: Task) -> torch.nn.Module:
 
 
 def _without_pooler(model: torch.nn.Module, missing: Iterable[str]) -> torch.nn.Module:
-    """The model without a pooler for which there are no weights: random ones would be published."""
+    """Remove a pooler without weights from the model: random weights would be published."""
     if any(name.startswith("pooler.") for name in missing):
         model.pooler = None  # type: ignore[assignment]
     return model
 
 
 def _loaded(path: Path, task: Task) -> tuple[Any, dict[str, Any]]:
-    """The model and what transformers tells of its loading."""
+    """Return the model and the loading information of transformers."""
     if float8_checkpoint.is_float8(path):
-        model, missing = float8_checkpoint.load(path, lambda: _described(path, task))
+        model, missing = float8_checkpoint.load(path, lambda: _from_config(path, task))
         return model, {"missing_keys": missing}
     more = {"quantization_config": CompressedTensorsConfig(dequantize=True)} if _is_compressed(path) else {}
     with warnings.catch_warnings():
         if more:
-            # It is told that the folder has a configuration of its own, of which only this one field is another.
+            # transformers warns that the folder has a quantization configuration; only this field differs from it.
             warnings.simplefilter("ignore", UserWarning)
-        # Eager attention exports to the plainest graph, on which INT8 was measured a fifth faster than on SDPA's.
-        found: tuple[Any, dict[str, Any]] = _class_for(path, task).from_pretrained(
-            path,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            attn_implementation="eager",
-            dtype=torch.float32,
-            output_loading_info=True,
-            **more,
-        )
-    return found
+        loaded: tuple[Any, dict[str, Any]] = _class_for(path, task).from_pretrained(path, **LOADING, **more)
+    return loaded
 
 
 def _is_compressed(path: Path) -> bool:
-    """Whether the weights have few bits, as llm-compressor stores them: they are loaded as what these stand for."""
-    told = json.loads((path / "config.json").read_text()).get("quantization_config") or {}
-    return bool(told.get("quant_method") == "compressed-tensors")
+    """Return whether the weights are quantized in the format of llm-compressor; they are dequantized on loading."""
+    settings = json.loads((path / "config.json").read_text()).get("quantization_config") or {}
+    return bool(settings.get("quant_method") == "compressed-tensors")
 
 
 def _class_for(path: Path, task: Task) -> Any:
-    """Transformers' class for a task; speech is recognised by models of two kinds, and encoders embed alone."""
+    """Return the class in transformers for a task; speech recognition has two, and some embeddings use an encoder."""
     config = json.loads((path / "config.json").read_text())
     architectures = config.get("architectures") or [""]
     if task == "automatic-speech-recognition" and str(architectures[0]).endswith("ForCTC"):
@@ -131,23 +138,23 @@ def _class_for(path: Path, task: Task) -> Any:
 
 
 def _load_changed(path: Path, task: Task) -> torch.nn.Module:
-    """A model of the torch format: what config.json describes, changed as surgery.json says, with its own tensors."""
-    model = _described(path, task)
+    """Load a model of the torch format: the model of config.json with the changes of surgery.json and its tensors."""
+    model = _from_config(path, task)
     tensors = load_file(path / WEIGHTS)
-    surgery.operate(model, surgery.read(path), {name: tensor.shape for name, tensor in tensors.items()})
-    told = model.load_state_dict(tensors, strict=False)
+    surgery.apply(model, surgery.read(path), {name: tensor.shape for name, tensor in tensors.items()})
+    incompatible = model.load_state_dict(tensors, strict=False)
     tied = set(getattr(model, "all_tied_weights_keys", None) or ())
-    _without_pooler(model, told.missing_keys)
-    lost = [name for name in told.missing_keys if name not in tied and not name.startswith("pooler.")]
-    if lost or told.unexpected_keys:
-        raise ValueError(f"{path / WEIGHTS} does not fit its surgery: {[*lost, *told.unexpected_keys][:3]}")
+    _without_pooler(model, incompatible.missing_keys)
+    missing = [name for name in incompatible.missing_keys if name not in tied and not name.startswith("pooler.")]
+    if missing or incompatible.unexpected_keys:
+        raise ValueError(f"{path / WEIGHTS} does not fit its surgery: {[*missing, *incompatible.unexpected_keys][:3]}")
     if tied:
         model.tie_weights()  # type: ignore[operator]
     return model.train(False)
 
 
-def _described(path: Path, task: Task) -> torch.nn.Module:
-    """A model as config.json describes it, with random weights."""
+def _from_config(path: Path, task: Task) -> torch.nn.Module:
+    """Return the model of config.json with random weights."""
     config = transformers.AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     model: torch.nn.Module = _class_for(path, task).from_config(
         config, attn_implementation="eager", dtype=torch.float32
@@ -155,9 +162,15 @@ def _described(path: Path, task: Task) -> torch.nn.Module:
     return model
 
 
+def skeleton(path: Path, task: Task) -> torch.nn.Module:
+    """Return the model of config.json without memory for its weights, for the names and shapes of its layers."""
+    with torch.device("meta"):
+        return _from_config(path, task)
+
+
 def save_model(model: torch.nn.Module, changes: surgery.Surgery | None, into: Path) -> None:
-    """Writes weights and configuration: in the torch format with `changes` (none yet is a Surgery without entries),
-    and without as Transformers writes them.
+    """Write weights and configuration: in the torch format with `changes` (even an empty Surgery), otherwise in the
+    format of Transformers.
     """
     if changes is None:
         model.save_pretrained(into)  # type: ignore[operator]
@@ -170,7 +183,7 @@ def save_model(model: torch.nn.Module, changes: surgery.Surgery | None, into: Pa
 
 
 def sequence_length_limit(model: torch.nn.Module) -> int:
-    """The longest input in tokens; 512 where the configuration does not tell."""
+    """Return the longest input in tokens; 512 if the configuration does not state it."""
     config: Any = model.config
     limit = position_limit(config.get_text_config().to_dict())
     return limit.tokens if limit else UNKNOWN_LENGTH

@@ -1,1 +1,1 @@
-"""What NVIDIA's driver tells of the GPU that a stage works on: its energy, and what makes it slower."""
+"""Energy, sharing and throttling of the GPU of a stage, from NVIDIA's driver."""

@@ -1,4 +1,4 @@
-"""One GPU, as NVIDIA's driver tells of it (NVML). What it does not tell is None, and no error of it is ours.
+"""One GPU, read from NVIDIA's driver (NVML). A value that the driver does not report is None, and not an error.
 
 Sources: NVIDIA, NVML API Reference Guide; its bindings nvidia-ml-py.
 """
@@ -11,12 +11,12 @@ from typing import Any, Final, TypeVar
 
 import pynvml
 
-Told = TypeVar("Told")
+Value = TypeVar("Value")
 
-HEAT: Final = "heat"
-POWER: Final = "a limit of power"
-HARDWARE: Final = "its hardware"
-"""It slowed itself down and says no more: by heat, power or a brake from outside."""
+HEAT: Final = "thermal slowdown"
+POWER: Final = "power limit"
+HARDWARE: Final = "hardware slowdown"
+"""Throttling without a known cause: heat, power or an external brake."""
 _REASONS: Final[Mapping[str, int]] = {
     HEAT: pynvml.nvmlClocksEventReasonSwThermalSlowdown | pynvml.nvmlClocksEventReasonHwThermalSlowdown,
     POWER: pynvml.nvmlClocksEventReasonSwPowerCap | pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown,
@@ -26,12 +26,12 @@ Processes = Sequence[tuple[int, int | None]]
 
 
 @dataclass(frozen=True)
-class State:
-    """What was told at one moment.
+class GpuState:
+    """The driver's values at one moment.
 
-    `joules` count from when the driver was loaded. `processes` are those that compute here: pid and bytes (None where
-    the driver keeps that to itself); `shares` is the part of the time since the last look in which a pid's kernels ran,
-    from 0 to 1. In a container pids are those of the machine, or of this container with others' hidden or all alike:
+    `joules` count from the load of the driver. `processes` are the compute processes: pid and bytes (None if the driver
+    does not report it). `shares` is the share of the time since the last reading in which a pid's kernels ran, from 0
+    to 1. In a container, pids are those of the machine, or of this container with others hidden or all equal:
     https://github.com/NVIDIA/nvidia-docker/issues/1483, https://github.com/NVIDIA/open-gpu-kernel-modules/pull/614
     """
 
@@ -43,23 +43,23 @@ class State:
 
 
 class Card:
-    """A GPU, or an instance of one (MIG): that has memory and processes of its own, but the clocks of the whole.
+    """A GPU, or an instance of one (MIG), which has its own memory and processes but the clocks of the whole GPU.
 
-    Energy is told of whole GPUs alone: an instance's part of it is not known.
+    Energy is known for whole GPUs only, not for an instance.
     """
 
     def __init__(self, whole: Any, mine: Any) -> None:
-        """`whole` and `mine` are NVML's handles of the GPU and of what is used of it: None where that is not known."""
+        """`whole` and `mine` are NVML's handles of the GPU and of the used part; None if that part is not known."""
         self._whole, self._mine = whole, mine
         self._partial = mine is not whole
         self._seen = int(time.time() * 1e6)
-        self.name: str | None = _told(lambda: pynvml.nvmlDeviceGetName(whole))
+        self.name: str | None = _supported(lambda: pynvml.nvmlDeviceGetName(whole))
 
-    def look(self) -> State:
-        """Return what the driver tells now."""
-        joules = None if self._partial else _told(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(self._whole))
-        reasons = _told(lambda: _clock_reasons(self._whole))
-        return State(
+    def look(self) -> GpuState:
+        """Read the driver's values now."""
+        joules = None if self._partial else _supported(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(self._whole))
+        reasons = _supported(lambda: _clock_reasons(self._whole))
+        return GpuState(
             joules=None if joules is None else joules * _MILLIJOULES,
             used_bytes=self._of_mine(_used_bytes),
             processes=self._of_mine(_processes),
@@ -68,12 +68,12 @@ class Card:
         )
 
     def close(self) -> None:
-        """Let go of the driver."""
+        """Release the driver."""
         with suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
 
-    def _of_mine(self, ask: Callable[[Any], Told]) -> Told | None:
-        return None if self._mine is None else _told(lambda: ask(self._mine))
+    def _of_mine(self, query: Callable[[Any], Value]) -> Value | None:
+        return None if self._mine is None else _supported(lambda: query(self._mine))
 
     def _shares(self) -> Mapping[int, float] | None:
         try:
@@ -83,32 +83,32 @@ class Card:
         except pynvml.NVMLError:
             return None
         self._seen = max([self._seen, *(sample.timeStamp for sample in samples)])
-        found: dict[int, list[int]] = {}
+        percentages: dict[int, list[int]] = {}
         for sample in samples:
-            found.setdefault(sample.pid, []).append(sample.smUtil)
-        return {pid: sum(percent) / len(percent) / 100 for pid, percent in found.items()}
+            percentages.setdefault(sample.pid, []).append(sample.smUtil)
+        return {pid: sum(percent) / len(percent) / 100 for pid, percent in percentages.items()}
 
 
 def open_card(uuid: str) -> Card | None:
-    """Return the GPU, or the instance of one, with CUDA's UUID; None where no driver tells of it.
+    """Return the GPU, or the MIG instance, with CUDA's UUID; None if no driver knows it.
 
-    NVML counts GPUs in another order than CUDA, and those that CUDA_VISIBLE_DEVICES hides as well: so no index is used.
+    NVML orders GPUs differently than CUDA, and includes those that CUDA_VISIBLE_DEVICES hides: so no index is used.
     """
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
         return None
     bare = uuid.removeprefix("GPU-").removeprefix("MIG-")
-    found = _told(lambda: _whole(f"GPU-{bare}")) or _told(lambda: _instance(f"MIG-{bare}"))
-    if found is None:
+    card = _supported(lambda: _whole(f"GPU-{bare}")) or _supported(lambda: _instance(f"MIG-{bare}"))
+    if card is None:
         with suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
-    return found
+    return card
 
 
 def _whole(uuid: str) -> Card:
     handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-    mode = _told(lambda: pynvml.nvmlDeviceGetMigMode(handle)[0])
+    mode = _supported(lambda: pynvml.nvmlDeviceGetMigMode(handle)[0])
     return Card(handle, None if mode == pynvml.NVML_DEVICE_MIG_ENABLE else handle)
 
 
@@ -117,15 +117,15 @@ def _instance(uuid: str) -> Card:
     return Card(pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(mine), mine)
 
 
-def _told(ask: Callable[[], Told]) -> Told | None:
+def _supported(query: Callable[[], Value]) -> Value | None:
     try:
-        return ask()
+        return query()
     except pynvml.NVMLError:
         return None
 
 
 def _used_bytes(handle: Any) -> int:
-    """Memory that processes have, without what the driver keeps for itself (which older drivers do not tell apart)."""
+    """Return the memory of processes, without the driver's own (which older drivers include)."""
     try:
         return int(pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2).used)
     except pynvml.NVMLError_FunctionNotFound:
@@ -133,12 +133,12 @@ def _used_bytes(handle: Any) -> int:
 
 
 def _processes(handle: Any) -> Processes:
-    found = pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)
-    return [(process.pid, process.usedGpuMemory) for process in found]
+    processes = pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)
+    return [(process.pid, process.usedGpuMemory) for process in processes]
 
 
 def _clock_reasons(handle: Any) -> int:
-    """Why the clocks are as they are, a bit for each reason; drivers before 535 have the older name alone."""
+    """Return the bits of the reasons for the current clocks; drivers before 535 have the older name only."""
     try:
         return int(pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
     except pynvml.NVMLError_FunctionNotFound:
@@ -146,6 +146,6 @@ def _clock_reasons(handle: Any) -> int:
 
 
 def _slowed_by(reasons: int) -> frozenset[str]:
-    found = {name for name, bits in _REASONS.items() if reasons & bits}
-    by_itself = reasons & pynvml.nvmlClocksEventReasonHwSlowdown and not found
-    return frozenset({HARDWARE} if by_itself else found)
+    causes = {name for name, bits in _REASONS.items() if reasons & bits}
+    by_itself = reasons & pynvml.nvmlClocksEventReasonHwSlowdown and not causes
+    return frozenset({HARDWARE} if by_itself else causes)

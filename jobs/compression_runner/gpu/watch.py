@@ -1,7 +1,7 @@
-"""Energy and noise of a stage's work on a GPU, looked at second by second.
+"""Energy and noise of a stage on a GPU, sampled every second.
 
-No figure of a verdict is taken on a GPU: models are measured on the CPU, whatever trained them. So what disturbs a GPU
-makes no limit undecided. It says why a training was slow, and what its time limit was worth.
+No figure of a verdict is measured on a GPU: models are always measured on the CPU. So noise on a GPU makes no limit
+undecided. It explains why a training was slow.
 """
 
 import os
@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from compression_runner.gpu.card import Card, State, open_card
+from compression_runner.gpu.card import Card, GpuState, open_card
 
 EVERY: Final = 1.0
-"""Seconds between looks. NVML's own samples are between a sixth of a second and a second long."""
+"""Seconds between readings. NVML's own samples are between a sixth of a second and a second long."""
 CONTEXT_BYTES: Final = 1 << 30
-"""Memory beside its tensors that CUDA and its libraries may take for this process: only more than that is others'."""
+"""Memory that CUDA and its libraries may take for this process besides tensors: only more than that is others'."""
 SHARED_TIME: Final = 0.02
-"""Of a GPU's time: when others' kernels ran for more of it, the GPU was shared."""
+"""Share of a GPU's time: if others' kernels ran for more of it, the GPU was shared."""
 
 
 class GpuWatch:
-    """Counts, look by look, who else was on a GPU and what slowed it. Without a GPU it tells nothing."""
+    """Counts in regular readings the other processes on a GPU, and throttling. Without a GPU, it reports nothing."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class GpuWatch:
         own_bytes: Callable[[], int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`own_bytes` is what tensors take, where all work is of this process."""
+        """`own_bytes` returns the memory of tensors, if this process does all the work."""
         self._card, self._clock, self._own_bytes = card, clock, own_bytes
         self._mine = {os.getpid()}
         self._slowed: Counter[str] = Counter()
@@ -38,23 +38,23 @@ class GpuWatch:
         self._knows_others = False
         self._shares: list[float] = []
         self._looked = clock()
-        self._first = self._last = card.look() if card else State()
+        self._first = self._last = card.look() if card else GpuState()
 
     def includes(self, pid: int) -> None:
-        """Take what another process does as part of the work."""
+        """Count another process as part of the work."""
         self._mine.add(pid)
 
     def step(self) -> None:
-        """Take a look, when the last one was EVERY seconds ago; otherwise this costs next to nothing."""
+        """Take a reading if the last one was EVERY seconds ago; otherwise this costs next to nothing."""
         if self._card is not None and self._clock() >= self._looked + EVERY:
             self._look(self._card)
 
-    def told(self) -> dict[str, Any]:
-        """Return the figures for the report, after a last look; empty where no driver told any."""
+    def to_report(self) -> dict[str, Any]:
+        """Return the figures for the report, after a last reading; empty without a driver."""
         if self._card is None:
             return {}
         self._look(self._card)
-        found: dict[str, Any] = {
+        figures: dict[str, Any] = {
             "name": self._card.name,
             "energyJoules": self._energy(),
             "looks": self._looks or None,
@@ -65,7 +65,7 @@ class GpuWatch:
             "slowedLooks": dict(sorted(self._slowed.items())) or None,
             "notes": self._notes() or None,
         }
-        return {key: value for key, value in found.items() if value is not None}
+        return {key: value for key, value in figures.items() if value is not None}
 
     def _look(self, card: Card) -> None:
         self._looked, self._last = self._clock(), card.look()
@@ -83,18 +83,19 @@ class GpuWatch:
         if share is not None:
             self._shares.append(share)
 
-    def _others(self, state: State) -> int | None:
-        """How many others compute here. A list without these pids may have them under pids of the machine.
+    def _others(self, state: GpuState) -> int | None:
+        """Return how many other processes compute; None if unknown.
 
-        An empty list says nothing: it is what containers are shown whose pids the driver does not know.
+        A list without the own pids may have them under pids of the machine. An empty list has no information:
+        containers see it if the driver does not know their pids.
         """
         if not state.processes:
             return None
         others = sum(pid not in self._mine for pid, _ in state.processes)
         return others if others < len(state.processes) else max(0, others - len(self._mine))
 
-    def _other_bytes(self, state: State) -> int | None:
-        """Bytes that cannot be this process's, which is all that is told of others whose pids are hidden."""
+    def _other_bytes(self, state: GpuState) -> int | None:
+        """Return bytes that cannot belong to this process: the only sign of others whose pids are hidden."""
         listed = [size for pid, size in state.processes or () if pid in self._mine and size is not None]
         own = sum(listed) if listed else self._own_bytes() if self._own_bytes else None
         if state.used_bytes is None or own is None:
@@ -102,28 +103,28 @@ class GpuWatch:
         foreign = state.used_bytes - own
         return foreign if foreign > CONTEXT_BYTES else 0
 
-    def _other_share(self, state: State) -> float | None:
-        """Share of the GPU's time in which others' kernels ran; not told where it is not known which are this one's."""
+    def _other_share(self, state: GpuState) -> float | None:
+        """Return the share of the GPU's time in which others' kernels ran; None if the own pids are not listed."""
         if state.shares is None or not self._mine & state.shares.keys():
             return None
         return min(1.0, sum(share for pid, share in state.shares.items() if pid not in self._mine))
 
     def _energy(self) -> float | None:
-        """Joules from the first look to the last; None where one of them has none, or the driver was loaded between."""
+        """Return joules between the first and the last reading; None without both, or if the driver was reloaded."""
         if self._first.joules is None or self._last.joules is None or self._last.joules < self._first.joules:
             return None
         return round(self._last.joules - self._first.joules, 3)
 
     def _notes(self) -> list[str]:
-        """Sentences on what may have slowed the work."""
+        """Return sentences on possible causes of slow work."""
         notes = [
-            f"{reason} slowed the GPU in {times} of {self._looks} looks"
+            f"the GPU was throttled in {times} of {self._looks} readings ({reason})"
             for reason, times in sorted(self._slowed.items())
         ]
         if self._shared:
             share = sum(self._shares) / len(self._shares) if self._shares else 0.0
             used = f", and used {share:.0%} of its time" if share >= 0.01 else ""
-            notes.append(f"other processes were on the GPU in {self._shared} of {self._looks} looks{used}")
+            notes.append(f"other processes were on the GPU in {self._shared} of {self._looks} readings{used}")
         return notes
 
 

@@ -1,4 +1,4 @@
-"""Which dimension of each tensor counts the samples of a batch, and how feeds are put together and taken apart by it.
+"""Locate the batch axis of each tensor, and join and split feeds along it.
 
 Names of dimensions decide first, then sizes, then the convention that the batch comes first.
 """
@@ -14,39 +14,47 @@ from numpy.typing import NDArray
 from compression_runner.inference.predictor import Feed, TensorInfo
 
 BATCH_NAME: Final = re.compile(r"n|b|bs|bsz|.*batch.*|num_?samples", re.IGNORECASE)
+SPELLED_OUT: Final = re.compile(r".*batch.*", re.IGNORECASE)
 TIME_NAME: Final = re.compile(r".*(seq|time|frame|length|step|token|past|height|width).*|t|l|len|h|w", re.IGNORECASE)
 
 
 def locate_batch(
     inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo] = ()
 ) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
-    """Return the inputs and outputs with the batch axis that their names and sizes of dimensions show.
+    """Set the batch axes of inputs and outputs, by the names and sizes of their dimensions.
 
-    An input without one holds for all samples. An output whose shape shows none keeps the first dimension, which has to
-    be checked by running the model.
+    An input without a batch axis applies to all samples. An output whose shape shows none keeps the first dimension,
+    which must be checked by running the model.
     """
     symbols, size = batch_symbols(inputs), None
     if not symbols and not any(_free(info) for info in inputs):
         size = _fixed_size(inputs)
-    found = [replace(info, axis=_axis(info, symbols, size)) for info in inputs]
+    located = [replace(info, axis=_axis(info, symbols, size)) for info in inputs]
     answers = [replace(info, axis=_axis(info, symbols, size) or 0 if info.shape else None) for info in outputs]
-    return tuple(found), tuple(answers)
+    return tuple(located), tuple(answers)
 
 
 def batch_symbols(inputs: Sequence[TensorInfo]) -> frozenset[str]:
-    """Return the names by which the inputs call their batch dimension; none where it has no name."""
+    """Return the names of the batch dimension in the inputs; empty if it has no name.
+
+    A letter such as N counts something else if an input has it beside a name that contains "batch".
+    """
     named = {symbol for info in inputs for symbol in info.symbols if BATCH_NAME.fullmatch(symbol)}
+    for info in inputs:
+        beside = named.intersection(info.symbols)
+        spelled = {symbol for symbol in beside if SPELLED_OUT.fullmatch(symbol)}
+        named -= beside - spelled if spelled else set()
     first = {info.symbols[0] for info in inputs if info.symbols and info.symbols[0]}
     return frozenset(named or {symbol for symbol in first if not TIME_NAME.fullmatch(symbol)})
 
 
 def fixed_batch(inputs: Sequence[TensorInfo]) -> int | None:
-    """Return the batch size that a model fixes, None where it is free."""
+    """Return the batch size that a model fixes; None if it is free."""
     return next((info.batch for info in inputs if info.batch is not None), None)
 
 
 def fixed_at_one(info: TensorInfo) -> TensorInfo:
-    """Return a tensor as one of a model that takes one sample at a time; what has no batch axis stays as it is."""
+    """Set the batch size of a tensor to 1; a tensor without a batch axis stays unchanged."""
     if info.axis is None:
         return info
     return replace(info, shape=(*info.shape[: info.axis], 1, *info.shape[info.axis + 1 :]))
@@ -71,7 +79,7 @@ def part_of(feed: Feed, inputs: Sequence[TensorInfo], start: int, stop: int) -> 
 
 
 def _free(info: TensorInfo) -> bool:
-    """Return whether the batch may be a free dimension that has no name of its own."""
+    """Return whether a free dimension may be the batch: it has no name, or one that is not a time axis's."""
     if not info.shape or info.shape[0] is not None:
         return False
     names = _symbols(info)
@@ -81,7 +89,7 @@ def _free(info: TensorInfo) -> bool:
 
 
 def _axis(info: TensorInfo, symbols: frozenset[str], size: int | None) -> int | None:
-    """Return the batch axis of one tensor; `size` is the batch of a model that fixes it."""
+    """Return the batch axis of one tensor; `size` is the batch size of a model that fixes it."""
     by_name = [place for place, symbol in enumerate(info.symbols) if symbol in symbols]
     if by_name:
         return by_name[0]
@@ -95,13 +103,13 @@ def _axis(info: TensorInfo, symbols: frozenset[str], size: int | None) -> int | 
 
 
 def _of_size(info: TensorInfo, size: int) -> int | None:
-    """Return the first dimension of the size of the batch: the last of several is what a sample holds."""
+    """Return the first dimension of size `size`, without the last of several, which belongs to the sample."""
     places = range(max(1, len(info.shape) - 1)) if info.shape else ()
     return next((place for place in places if info.shape[place] == size), None)
 
 
 def _fixed_size(inputs: Sequence[TensorInfo]) -> int | None:
-    """Return the batch of a model whose dimensions are all fixed: the first dimension of an input that most share."""
+    """Return the batch size of a model with fixed dimensions: the first dimension that most inputs share."""
     sizes = [info.shape[0] for info in inputs if info.shape and info.shape[0] is not None]
     sizes += [1] if any(1 in info.shape for info in inputs) else []
     shared = {size: sum(_of_size(info, size) is not None for info in inputs) for size in sizes}

@@ -1,4 +1,4 @@
-"""A model in onnxruntime on the CPU, with what varies between machines and runs switched off."""
+"""Run a model in onnxruntime on the CPU, without options that make results vary between machines and runs."""
 
 from pathlib import Path
 
@@ -7,25 +7,26 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from compression_runner.inference.batch_axis import locate_batch
-from compression_runner.inference.predictor import Feed, Predictor, TensorInfo, not_running
+from compression_runner.inference.predictor import SOURCE_MODEL, Feed, ModelOrigin, Predictor, TensorInfo
 from compression_runner.inference.session import RUNTIME_ERRORS
 
 
 class OnnxPredictor(Predictor):
     """An onnxruntime session on the CPU over one ONNX file.
 
-    Graph optimisations are onnxruntime's defaults, as a server would have them. Raises onnxruntime's exceptions for a
-    file that it cannot load.
+    Graph optimizations are onnxruntime's defaults, as on a server. Raises onnxruntime's exceptions for a file that it
+    cannot load.
     """
 
-    def __init__(self, model: Path, threads: int) -> None:
+    def __init__(self, model: Path, threads: int, origin: ModelOrigin = SOURCE_MODEL) -> None:
+        self._origin = origin
         onnxruntime.disable_telemetry_events()  # it would warn in a pod, where it cannot write
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.use_deterministic_compute = True
-        options.log_severity_level = 3  # warnings of the optimiser are not the reader's business
+        options.log_severity_level = 3  # no warnings of the optimizer
         self._session: onnxruntime.InferenceSession | None = onnxruntime.InferenceSession(
             str(model), options, providers=["CPUExecutionProvider"]
         )
@@ -37,14 +38,14 @@ class OnnxPredictor(Predictor):
     def run(self, feed: Feed, outputs: list[str] | None = None) -> list[NDArray[np.generic]]:
         """Return the named outputs (all by default) for one batch.
 
-        Raises InvalidInput where the graph does not run on it.
+        Raises the error of the model's origin if the graph does not run on `feed`.
         """
         if self._session is None:
             raise ValueError("the predictor is closed")
         try:
             return list(self._session.run(outputs, dict(feed)))
         except RUNTIME_ERRORS as error:
-            raise not_running("onnxruntime", feed, error) from error
+            raise self._origin.not_running("onnxruntime", feed, error) from error
 
     def close(self) -> None:
         """Free the session."""
@@ -69,7 +70,7 @@ _NUMPY_TYPES = {
 
 
 def _info(node: onnxruntime.NodeArg) -> TensorInfo:
-    """Return what onnxruntime says of an input or output; a type without a numpy equal counts as object."""
+    """Describe an input or output of onnxruntime; a type without a numpy equivalent becomes object."""
     shape = tuple(size if isinstance(size, int) and size > 0 else None for size in node.shape)
     symbols = tuple(size if isinstance(size, str) else "" for size in node.shape)
     dtype = np.dtype(_NUMPY_TYPES.get(node.type, np.object_))

@@ -1,4 +1,4 @@
-"""A model in OpenVINO on the CPU, with what varies between machines and runs switched off."""
+"""Run a model in OpenVINO on the CPU, without options that make results vary between machines and runs."""
 
 from pathlib import Path
 from typing import Any
@@ -9,17 +9,18 @@ from numpy.typing import NDArray
 
 from compression_runner.inference.batch_axis import locate_batch
 from compression_runner.inference.openvino_settings import cpu_settings
-from compression_runner.inference.predictor import Feed, Predictor, TensorInfo, not_running
+from compression_runner.inference.predictor import SOURCE_MODEL, Feed, ModelOrigin, Predictor, TensorInfo
 
 
 class OpenVinoPredictor(Predictor):
     """A compiled model over an OpenVINO IR or an ONNX file.
 
-    Floats are computed as float32, where OpenVINO would take bfloat16 by itself. Raises RuntimeError for a file that it
-    cannot load.
+    Floats are computed in float32; OpenVINO's default may be bfloat16. Raises RuntimeError for a file that it cannot
+    load.
     """
 
-    def __init__(self, model: Path, threads: int) -> None:
+    def __init__(self, model: Path, threads: int, origin: ModelOrigin = SOURCE_MODEL) -> None:
+        self._origin = origin
         core = openvino.Core()
         compiled: Any = core.compile_model(core.read_model(model), "CPU", cpu_settings(threads))
         self._request: Any = compiled.create_infer_request()
@@ -30,15 +31,15 @@ class OpenVinoPredictor(Predictor):
     def run(self, feed: Feed, outputs: list[str] | None = None) -> list[NDArray[np.generic]]:
         """Return the named outputs (all by default) for one batch.
 
-        Raises InvalidInput where the graph does not run on it.
+        Raises the error of the model's origin if the graph does not run on `feed`.
         """
         if self._request is None:
             raise ValueError("the predictor is closed")
         try:
-            found = self._request.infer(dict(feed))
+            results = self._request.infer(dict(feed))
         except RuntimeError as error:
-            raise not_running("openvino", feed, error) from error
-        return [found[name] for name in outputs or [output.name for output in self.outputs]]
+            raise self._origin.not_running("openvino", feed, error) from error
+        return [results[name] for name in outputs or [output.name for output in self.outputs]]
 
     def close(self) -> None:
         """Free the compiled model."""

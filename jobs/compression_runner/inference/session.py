@@ -1,4 +1,4 @@
-"""Opening ONNX graphs in onnxruntime, and the errors that it raises: they have no common type that is public."""
+"""Open ONNX graphs in onnxruntime; its errors have no common public type."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -17,14 +17,15 @@ RUNTIME_ERRORS: Final[tuple[type[Exception], ...]] = (
 
 
 def open_session(graph: Path, exact: bool = False) -> Any:
-    """A session on the CPU; raises one of RUNTIME_ERRORS where the graph does not load.
+    """Open a session on the CPU; raise one of RUNTIME_ERRORS if the graph does not load.
 
-    onnxruntime quantizes what it multiplies with weights of few bits to 8 bits, unless it is to be `exact`.
+    By default, onnxruntime quantizes activations to 8 bits when it multiplies them with weights of fewer bits; `exact`
+    keeps them float32.
     """
     onnxruntime.disable_telemetry_events()  # it would warn in a pod, where it cannot write
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # warnings of the optimiser are not the reader's business
-    # A few calls: threads that wait for the next one would only take CPUs from torch, and from others.
+    options.log_severity_level = 3  # no warnings of the optimizer
+    # There are few calls: threads that spin for the next one would take CPUs from torch and from other processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if exact:
         options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")  # float32

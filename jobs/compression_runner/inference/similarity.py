@@ -1,4 +1,4 @@
-"""How alike the answers of two models are, row by row."""
+"""Cosine similarity of the answers of two models, row by row."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ Floats = NDArray[np.float32]
 
 
 def row_cosines(baseline: Floats, compressed: Floats) -> NDArray[np.float64]:
-    """Return the cosine of each pair of rows, shape (samples,); 0 where a row has no direction or is not finite."""
+    """Return the cosine of each pair of rows, shape (samples,); 0 if a row is zero or not finite."""
     left, right = baseline.astype(np.float64), np.nan_to_num(compressed.astype(np.float64), posinf=0.0, neginf=0.0)
     norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
     dots = np.einsum("ij,ij->i", left, right)

@@ -1,4 +1,4 @@
-"""What an ONNX file says of an input or output."""
+"""Type and shape of an input or output, from the header of an ONNX file."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ TENSOR: Final = "tensor"
 
 
 def kind_of(kind: onnx.TypeProto) -> str:
-    """Return what a type is, in words: "tensor", "sequence of maps", ..."""
+    """Describe a type in words: "tensor", "sequence of maps", ..."""
     if kind.HasField("sequence_type"):
         return f"sequence of {kind_of(kind.sequence_type.elem_type)}s"
     name = str(kind.WhichOneof("value") or "")
@@ -21,7 +21,7 @@ def kind_of(kind: onnx.TypeProto) -> str:
 
 
 def tensor_info(value: onnx.ValueInfoProto) -> TensorInfo:
-    """Return name, type and shape of a tensor; the type of texts, and of what is no tensor, is object.
+    """Return name, type and shape of a tensor; texts and values other than tensors have the type object.
 
     A tensor whose shape is not stated counts as one without dimensions.
     """

@@ -1,1 +1,1 @@
-"""One folder a method: its maths and its stage; its parameters are part of the contract."""
+"""Compression methods, one folder each: algorithm and stage; the contract has the parameters."""

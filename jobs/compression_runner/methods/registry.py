@@ -1,4 +1,4 @@
-"""Every method that the runner has, by family and method; a family of one has an empty method."""
+"""All methods of the runner, by (family, method); the method is empty in a family of one."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ STEPS: Final[dict[Key, Method]] = {
     ("export-program", ""): export.PROGRAM,
     ("convert", ""): converting.METHOD,
 }
-"""What the planner inserts between stages."""
+"""Steps that the planner inserts between stages."""
 METHODS: Final[dict[Key, Method]] = {
     **STEPS,
     ("prune", ""): prune.METHOD,
@@ -26,5 +26,5 @@ METHODS: Final[dict[Key, Method]] = {
 
 
 def title_of(key: Key) -> str:
-    """Return a method's name in words: ``quantize dynamic``."""
+    """Return the name of a method in words: ``quantize dynamic``."""
     return " ".join(part for part in key if part)

@@ -1,1 +1,1 @@
-"""From a job to its report: the plan, its checkpoints, and the story of a run."""
+"""Run a job: plan, checkpoints, measurement, publication and report."""

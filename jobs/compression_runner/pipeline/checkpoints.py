@@ -1,4 +1,4 @@
-"""Outputs of steps, kept under their fingerprints: on the work directory, and where the job keeps its checkpoints."""
+"""Store the outputs of steps by fingerprint: in the work directory, and in the job's checkpoint store."""
 
 import json
 import logging
@@ -14,15 +14,17 @@ from compression_runner.pipeline.checkpoint_users import PROGRESS, CheckpointUse
 from compression_runner.storage import Advance, Store, Upload, silent
 
 LOG: Final = logging.getLogger(__name__)
+CHECKPOINTS: Final = "checkpoints"
+"""Their folder in the work directory."""
 PARTIAL: Final = ".partial-"
 KEPT: Final = ".kept-"
 INDEX: Final = "index.json"
 
 
 class Checkpoints:
-    """Complete outputs by fingerprint. `remote` opens the place of one in the job's store, if it has one.
+    """Complete outputs by fingerprint. `remote` opens the folder of a checkpoint in the job's store, if it has one.
 
-    `users` registers what this job writes there: after its end that is removed, and nothing else.
+    `users` registers the files that this job writes there: only these are removed after its end.
     """
 
     def __init__(
@@ -36,14 +38,14 @@ class Checkpoints:
             shutil.rmtree(left)
 
     def begin(self, fingerprint: str) -> Path:
-        """An empty directory in which the step of a fingerprint can work."""
+        """Return an empty work directory for the step with this fingerprint."""
         place = self._local / f"{PARTIAL}{fingerprint}"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         return place
 
     def commit(self, fingerprint: str, made: Artifact, advance: Advance = silent) -> Artifact:
-        """Keeps the output that was made in the directory of `begin`; artifact.json comes last in the store too."""
+        """Keep the output in the directory of `begin`; the store gets artifact.json last too."""
         place = self._local / fingerprint
         shutil.rmtree(place, ignore_errors=True)
         made.path.rename(place)
@@ -56,9 +58,9 @@ class Checkpoints:
         return kept
 
     def keeping(self, fingerprint: str) -> tuple[Path, Callable[[], None]]:
-        """A directory for what a long stage keeps on the way, and what to call when it is consistent.
+        """Return a directory for a long stage's intermediate checkpoint, and a function that saves it.
 
-        Where the job has a store, what was kept last, here or in a pod before, is put into the directory.
+        If the job has a store, the directory gets the last saved files of this pod or an earlier one.
         """
         place = self._local / f"{KEPT}{fingerprint}"
         place.mkdir(exist_ok=True)
@@ -66,7 +68,7 @@ class Checkpoints:
         if store is None:
             return place, lambda: None
         if not any(place.iterdir()):
-            self._bring(store, place)
+            self._restore(store, place)
         stale = _listed(store)
 
         def keep() -> None:
@@ -86,7 +88,7 @@ class Checkpoints:
         return place, keep
 
     def forget(self, fingerprint: str) -> None:
-        """Removes what a stage kept on the way, once its output is complete."""
+        """Remove a stage's intermediate checkpoint, when its output is complete."""
         shutil.rmtree(self._local / f"{KEPT}{fingerprint}", ignore_errors=True)
         store = self._remote(f"{fingerprint}{PROGRESS}") if self._remote else None
         if store and store.find(INDEX):
@@ -94,8 +96,8 @@ class Checkpoints:
             if self._users:
                 self._users.forget(f"{fingerprint}{PROGRESS}")
 
-    def _bring(self, store: Store, place: Path) -> None:
-        """Fetches what another pod kept; a copy that is not whole is as good as none."""
+    def _restore(self, store: Store, place: Path) -> None:
+        """Fetch an intermediate checkpoint of another pod; discard an incomplete copy."""
         if store.find(INDEX) is None:
             return
         try:
@@ -105,23 +107,23 @@ class Checkpoints:
                 if entry is None or store.download(entry, place / Path(name).name, silent) != sha256:
                     raise ValueError(f"{name} differs")
         except (ValueError, AttributeError, InvalidInput) as error:
-            LOG.warning("what was kept at %s is damaged, and the stage begins again: %s", store.url, error)
+            LOG.warning("the intermediate checkpoint %s is damaged, and the stage starts again: %s", store.url, error)
             shutil.rmtree(place)
             place.mkdir()
 
     def has(self, fingerprint: str) -> bool:
-        """Whether there is a complete output, as far as can be told without fetching it."""
+        """Return whether there is a complete output, without fetching it."""
         if (self._local / fingerprint / artifacts.MARKER).is_file():
             return True
         return self._remote is not None and self._remote(fingerprint).find(artifacts.MARKER) is not None
 
     def get(self, fingerprint: str, advance: Advance = silent) -> Artifact | None:
-        """The output, each file verified; None where there is none, or where it is damaged: then it is made again."""
+        """Return the output with each file verified; None if it is missing or damaged."""
         place = self._local / fingerprint
         if place.is_dir():
-            found = self._verified(place, place, advance)
-            if found:
-                return found
+            verified = self._verified(place, place, advance)
+            if verified:
+                return verified
             shutil.rmtree(place)
         if not self._remote or not self._remote(fingerprint).find(artifacts.MARKER):
             return None
@@ -140,33 +142,33 @@ class Checkpoints:
         try:
             listed = artifacts.parse(artifacts.decode(content), partial)
         except (ValueError, ArtifactDamaged) as error:
-            LOG.warning("checkpoint %s is damaged and will be made again: %s", store.url, error)
+            LOG.warning("checkpoint %s is damaged and will be created again: %s", store.url, error)
             return None
         for file in listed.files:
             entry = store.find(file.path)
             try:
                 sha256 = store.download(entry, partial / file.path, advance) if entry else ""
             except InvalidInput as error:
-                LOG.warning("checkpoint %s cannot be read and will be made again: %s", store.url, error)
+                LOG.warning("checkpoint %s cannot be read and will be created again: %s", store.url, error)
                 return None
             if sha256 != file.sha256:
-                LOG.warning("checkpoint %s is damaged and will be made again: %s differs", store.url, file.path)
+                LOG.warning("checkpoint %s is damaged and will be created again: %s differs", store.url, file.path)
                 return None
         (partial / artifacts.MARKER).write_bytes(content)
         return artifacts.load(partial)
 
     def _verified(self, place: Path, shown: Path, advance: Advance) -> Artifact | None:
         try:
-            found = artifacts.load(place)
-            artifacts.verify(found, advance)
+            artifact = artifacts.load(place)
+            artifacts.verify(artifact, advance)
         except ArtifactDamaged as error:
-            LOG.warning("checkpoint %s is damaged and will be made again: %s", shown, error)
+            LOG.warning("checkpoint %s is damaged and will be created again: %s", shown, error)
             return None
-        return found
+        return artifact
 
 
 def _listed(store: Store) -> list[str]:
-    """Names of what lies in a store of kept files."""
+    """Return the names of the files in a store of kept files."""
     if store.find(INDEX) is None:
         return []
     try:

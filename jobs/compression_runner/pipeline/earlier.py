@@ -1,4 +1,4 @@
-"""What an earlier run of a job like this one left in its report: how long it measured."""
+"""Read the duration of the measurement from the report of an earlier run of a similar job."""
 
 from compression_runner.pipeline.report_files import earlier_report
 from compression_runner.storage import Store
@@ -9,9 +9,9 @@ MEASURE: Key = ("measure", "")
 
 
 def measuring_before(job: CompressionJob, reports: Store) -> dict[Key, float]:
-    """Seconds that measuring took, by its phase; empty where nothing like it was measured.
+    """Return the seconds of the measuring phase; empty if benchmark or data differ, or there is no report.
 
-    Stages are told by their checkpoints.
+    The durations of stages come from their checkpoints.
     """
     report = earlier_report(reports)
     if report is None:

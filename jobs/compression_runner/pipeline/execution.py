@@ -1,4 +1,4 @@
-"""Makes the output of a step, or takes it from its checkpoint; nothing is fetched or run that is not needed."""
+"""Compute the output of a step, or take it from its checkpoint; fetch and run only what is needed."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,17 +17,17 @@ SOURCE: Final = "fetch"
 
 
 @dataclass(frozen=True)
-class Made:
-    """An artifact with the reports of the steps that led to it, in order."""
+class StepOutput:
+    """An artifact with the reports of the steps that created it, in order."""
 
     artifact: Artifact
     stages: tuple[StageReport, ...]
     source: Mapping[str, Any]
-    """Where the model came from, with its digest."""
+    """The origin of the model, with its digest."""
 
 
 class Execution:
-    """The steps of one run. `fetch` brings the source; it is called only when no checkpoint makes it unnecessary."""
+    """Runs the steps of a job. `fetch` fetches the source; it is called only if no checkpoint replaces it."""
 
     def __init__(
         self,
@@ -42,13 +42,13 @@ class Execution:
         self._origin = origin
         self._progress = progress
         self._stage_data = stage_data
-        self._made: dict[str, Made] = {}
-        self._source: Made | None = None
+        self._made: dict[str, StepOutput] = {}
+        self._source: StepOutput | None = None
 
-    def make(self, step: Step) -> Made:
-        """The output of a step.
+    def make(self, step: Step) -> StepOutput:
+        """Return the output of a step.
 
-        Raises BadRecipe where its method cannot do it, DiskFull where there is no room for it.
+        Raises BadRecipe if the method cannot process the model, and DiskFull if there is no space for the output.
         """
         made = self._made.get(step.fingerprint) or self._resumed(step)
         if made is None:
@@ -57,16 +57,16 @@ class Execution:
         self._made[step.fingerprint] = made
         return made
 
-    def source(self) -> Made:
-        """The model as it came, fetched the first time that it is asked for."""
+    def source(self) -> StepOutput:
+        """Return the source model, fetched at the first call."""
         if self._source is None:
             with self._progress.phase(SOURCE) as advance:
                 fetched = self._fetch(advance)
             origin = {**self._origin, "digest": fetched.digest, "sizeBytes": fetched.size_bytes}
-            self._source = Made(fetched, (), origin)
+            self._source = StepOutput(fetched, (), origin)
         return self._source
 
-    def _resumed(self, step: Step) -> Made | None:
+    def _resumed(self, step: Step) -> StepOutput | None:
         if not self._checkpoints.has(step.fingerprint):
             return None
         with self._progress.phase(step.title, step.method.name) as advance:
@@ -74,25 +74,25 @@ class Execution:
             kept = self._checkpoints.get(step.fingerprint)
         if kept is None:
             return None
-        told = kept.provenance
-        stages = [StageReport.model_validate(stage) for stage in told["stages"]]
+        provenance = kept.provenance
+        stages = [StageReport.model_validate(stage) for stage in provenance["stages"]]
         self._progress.recall({(stage.name, stage.method): stage.seconds for stage in stages})
         reused = tuple(stage.model_copy(update={"reused": True}) for stage in stages)
-        # The title is the manifest's, which may have another name for the same work by now.
+        # The title comes from the manifest, which may have a new name for the same step.
         last = reused[-1].model_copy(update={"name": step.title})
-        return Made(kept, (*reused[:-1], last), told["source"])
+        return StepOutput(kept, (*reused[:-1], last), provenance["source"])
 
-    def _run(self, step: Step, before: Made) -> Made:
+    def _run(self, step: Step, before: StepOutput) -> StepOutput:
         with self._progress.phase(step.title, step.method.name) as advance:
             start = time.monotonic()
             output = self._checkpoints.begin(step.fingerprint)
             context = StageContext(output, step.field, lambda part: advance(part * 0.9, ""), self._stage_data())
             if step.trains:
                 keep, kept = self._checkpoints.keeping(step.fingerprint)
-                context = replace(context, keep=keep, kept=kept)
+                context = replace(context, checkpoint_dir=keep, checkpoint_saved=kept)
             with room_on(output, "workdir", WORK_REMEDY):
                 outcome = step.method.run(before.artifact, step.parameters, context)
-                _require_valid(outcome.artifact, step.field)
+                _require_valid(before.artifact, outcome.artifact, step.field)
             seconds = round(time.monotonic() - start, 3)
             stages = (*before.stages, _report(step, outcome.artifact, seconds, outcome.details))
             provenance = {
@@ -105,11 +105,14 @@ class Execution:
             committed = self._checkpoints.commit(step.fingerprint, sealed)
             if step.trains:
                 self._checkpoints.forget(step.fingerprint)
-            return Made(committed, stages, before.source)
+            return StepOutput(committed, stages, before.source)
 
 
-def _require_valid(artifact: Artifact, field: str) -> None:
-    """Raise BadRecipe for a graph that is not valid, whatever method made it."""
+def _require_valid(before: Artifact, artifact: Artifact, field: str) -> None:
+    """Raise BadRecipe for an invalid graph of any method, and for weights that are not finite."""
+    from compression_runner.formats.finite_weights import require_finite_result
+
+    require_finite_result(before, artifact, field)
     if artifact.format == "onnx" and artifact.packing is None:
         from compression_runner.formats.normalization import require_valid
 

@@ -1,4 +1,4 @@
-"""Brings the model and the evaluation data to the work directory, and verifies what came."""
+"""Fetch the model and the evaluation data into the work directory, and verify them."""
 
 import shutil
 from pathlib import Path
@@ -16,9 +16,9 @@ DATA_FIELD: Final = "spec.data.evaluation.source"
 
 
 def fetch_source(store: Readable, source: Source, into: Path, advance: Advance = silent) -> Artifact:
-    """The source as a sealed directory below `into`; one that a run before fetched completely is used again.
+    """Return the source as a sealed directory below `into`; a complete one of an earlier run is reused.
 
-    Raises InvalidInput where a file does not have the checksum that the source gives for it.
+    Raises InvalidInput if a file does not have its checksum of the source.
     """
     place = into / source.identity[:40]
     if (place / artifacts.MARKER).is_file():
@@ -39,15 +39,15 @@ def fetch_source(store: Readable, source: Source, into: Path, advance: Advance =
 
 
 def fetch_data(store: Readable, data: DataFiles, rows: Rows, into: Path, advance: Advance = silent) -> Path:
-    """The data as a local file of the same name; of a folder those files that are among `rows`, and every class."""
+    """Return the data as a local file of the same name; of a folder, fetch all classes but only files in `rows`."""
     if data.classes is None:
         place = into / Path(data.entries[0].path).name
         store.download(data.entries[0], place, advance)
         return place
     place = into / "folder"
-    shutil.rmtree(place, ignore_errors=True)  # a run before may have left other files
+    shutil.rmtree(place, ignore_errors=True)  # an earlier run may have left other files
     for name in data.classes:
-        # The classes' order numbers them: all must be there, though no file of one may be among the rows.
+        # The classes are numbered by their order: all must exist, even those without a file in `rows`.
         (place / name).mkdir(parents=True, exist_ok=True)
     for entry in data.entries[: end_of(rows)]:
         store.download(entry, place / entry.path, advance)

@@ -1,4 +1,4 @@
-"""Fingerprints: what a step's output depends on, as one hash; the same fingerprint means that it need not run again."""
+"""Fingerprints: a hash of everything that a step's output depends on; an equal fingerprint makes a run unnecessary."""
 
 import hashlib
 import json
@@ -9,18 +9,18 @@ from typing import Any
 from compression_runner.stages.method import Method
 
 SCHEME = 2
-"""Raised where results change that no method's version stands for: of how models and data are read, above all."""
+"""Increased when results change without a change of a method's version, for example by reading models or data."""
 
 
 def of_source(identity: str) -> str:
-    """The fingerprint of a model as it lies at its source."""
+    """Return the fingerprint of a source model."""
     return _hash({"scheme": SCHEME, "source": identity})
 
 
 def of_step(parent: str, method: Method, parameters: Mapping[str, Any], data: dict[str, str] | None = None) -> str:
-    """The fingerprint of a step: its input's, its method's version and libraries, its parameters, and its data.
+    """Return the fingerprint of a step: its input's, its method's version and libraries, its parameters, and its data.
 
-    It is known before anything runs, as every step gives the same output for the same input.
+    It is known before the step runs, as every step is deterministic.
     """
     return _hash(
         {

@@ -1,10 +1,11 @@
-"""What the header of an ONNX graph says of its inputs and outputs, held against the job before weights move."""
+"""Check the inputs and outputs in the header of an ONNX graph against the job, before weights move."""
 
 from collections.abc import Mapping
 
 from compression_runner.dataset.files import DataFiles
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.answers.answers import chosen_outputs
+from compression_runner.evaluation.answers.varying import require_rows
 from compression_runner.formats.source.inspection import FIELD, Source
 from compression_runner.inference.batch_axis import batch_symbols, fixed_batch
 from compression_runner.inference.predictor import TensorInfo
@@ -18,9 +19,10 @@ ZIPMAP: str = "export the model without ZipMap (skl2onnx: options={'zipmap': Fal
 
 
 def check_interface(spec: CompressionJobSpec, source: Source, data: Mapping[DataRole, DataFiles]) -> None:
-    """Raise InvalidInput for inputs and outputs that cannot be measured, and for a batch that is not the job's.
+    """Raise InvalidInput for inputs and outputs that cannot be measured, and for a batch size that differs from the
+    job's.
 
-    A source that is no graph has none yet.
+    A source that is not a graph has no inputs to check.
     """
     if not source.inputs:
         return
@@ -40,7 +42,7 @@ def _require_tensors(source: Source) -> None:
 
 
 def _require_names_once(spec: CompressionJobSpec, source: Source) -> None:
-    """Refuse a tensor two of whose dimensions bear the name of the batch."""
+    """Refuse a tensor with the batch name on two dimensions."""
     symbols = batch_symbols(source.inputs)
     outputs = source.outputs if spec.benchmark.batch_size > 1 else ()
     for info in (*source.inputs, *outputs):
@@ -52,7 +54,7 @@ def _require_names_once(spec: CompressionJobSpec, source: Source) -> None:
 
 
 def _require_batch(spec: CompressionJobSpec, fixed: int | None) -> None:
-    """Refuse queries that are no whole batches of a model that fixes its batch."""
+    """Refuse queries that are not a multiple of the model's fixed batch size."""
     if fixed is None:
         return
     size, latency = spec.benchmark.batch_size, spec.sla.latency
@@ -66,7 +68,7 @@ def _require_batch(spec: CompressionJobSpec, fixed: int | None) -> None:
 
 
 def _require_texts_by_name(inputs: tuple[TensorInfo, ...], files: DataFiles) -> None:
-    """Refuse data without names for a model that takes texts."""
+    """Refuse data without array names for a model with text inputs."""
     texts = [info.name for info in inputs if info.dtype.kind == "O"]
     path = files.entries[0].path
     if texts and not path.lower().endswith(".npz"):
@@ -90,6 +92,8 @@ def _require_outputs(spec: CompressionJobSpec, source: Source) -> None:
         raise InvalidInput(INVALID_INPUT, FIELD, names, problem, END)
     if all(info.shape for info in tensors):
         chosen_outputs(tensors, task)
+    if spec.quality_metric == "matches":
+        require_rows(source.inputs, tensors, task, spec.benchmark.batch_size)
 
 
 def _fits(spec: CompressionJobSpec, outputs: list[TensorInfo]) -> bool:

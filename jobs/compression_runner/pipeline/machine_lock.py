@@ -1,11 +1,11 @@
-"""Local runs on one machine take turns: none measures while another measures or compresses.
+"""Serialize local runs on one machine: no run measures while another one measures or compresses.
 
-Compressing holds a lock shared, measuring holds it exclusively (flock(2)), so the kernel frees it when a run dies. A
-second lock is a gate: a run that waits to measure holds it, and those that begin to compress queue behind it, so that
-many of them cannot keep it out for ever.
+Compressing holds a shared lock, and measuring an exclusive one (flock(2)), so the kernel releases it when a run dies. A
+second lock is a gate: a run that waits to measure holds it, and runs that start to compress wait for it, so that they
+cannot starve the measuring run.
 
-All users share one file, in a directory that all can write to. The process that creates it gives it content and read
-permission at once; others open it for reading only, which is all that flock needs, and fs.protected_regular allows.
+All users share one file, in a directory that all can write to. The process that creates it sets content and read
+permission atomically; others open it for reading only, which flock needs and fs.protected_regular allows.
 """
 
 import fcntl
@@ -24,34 +24,34 @@ from compression_runner.telemetry.progress import RunProgress
 
 LOG: Final = logging.getLogger(__name__)
 LOCK_VARIABLE: Final = "COMPRESSION_LOCK"
-"""The lock's file, PLACE by default. Containers on one machine take turns where they share it."""
+"""The lock's file, PLACE by default. Containers on one machine take turns if they share it."""
 PLACE: Final = "/tmp/compression-runner.lock"
 LOCKS: Final = Path("/proc/locks")
 WAITING: Final = "wait"
-"""The phase of a run that waits."""
+"""The phase in which a run waits."""
 _CONTENT: Final = b"compression-runner: runs on this machine take turns by a lock on this file. It may be removed.\n"
 
 
 class TurnLock(Protocol):
-    """Keeps runs from disturbing each other's measurements. `waited` are the seconds that it has taken so far."""
+    """Prevents runs from disturbing each other's measurements. `waited` is the waiting time so far, in seconds."""
 
     @property
     def reservation(self) -> CpuReservation:
-        """What keeps others off the CPUs."""
+        """How the CPUs are isolated from other processes."""
 
     @property
     def waited(self) -> float:
         """Seconds that the run has waited."""
 
     def compressing(self) -> AbstractContextManager[None]:
-        """While the block runs, no other run measures."""
+        """Allow no other run to measure during the block."""
 
     def measuring(self) -> AbstractContextManager[None]:
-        """While the block runs, no other run measures or compresses."""
+        """Allow no other run to measure or compress during the block."""
 
 
 class NoTurns:
-    """Where others are kept off in another way, or not at all."""
+    """No lock: other processes are kept away in another way, or not at all."""
 
     waited = 0.0
 
@@ -60,19 +60,19 @@ class NoTurns:
 
     @contextmanager
     def compressing(self) -> Iterator[None]:
-        """Wait for nothing."""
+        """Do not wait."""
         yield
 
     @contextmanager
     def measuring(self) -> Iterator[None]:
-        """Wait for nothing."""
+        """Do not wait."""
         yield
 
 
 class MachineLock:
     """The lock of all runs on this machine; `progress` shows a phase while it waits.
 
-    Raises OSError where there is no file to lock and none can be made.
+    Raises OSError if the lock file can be neither opened nor created.
     """
 
     reservation = CpuReservation("Turns")
@@ -86,7 +86,7 @@ class MachineLock:
 
     @contextmanager
     def compressing(self) -> Iterator[None]:
-        """Hold the lock shared. Within `measuring` it is held already."""
+        """Hold the shared lock. Within `measuring`, it is already held."""
         if self._measures:
             yield
             return
@@ -95,7 +95,7 @@ class MachineLock:
 
     @contextmanager
     def measuring(self) -> Iterator[None]:
-        """Hold the lock exclusively."""
+        """Hold the exclusive lock."""
         with self._held(fcntl.LOCK_EX):
             self._measures = True
             try:
@@ -120,14 +120,14 @@ class MachineLock:
                 self._turn.unlock()
 
     def _next(self, holders: Mapping[int, bool]) -> str:
-        """Return why the gate is closed: a run that waits to measure, or those that queue while another measures."""
+        """Return why the gate is closed: a run waits to measure, or runs queue while another one measures."""
         if any(holders.values()):
             return f"{_processes(holders)} measures next"
         return _busy(self._turn.holders())
 
 
 def turn_lock(environment: Mapping[str, str], progress: RunProgress) -> TurnLock:
-    """Return the lock of this machine's runs, or none, with a note, where its file cannot be made or locked."""
+    """Return the lock of this machine's runs, or NoTurns with a note if its file cannot be created or locked."""
     place = Path(environment.get(LOCK_VARIABLE, PLACE))
     try:
         return MachineLock(place, progress)
@@ -139,7 +139,7 @@ def turn_lock(environment: Mapping[str, str], progress: RunProgress) -> TurnLock
 
 
 class _Waiting:
-    """The phase of a run that waits, from the first lock that is not free on."""
+    """The waiting phase of a run; it begins with the first lock that is not free."""
 
     def __init__(self, progress: RunProgress, stack: ExitStack) -> None:
         self._progress, self._stack = progress, stack
@@ -159,14 +159,14 @@ class _Waiting:
 
 
 class _LockFile:
-    """One file to lock."""
+    """A file with a lock."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
         self._descriptor = _open(place)
         try:
-            # A file system without locks says so now, rather than in the middle of a run. NFS has shared ones only of a
-            # file that is open for reading (nfs(5)): its flock is fcntl's.
+            # Detect a file system without locks now, not in the middle of a run. NFS allows shared locks only on a file
+            # that is open for reading (nfs(5)): its flock is fcntl's.
             for operation in (fcntl.LOCK_SH, fcntl.LOCK_EX):
                 with suppress(BlockingIOError):
                     fcntl.flock(self._descriptor, operation | fcntl.LOCK_NB)
@@ -176,7 +176,7 @@ class _LockFile:
             raise
 
     def lock(self, operation: int, waits: Callable[[Mapping[int, bool]], None]) -> None:
-        """Wait for the lock. `waits` is called before, with the processes that hold it, where it is not free."""
+        """Wait for the lock. If it is not free, first call `waits` with the processes that hold it."""
         while True:
             try:
                 fcntl.flock(self._descriptor, operation | fcntl.LOCK_NB)
@@ -187,25 +187,25 @@ class _LockFile:
                 return
 
     def holders(self) -> dict[int, bool]:
-        """Return the processes that hold the lock, each with whether it is exclusive; as far as the kernel says."""
+        """Return the processes that hold the lock, as far as known, each with whether its lock is exclusive."""
         about = os.fstat(self._descriptor)
         file = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
         holders: dict[int, bool] = {}
         with suppress(OSError):
             for fields in map(str.split, LOCKS.read_text().splitlines()):
-                # "1: FLOCK ADVISORY WRITE 7256 fe:00:10002436 0 EOF"; one that waits has "->" in the second place.
+                # "1: FLOCK ADVISORY WRITE 7256 fe:00:10002436 0 EOF"; a waiting process has "->" in the second column.
                 if len(fields) >= 6 and fields[1] == "FLOCK" and fields[5] == file and int(fields[4]) > 0:
                     holders[int(fields[4])] = fields[3] == "WRITE"
         return holders
 
     def unlock(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def _replaced(self) -> bool:
-        """Open the file at the path where it is another one: a lock on a removed file excludes no other run.
+        """Reopen the file if it was replaced: a lock on a removed file excludes no other run.
 
-        Where that cannot be, the lock on the file as it was is all there is.
+        If reopening fails, keep the lock on the old file.
         """
         with suppress(OSError):
             current = _open(self._place)
@@ -218,7 +218,7 @@ class _LockFile:
 
 
 def _open(place: Path) -> int:
-    """Open the file for reading, and create it where there is none. Raises OSError for all but a regular file."""
+    """Open the file for reading, and create it if it is missing. Raises OSError unless it is a regular file."""
     while True:
         try:
             # A FIFO would wait for a writer, and a link could lead to any file.
@@ -229,13 +229,13 @@ def _open(place: Path) -> int:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(f"{place} is no regular file")
-        # Reading keeps the file young: systemd-tmpfiles removes old ones from /tmp.
+        # Reading updates the access time: systemd-tmpfiles removes old files from /tmp.
         os.read(descriptor, 1)
         return descriptor
 
 
 def _create(place: Path) -> None:
-    """Create the file, readable by all from its first moment on, whatever the umask."""
+    """Create the file atomically, readable by all users regardless of the umask."""
     with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}-") as fresh:
         fresh.write(_CONTENT)
         fresh.flush()

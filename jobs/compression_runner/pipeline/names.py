@@ -1,13 +1,15 @@
-"""Names of what a run leaves behind."""
+"""Names of the files of a run, and of the format that is loaded again before it is measured."""
 
 from typing import Final
 
 REPORT_JSON: Final = "report.json"
 REPORT_HELD: Final = "report.held.json"
-"""report.json as it was reviewed, once report.json itself says that the result was published."""
+"""The reviewed report.json, after report.json itself has been updated by the publication."""
 REPORT_HTML: Final = "report.html"
 REPORT_MD: Final = "report.md"
 CRASH_REPORT: Final = "crash-report.txt"
-"""What to attach to a bug report where a run ended in a way that nothing foresaw."""
+"""For bug reports after an unexpected error."""
 OUTPUT: Final = "output"
 """The result of a local trial, below its work directory."""
+PACKED_FORMAT: Final = "compressed-tensors"
+"""The format of results that a second process loads, before they are measured."""

@@ -1,4 +1,4 @@
-"""From a spec and the format of its source to concrete steps, before anything runs."""
+"""PipelinePlan the steps of a job from its spec and the format of its source, before any step runs."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ IMPORT_TITLE: Final = "import"
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do to a model. `parent` is the step whose output it takes, None for the source."""
+    """A step of a job. `parent` is the step whose output it takes; None for the source."""
 
     title: str
     method: Method
@@ -38,11 +38,11 @@ class Step:
     format: Format
     """The format of its output."""
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """The parameters as the manifest has them."""
+    """The parameters from the manifest."""
 
     @property
     def trains(self) -> bool:
-        """Whether the step learns from data, which takes long enough to keep checkpoints on the way."""
+        """Whether the step trains a model, which takes long enough for intermediate checkpoints."""
         return self.parameters is not None and "training" in self.parameters.needs()
 
 
@@ -50,11 +50,11 @@ class Step:
 class Candidate:
     """The result of the pipeline's first `stages` stages, in the format of the whole pipeline's result.
 
-    `measured` is what has to be done to it before it can be measured, None where it is a graph.
+    `measured` is the export that makes it measurable; None if it is a graph.
     """
 
     title: str
-    """The title of the last of its stages."""
+    """The title of its last stage."""
     stages: int
     steps: tuple[Step, ...]
     measured: Step | None
@@ -66,13 +66,13 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PipelinePlan:
     """The steps of a job.
 
-    `imported` is the source in a format that stages take, None where it comes in one. `baseline` is the export of the
-    source that is measured in its place, None where the source is a graph itself; `measured` is what has to be done to
-    the unpacked result before it can be measured, None where it is a graph. `fallbacks` are the results of earlier
-    stages that may be published in the result's place.
+    `imported` is the import of the source into a format that stages accept; None if it already has one. `baseline` is
+    the export of the source that is measured; None if the source is a graph. `measured` is the export of the unpacked
+    result that is measured; None if it is a graph. `fallbacks` are the results of earlier stages that may be published
+    instead.
     """
 
     source: str
@@ -89,25 +89,25 @@ class Plan:
 
     @property
     def every_step(self) -> tuple[Step, ...]:
-        """All steps, each once, in the order in which they run; those for measuring alone too, spare ones not."""
+        """All distinct steps in order, including those only for the measurement, without spare steps."""
         return _distinct(self.imported, self.baseline, *self.steps, self.measured)
 
     @property
     def spare_steps(self) -> tuple[Step, ...]:
-        """Conversions that run only where the result of an earlier stage is measured."""
+        """Conversions that run only if the result of an earlier stage is measured."""
         usual = {step.fingerprint for step in self.every_step}
-        found = _distinct(*(step for candidate in self.fallbacks for step in (*candidate.steps, candidate.measured)))
-        return tuple(step for step in found if step.fingerprint not in usual)
+        steps = _distinct(*(step for candidate in self.fallbacks for step in (*candidate.steps, candidate.measured)))
+        return tuple(step for step in steps if step.fingerprint not in usual)
 
     @property
     def results(self) -> frozenset[str]:
-        """Fingerprints of all that this plan may publish."""
+        """Fingerprints of all results that this plan may publish."""
         return frozenset({self.fingerprint, *(candidate.fingerprint for candidate in self.fallbacks)})
 
 
 @dataclass
 class _Chain:
-    """Steps that follow one another, and the format that the last one gives."""
+    """A sequence of steps, and the format of its output."""
 
     start: str
     data: Mapping[str, str]
@@ -115,7 +115,7 @@ class _Chain:
     steps: list[Step] = dataclasses.field(default_factory=list)
 
     def add(self, title: str, method: Method, where: str, stage: Stage | None = None) -> None:
-        """Append a step: a stage of the pipeline, or one that is inserted."""
+        """Append a step: a stage of the pipeline, or an inserted one."""
         parameters = stage.parameters if stage else None
         settings = stage.given.to_json() if stage else {}
         parent = self.steps[-1] if self.steps else None
@@ -125,20 +125,20 @@ class _Chain:
         self.steps.append(Step(title, method, parameters, where, print_, parent, self.format, settings))
 
     def export(self, where: str) -> None:
-        """Appends an export to ONNX."""
+        """Append an export to ONNX."""
         self.add(EXPORT_TITLE, EXPORT, where)
 
     def copy(self) -> "_Chain":
-        """The same steps, after which others may follow."""
+        """Return a copy that can be extended independently."""
         return replace(self, steps=list(self.steps))
 
 
-def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] | None = None) -> Plan:
-    """The steps from the source to the result: an import first where the source needs one, and an export where a method
-    needs a graph.
+def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] | None = None) -> PipelinePlan:
+    """PipelinePlan the steps from the source to the result, with an import if the source needs one, and exports to
+    graphs.
 
-    `data` has the identity of what plays a role ("training", "calibration"): other data, another fingerprint.
-    Raises BadRecipe where a method cannot take what comes before it.
+    `data` has the identity of the data of each role ("training", "calibration"), which is part of fingerprints. Raises
+    BadRecipe if a method does not accept the output of the step before it.
     """
     start = fingerprint.of_source(source.identity)
     chain = _Chain(start, data or {}, source.format)
@@ -153,39 +153,40 @@ def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] 
             and spec.output.format in ("onnx", "openvino")
             and "onnx" in method.accepts(stage.parameters)
         ):
-            # An export after it would make float32 of what it has rounded.
+            # A later export would convert the quantized weights to float32.
             _export_if_possible(chain, where)
         _make_acceptable(chain, method, stage, where)
         chain.add(stage.title, method, where, stage)
         ends.append((stage.title, chain.copy()))
     if spec.pipeline[-1].method != "pack":
         _finish(chain, spec.output.format)
-    # Without limits there is nothing to fall back from.
+    # Without limits, no verdict can cause a fallback.
     wanted = spec.sla.on_violation == "Fallback" and objectives_of(spec.sla)
     fallbacks = _fallbacks(spec, chain, ends, source) if wanted else ()
     measured = _measured(chain, source)
-    return Plan(start, tuple(chain.steps), _baseline(chain, source), measured, imported, fallbacks)
+    return PipelinePlan(start, tuple(chain.steps), _baseline(chain, source), measured, imported, fallbacks)
 
 
 def _fallbacks(
     spec: CompressionJobSpec, chain: _Chain, ends: Sequence[tuple[str, _Chain]], source: Source
 ) -> tuple[Candidate, ...]:
-    """The results of all stages but the last, for whoever loads the whole pipeline's: in its format.
+    """Return the results of all stages but the last, in the format of the whole pipeline's result.
 
-    What is packed last is the same model before, only larger: it could not pass where the packed one does not.
+    A last stage that packs does not change the model: the unpacked result is larger, and cannot pass if the packed one
+    fails.
     """
     formats: Mapping[Format, OutputFormat] = {"onnx": "onnx", "openvino": "openvino"}
     wanted = spec.output.format if spec.output.format != "auto" else formats.get(chain.format, "auto")
     lossy = sum(stage.method != "pack" for stage in spec.pipeline)
-    found = []
+    candidates = []
     for count, (title, end) in enumerate(ends[: lossy - 1], start=1):
         _finish(end, wanted)
-        found.append(Candidate(title, count, tuple(end.steps), _measured(end, source)))
-    return tuple(found)
+        candidates.append(Candidate(title, count, tuple(end.steps), _measured(end, source)))
+    return tuple(candidates)
 
 
 def _finish(chain: _Chain, wanted: OutputFormat) -> None:
-    """Brings the model into the format in which it is published."""
+    """Append the conversion to the published format."""
     where = "spec.output.format"
     if wanted == "torch-export":
         _finish_program(chain, where)
@@ -214,12 +215,14 @@ def _make_acceptable(chain: _Chain, method: Method, stage: Stage, where: str) ->
         return
     if not (chain.format in EXPORT.accepts(None) and "onnx" in accepted):
         problem = f"it takes {' or '.join(sorted(accepted))} and comes after a model in {chain.format}"
-        raise BadRecipe("FormatMismatch", where, stage.method, problem, "change the order of the stages")
+        source = "name a model in such a format, or use another method or backend"
+        remedy = "change the order of the stages" if chain.steps else source
+        raise BadRecipe("FormatMismatch", where, stage.method, problem, remedy)
     chain.export(where)
 
 
 def _import(chain: _Chain) -> Step | None:
-    """Begins a chain with what makes its source one that stages take, where it is not."""
+    """Append an import if stages do not accept the format of the source."""
     if chain.format not in IMPORT.accepts(None):
         return None
     chain.add(IMPORT_TITLE, IMPORT, "spec.model.source")
@@ -236,9 +239,9 @@ def _baseline(chain: _Chain, source: Source) -> Step | None:
 
 
 def _measured(chain: _Chain, source: Source) -> Step | None:
-    """The export of a result that is no graph; what comes before a pack is the result unpacked.
+    """Return the export that is measured, if the result is not a graph; a packed result is measured unpacked.
 
-    A program is measured as the graph of the model that it was made of, as a Transformers directory is.
+    A program is measured as the graph of its Transformers model.
     """
     if chain.format not in (*EXPORT.accepts(None), "torch-export"):
         return None

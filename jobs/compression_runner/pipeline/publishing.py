@@ -1,4 +1,4 @@
-"""The result at its destination: complete, with its provenance, or absent."""
+"""Publish the result at its destination: complete, with its provenance, or not at all."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -20,20 +20,20 @@ def publish(
     scratch: Path,
     advance: Advance = silent,
 ) -> Artifact:
-    """Brings the artifact, with its story in artifact.json, to the destination; artifact.json comes last.
+    """Upload the artifact, with its provenance in artifact.json, to the destination; artifact.json comes last.
 
-    Raises StorageUnavailable or DiskFull, after it has taken back what had been uploaded.
+    Raises StorageUnavailable or DiskFull, after it has removed the uploaded files.
     """
-    told = replace(artifact, provenance=provenance)
+    published = replace(artifact, provenance=provenance)
     marker = scratch / "published.json"
     with room_on(marker, "workdir", WORK_REMEDY):
-        marker.write_text(json.dumps(told.to_json(), indent=2, sort_keys=True) + "\n")
-    destination.publish(told.uploads(marker), artifacts.MARKER, stale=files_of(existing), advance=advance)
-    return told
+        marker.write_text(json.dumps(published.to_json(), indent=2, sort_keys=True) + "\n")
+    destination.publish(published.uploads(marker), artifacts.MARKER, stale=files_of(existing), advance=advance)
+    return published
 
 
 def holds(destination: Store, existing: Mapping[str, Any] | None, artifact: Artifact) -> bool:
-    """Whether the destination has exactly this artifact: artifact.json lists it, and every file has its checksum."""
+    """Return whether the destination has exactly this artifact: its artifact.json, and each file with its checksum."""
     try:
         listed = artifacts.parse(existing, artifact.path)
     except ArtifactDamaged:
@@ -48,9 +48,9 @@ def holds(destination: Store, existing: Mapping[str, Any] | None, artifact: Arti
 
 
 def withdraw(destination: Store, is_own: Callable[[Mapping[str, Any] | None], bool]) -> None:
-    """Removes an artifact that this very job published in an earlier run, now that its verdict is another.
+    """Remove an artifact that this job published in an earlier run, after its verdict has changed.
 
-    `is_own` is asked about the artifact.json that lies there now, and no other is removed.
+    `is_own` checks the artifact.json at the destination; no other artifact is removed.
     """
     entry = destination.find(artifacts.MARKER)
     existing = existing_artifact(destination)
@@ -59,7 +59,7 @@ def withdraw(destination: Store, is_own: Callable[[Mapping[str, Any] | None], bo
 
 
 def existing_artifact(destination: Store) -> dict[str, Any] | None:
-    """artifact.json at the destination, empty where it cannot be read; None where there is none."""
+    """Return the content of artifact.json at the destination: empty if it is invalid, None if it is missing."""
     if destination.find(artifacts.MARKER) is None:
         return None
     try:
@@ -67,7 +67,7 @@ def existing_artifact(destination: Store) -> dict[str, Any] | None:
     except ValueError:
         return {}
     except InvalidInput:
-        # Another writer may have removed it meanwhile; what cannot be read is not nothing.
+        # Another writer may have removed it; an unreadable file is not a missing one.
         if destination.find(artifacts.MARKER) is None:
             return None
         raise
@@ -75,13 +75,13 @@ def existing_artifact(destination: Store) -> dict[str, Any] | None:
 
 
 def files_of(existing: Mapping[str, Any] | None) -> list[str]:
-    """The paths that an artifact.json lists."""
+    """Return the paths that an artifact.json lists."""
     files = (existing or {}).get("files", [])
     return [str(file["path"]) for file in files if artifacts.is_path(str(file.get("path", "")))]
 
 
 def _is_shaped(content: object) -> bool:
-    """Whether what others may have written has the parts that are looked at."""
+    """Return whether untrusted content has the expected structure."""
     if not isinstance(content, dict):
         return False
     provenance, files = content.get("provenance", {}), content.get("files", [])

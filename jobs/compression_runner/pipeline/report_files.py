@@ -1,4 +1,4 @@
-"""The files of a report, for people and for machines."""
+"""Read and write the files of a report: HTML, Markdown and JSON."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from compressionjob.report import Report
 
 
 def write_report(report: Report, reports: Store) -> str:
-    """Writes report.html, report.md and, last, report.json. Returns the digest of report.json."""
+    """Write report.html, report.md and, last, report.json; return the digest of report.json."""
     reports.write(REPORT_HTML, render_html(report).encode())
     reports.write(REPORT_MD, render_markdown(report).encode())
     content = _content(report)
@@ -20,24 +20,24 @@ def write_report(report: Report, reports: Store) -> str:
 
 
 def report_digest(report: Report) -> str:
-    """The digest of report.json as `write_report` writes it."""
+    """Return the digest of report.json as `write_report` writes it."""
     return digest_of(_content(report))
 
 
 def digest_of(content: bytes) -> str:
-    """A file's SHA-256, as the job's status has it."""
+    """Return a file's SHA-256, in the form of the job's status."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def read_report(reports: Store) -> Report | None:
-    """The report that lies there, None where there is none. Raises ValueError for one that cannot be read."""
+    """Return the report; None if it is missing. Raises ValueError if it is invalid."""
     if reports.find(REPORT_JSON) is None:
         return None
     return Report.model_validate(decode(reports.read(REPORT_JSON)))
 
 
 def earlier_report(reports: Store) -> Report | None:
-    """The report of an earlier run; one that cannot be read is as good as none."""
+    """Return the report of an earlier run; None if it is missing or invalid."""
     try:
         return read_report(reports)
     except ValueError:
@@ -45,5 +45,5 @@ def earlier_report(reports: Store) -> Report | None:
 
 
 def _content(report: Report) -> bytes:
-    """report.json: the same bytes for the same report."""
+    """Return the content of report.json: the same bytes for the same report."""
     return (json.dumps(report.model_dump(mode="json", by_alias=True), indent=2) + "\n").encode()

@@ -1,4 +1,4 @@
-"""The report of a run and the pod's summary of it, put together from what the parts of the run tell."""
+"""Create the report of a run, and the pod's summary of it."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from compression_runner.artifact import Artifact, File
 from compression_runner.errors import RunnerError
-from compression_runner.evaluation.evaluate import Measurements
-from compression_runner.pipeline.execution import Made
+from compression_runner.evaluation.measurements import Measurements
+from compression_runner.pipeline.execution import StepOutput
 from compression_runner.pipeline.names import REPORT_JSON
-from compression_runner.pipeline.planner import Plan
+from compression_runner.pipeline.planner import PipelinePlan
 from compression_runner.pipeline.report_files import report_digest
 from compression_runner.storage import Store
 from compressionjob.conditions import BAD_RECIPE, DISK_FULL, INVALID_INPUT, STORAGE_UNAVAILABLE
 from compressionjob.exit_codes import ExitCode
-from compressionjob.parts import COMPRESS
+from compressionjob.job_parts import COMPRESS
 from compressionjob.publication import HOLD, PUBLISH, Publication
 from compressionjob.report import (
     ArtifactReport,
@@ -43,7 +43,7 @@ from compressionjob.spec import CompressionJob
 
 LIBRARIES: Final = (
     "compression-operator", "torch", "transformers", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "numpy",
-    "safetensors", "zstandard", "lz4", "mlcommons-loadgen", "openvino", "nncf", "fairlearn", "captum",
+    "safetensors", "zstandard", "lz4", "mlcommons-loadgen", "openvino", "nncf", "fairlearn", "captum", "lm-eval",
 )  # fmt: skip
 REASONS: Final[Mapping[ExitCode, str]] = {
     ExitCode.INVALID: INVALID_INPUT,
@@ -52,7 +52,7 @@ REASONS: Final[Mapping[ExitCode, str]] = {
     ExitCode.DISK_FULL: DISK_FULL,
 }
 ENGINES: Final = {"openvino": "OpenVINO"}
-"""What measures results of a format, and with them the baseline; onnxruntime where nothing else is named."""
+"""Name of the engine that measures results of a format, and the baseline; by default onnxruntime."""
 MAX_FALLBACK: Final = 512
 COUNTED: Final = (
     "weight and graph files as they are stored (packed, where they are packed); tokenizer and configuration not"
@@ -60,16 +60,16 @@ COUNTED: Final = (
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What is known at the end of a run, before it is known whether the result was published.
+class RunResult:
+    """The results of a run before the publication.
 
-    All is about the result that is to be published, which may be an earlier stage's: then `fallback` tells of the whole
-    pipeline's.
+    They belong to the model that is to be published, which may be the result of an earlier stage: then `fallback`
+    describes the whole pipeline's result.
     """
 
     job: CompressionJob
-    plan: Plan
-    result: Made
+    plan: PipelinePlan
+    result: StepOutput
     measurements: Measurements
     judgement: Judgement
     data_digest: str
@@ -77,28 +77,28 @@ class Facts:
     fallback: FallbackReport | None = None
 
 
-def provenance(facts: Facts) -> Provenance:
-    """How the result came to be: enough to make it again."""
-    job, spec = facts.job, facts.job.spec
+def provenance(run_result: RunResult) -> Provenance:
+    """Return the provenance of the result: everything needed to reproduce it."""
+    job, spec = run_result.job, run_result.job.spec
     return Provenance(
-        fingerprint=facts.result.stages[-1].fingerprint,
-        plan=facts.plan.fingerprint,
+        fingerprint=run_result.result.stages[-1].fingerprint,
+        plan=run_result.plan.fingerprint,
         job=JobReference(name=job.metadata.name, namespace=job.metadata.namespace, uid=job.metadata.uid),
-        source=_source(facts),
-        evaluation=DataReference(uri=spec.data.evaluation.source, digest=facts.data_digest),
+        source=_source(run_result),
+        evaluation=DataReference(uri=spec.data.evaluation.source, digest=run_result.data_digest),
         pipeline=[stage.to_json() for stage in spec.pipeline],
-        stages=list(facts.result.stages),
-        verdict=facts.judgement.verdict,
-        given_up=facts.fallback.given_up if facts.fallback else [],
+        stages=list(run_result.result.stages),
+        verdict=run_result.judgement.verdict,
+        given_up=run_result.fallback.given_up if run_result.fallback else [],
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def make_report(facts: Facts, provenance: Provenance, destination: Store, publication: Publication) -> Report:
-    """The full report."""
+def make_report(run_result: RunResult, provenance: Provenance, destination: Store, publication: Publication) -> Report:
+    """Return the full report."""
     published = publication == PUBLISH
-    found, job = facts.measurements, facts.job
+    measurements, job = run_result.measurements, run_result.job
     return Report(
         job=JobReport(
             name=job.metadata.name,
@@ -106,32 +106,34 @@ def make_report(facts: Facts, provenance: Provenance, destination: Store, public
             uid=job.metadata.uid,
             spec=job.spec.to_json(),
         ),
-        verdict=facts.judgement.verdict,
-        confidence=facts.judgement.confidence,
-        sentence=facts.judgement.sentence(),
-        anomalies=found.anomalies,
+        verdict=run_result.judgement.verdict,
+        confidence=run_result.judgement.confidence,
+        sentence=run_result.judgement.sentence(),
+        anomalies=measurements.anomalies,
         published=published,
         held=publication == HOLD,
-        objectives=list(facts.judgement.objectives),
-        looks=found.looks,
-        baseline=found.baseline,
-        compressed=found.compressed,
-        speedups=found.speedups,
-        quality_drops=found.quality_drops,
-        quality_parts=found.quality_parts,
-        trust=found.trust,
-        stages=list(facts.result.stages),
-        fallback=facts.fallback,
-        latency_samples=found.latency_samples,
-        timings={**facts.timings, **found.timings},
-        environment=_environment(facts),
+        objectives=list(run_result.judgement.objectives),
+        looks=measurements.looks,
+        baseline=measurements.baseline,
+        compressed=measurements.compressed,
+        speedups=measurements.speedups,
+        quality_drops=measurements.quality_drops,
+        quality_parts=measurements.quality_parts,
+        trust=measurements.trust,
+        serving=measurements.serving,
+        recovery=measurements.recovery,
+        stages=list(run_result.result.stages),
+        fallback=run_result.fallback,
+        latency_samples=measurements.latency_samples,
+        timings={**run_result.timings, **measurements.timings},
+        environment=_environment(run_result),
         provenance=provenance,
-        artifact=_artifact(facts.result, destination.url if published else ""),
+        artifact=_artifact(run_result.result, destination.url if published else ""),
     )
 
 
 def summarize(report: Report, reports: Store) -> Summary:
-    """What fits into a termination message: of a result that is published or held, also what identifies it."""
+    """Return the summary for the termination message; a published or held result includes its digests."""
     identified = report.published or report.held
     return Summary(
         verdict=report.verdict,
@@ -155,19 +157,21 @@ def summarize(report: Report, reports: Store) -> Summary:
 
 
 def summarize_stages(stages: Sequence[StageReport]) -> Summary:
-    """What a pod tells that has done the stages alone."""
+    """Return the summary of a pod that ran only the stages."""
     return Summary(part=COMPRESS, stages_run=_count(stages, reused=False), stages_reused=_count(stages, reused=True))
 
 
 def _fallback(report: Report) -> str:
-    found = report.fallback
-    if found is None or found.published is None:
+    fallback = report.fallback
+    if fallback is None or fallback.published is None:
         return ""
-    return found.sentence if len(found.sentence) <= MAX_FALLBACK else f"{found.sentence[: MAX_FALLBACK - 3]}..."
+    return (
+        fallback.sentence if len(fallback.sentence) <= MAX_FALLBACK else f"{fallback.sentence[: MAX_FALLBACK - 3]}..."
+    )
 
 
 def violation(error: RunnerError) -> Violation:
-    """A run's error in the words of a condition."""
+    """Convert a run's error to the fields of a condition."""
     return Violation(
         reason=REASONS.get(error.exit_code, "Unexpected"),
         field=error.field,
@@ -178,16 +182,16 @@ def violation(error: RunnerError) -> Violation:
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that takes part in the result."""
+    """Return the versions of all libraries that affect the result."""
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
-def _source(facts: Facts) -> SourceReference:
-    return SourceReference.model_validate(facts.result.source)
+def _source(run_result: RunResult) -> SourceReference:
+    return SourceReference.model_validate(run_result.result.source)
 
 
-def _artifact(result: Made, uri: str) -> ArtifactReport:
-    """What the result is, and the fingerprint under which its checkpoint lies."""
+def _artifact(result: StepOutput, uri: str) -> ArtifactReport:
+    """Describe the published artifact, with the fingerprint of its checkpoint."""
     about = result.artifact
     return ArtifactReport(
         uri=uri,
@@ -202,7 +206,7 @@ def _artifact(result: Made, uri: str) -> ArtifactReport:
 
 
 def packing_report(artifact: Artifact) -> PackingReport | None:
-    """How the files of an artifact are packed, None where they are not."""
+    """Return how the files of an artifact are packed; None if they are not."""
     packing = artifact.packing
     if packing is None:
         return None
@@ -214,18 +218,18 @@ def _file(file: File) -> FileReport:
     return FileReport(path=file.path, size_bytes=file.size, sha256=file.sha256, weights=file.weights)
 
 
-def _environment(facts: Facts) -> Environment:
-    measured = facts.measurements.environment
-    added: dict[str, Any] = {"size_counts": COUNTED, "baseline_is": _baseline_is(facts)}
-    before, after = _source(facts).size_bytes, facts.result.artifact.size_bytes
-    if facts.plan.imported and after > before:
+def _environment(run_result: RunResult) -> Environment:
+    measured = run_result.measurements.environment
+    added: dict[str, Any] = {"size_counts": COUNTED, "baseline_is": _baseline_is(run_result)}
+    before, after = _source(run_result).size_bytes, run_result.result.artifact.size_bytes
+    if run_result.plan.imported and after > before:
         larger = f"larger than the file that it came from: {format_bytes(after)} against {format_bytes(before)}"
         added["notes"] = [*measured.notes, larger]
     return measured.model_copy(update=added)
 
 
-def _baseline_is(facts: Facts) -> str:
-    plan, engine = facts.plan, ENGINES.get(facts.result.artifact.format, "onnxruntime")
+def _baseline_is(run_result: RunResult) -> str:
+    plan, engine = run_result.plan, ENGINES.get(run_result.result.artifact.format, "onnxruntime")
     if plan.imported is not None:
         return f"the float32 model that the source stands for, as ONNX in {engine}; its size is that of those weights"
     if plan.baseline is None:

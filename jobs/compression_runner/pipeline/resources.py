@@ -1,4 +1,4 @@
-"""Memory and disk: what this process may use, and whether the plan fits."""
+"""Check that a plan fits into the memory and disk space of this process."""
 
 import shutil
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from compressionjob.schema import format_bytes
 
 CGROUP: Final = Path("/sys/fs/cgroup")
 MEMINFO: Final = Path("/proc/meminfo")
-# cgroup v1 writes a number near 2^63 where there is no limit.
+# cgroup v1 writes a number near 2^63 for no limit.
 NO_LIMIT: Final = 1 << 60
 
 
 @dataclass(frozen=True)
 class MemoryForecast:
-    """What a run needs: `least` for certain (below it nothing can work), `expected` by experience."""
+    """Bytes of a run: it fails with less than `least`; `expected` comes from measurements."""
 
     least: int
     expected: int
@@ -24,7 +24,7 @@ class MemoryForecast:
 
 
 def memory_limit(cgroup: Path = CGROUP, meminfo: Path = MEMINFO) -> int:
-    """Bytes that this process may use: the least limit of its cgroup (v2 or v1), or the machine's memory."""
+    """Return the bytes that this process may use, by its cgroup (v2 or v1) and the machine's memory."""
     limits = [_machine_memory(meminfo)]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         place = cgroup / name
@@ -35,19 +35,19 @@ def memory_limit(cgroup: Path = CGROUP, meminfo: Path = MEMINFO) -> int:
     return min(limits)
 
 
-def check_memory(forecast: MemoryForecast, limit: int) -> None:
-    """Raises InvalidInput where even the least need is above the limit."""
+def check_memory(forecast: MemoryForecast, limit: int, field: str = "spec.runtime") -> None:
+    """Raise InvalidInput if the minimum is above the limit of the runtime that `field` names."""
     if forecast.least > limit:
         problem = (
             f"{forecast.step} needs at least {format_bytes(forecast.least, like=limit)} of memory "
             f"(about {format_bytes(forecast.expected, like=limit)}) and {format_bytes(limit, like=limit)} are allowed"
         )
         remedy = "name a runtime with a larger memory limit, or a smaller model"
-        raise InvalidInput("InsufficientMemory", "spec.runtime", format_bytes(limit, like=limit), problem, remedy)
+        raise InvalidInput("InsufficientMemory", field, format_bytes(limit, like=limit), problem, remedy)
 
 
 def check_disk(place: Path, needed: int) -> None:
-    """Raises DiskFull where the work directory's file system has less than `needed` bytes free."""
+    """Raise DiskFull if the work directory's file system has less than `needed` bytes free."""
     free = shutil.disk_usage(place).free
     if needed > free:
         problem = f"the run needs {format_bytes(needed)} and {format_bytes(free)} are free"

@@ -1,7 +1,7 @@
-"""The part Publish: a result that waited for its review is brought from its checkpoint to the destination.
+"""The part Publish: publish a reviewed result from its checkpoint.
 
-What may be published comes from the job's status (`Judged`). Report and checkpoint lie where the author can write: they
-are compared with it, and they decide nothing.
+The job's status (`JudgedResult`) identifies what may be published. The author can write to report and checkpoint: they
+are compared with the status and must match it.
 """
 
 import re
@@ -19,40 +19,42 @@ from compression_runner.pipeline.run import Run, uses_work_directory
 from compression_runner.telemetry.phase import Phase
 from compression_runner.telemetry.progress import counting
 from compressionjob.conditions import INVALID_INPUT
-from compressionjob.report import Judged, Report
+from compressionjob.report import JudgedResult, Report
 from compressionjob.review import ReviewOutcome
 
 FETCH: Final = "fetch"
 FIELD: Final = "spec.output.reports"
 AGAIN: Final = "apply the job again; it is measured and reviewed anew, and its checkpoints make it short"
-# A report names a checkpoint, and a name must not lead out of the checkpoints.
+# The report is untrusted: the name of its checkpoint must not lead out of the folder.
 FINGERPRINT: Final = re.compile(r"[0-9a-f]{32,64}")
 
 
 @uses_work_directory
-def publish_reviewed(run: Run, review: ReviewOutcome, judged: Judged) -> Report:
-    """Publishes exactly what was judged, with the review in its provenance and in the report.
+def publish_reviewed(run: Run, review: ReviewOutcome, judged: JudgedResult) -> Report:
+    """Publish exactly the judged artifact, with the review in its provenance and in the report.
 
-    A pod that runs again after it has published keeps what lies at the destination. Raises InvalidInput where the
-    report or the checkpoint is gone, or is another than was judged.
+    A pod that runs again after the publication keeps the artifact at the destination. Raises InvalidInput if the report
+    or the checkpoint is missing, or differs from the judged one.
     """
-    places = run.places
+    locations = run.locations
     with run.progress.phase("preflight"):
         report = _held_report(run, judged)
         fingerprint = judged.checkpoint or report.artifact.fingerprint
-        look_at_destination(places, {fingerprint})
+        look_at_destination(locations, {fingerprint})
     run.progress.expect([Phase(FETCH, "", 1.0), Phase("publish", "", 1.0)])
     with run.progress.phase(FETCH):
         artifact = _result(run, fingerprint, judged.digest)
-        _require_told(run, artifact, report, fingerprint)
+        _require_reviewed_packing(run, artifact, report, fingerprint)
     provenance = report.provenance.model_copy(update={"review": review})
     with run.progress.phase("publish") as advance:
-        existing = look_at_destination(places, {fingerprint})
+        existing = look_at_destination(locations, {fingerprint})
         reviewed = (existing or {}).get("provenance", {}).get("review") == review.to_json()
-        if not (reviewed and publishing.holds(places.destination, existing, artifact)):
+        if not (reviewed and publishing.holds(locations.destination, existing, artifact)):
             count = counting(artifact.size_bytes, advance, 0.9)
-            publishing.publish(artifact, provenance.to_json(), places.destination, existing, places.scratch, count)
-        result = {"uri": places.destination.url, "digest": artifact.digest, "fingerprint": fingerprint}
+            publishing.publish(
+                artifact, provenance.to_json(), locations.destination, existing, locations.scratch, count
+            )
+        result = {"uri": locations.destination.url, "digest": artifact.digest, "fingerprint": fingerprint}
         done = {
             "published": True,
             "held": False,
@@ -61,15 +63,15 @@ def publish_reviewed(run: Run, review: ReviewOutcome, judged: Judged) -> Report:
             "artifact": report.artifact.model_copy(update=result),
         }
         report = report.model_copy(update=done)
-        write_report(report, places.reports)
+        write_report(report, locations.reports)
     run.progress.finish()
     return report
 
 
-def _held_report(run: Run, judged: Judged) -> Report:
-    """The report that was reviewed, with the digest that the status has for it.
+def _held_report(run: Run, judged: JudgedResult) -> Report:
+    """Return the reviewed report, whose digest is in the status.
 
-    It is kept as report.held.json before report.json is rewritten: a second try of this pod finds it there.
+    It is kept as report.held.json before report.json is rewritten, for a second attempt of this pod.
     """
     content = _reviewed_bytes(run, judged.report_digest)
     try:
@@ -82,14 +84,14 @@ def _held_report(run: Run, judged: Judged) -> Report:
 
 
 def _reviewed_bytes(run: Run, digest: str) -> bytes:
-    reports = run.places.reports
-    found = {name: reports.read(name) for name in (REPORT_JSON, REPORT_HELD) if reports.find(name)}
-    if not found:
+    reports = run.locations.reports
+    contents = {name: reports.read(name) for name in (REPORT_JSON, REPORT_HELD) if reports.find(name)}
+    if not contents:
         raise _refused(run, "the report that was reviewed is gone")
     if not digest:
-        # Held by an older operator, which kept no digest of the report.
-        return found.get(REPORT_JSON) or found[REPORT_HELD]
-    for name, content in found.items():
+        # An older operator kept no digest of the report.
+        return contents.get(REPORT_JSON) or contents[REPORT_HELD]
+    for name, content in contents.items():
         if digest_of(content) == digest:
             if name != REPORT_HELD:
                 reports.write(REPORT_HELD, content)
@@ -98,8 +100,8 @@ def _reviewed_bytes(run: Run, digest: str) -> bytes:
 
 
 def _result(run: Run, fingerprint: str, digest: str) -> Artifact:
-    """The checkpoint's content, each file verified."""
-    checkpoints = Checkpoints(run.places.workdir / "checkpoints", run.places.remote, run.places.users)
+    """Return the checkpoint with each file verified."""
+    checkpoints = Checkpoints(run.locations.workdir / "checkpoints", run.locations.remote, run.locations.users)
     kept = checkpoints.get(fingerprint) if FINGERPRINT.fullmatch(fingerprint) else None
     if kept is None or kept.digest != digest:
         problem = "the result that was reviewed is gone" if kept is None else "it is not the result that was reviewed"
@@ -108,11 +110,11 @@ def _result(run: Run, fingerprint: str, digest: str) -> Artifact:
     return kept
 
 
-def _require_told(run: Run, artifact: Artifact, report: Report, fingerprint: str) -> None:
-    """The digest covers the files, not how they are packed, nor which count: the report that was reviewed says that."""
+def _require_reviewed_packing(run: Run, artifact: Artifact, report: Report, fingerprint: str) -> None:
+    """Require the packing and weight files of the reviewed report: the artifact's digest does not cover them."""
     about = report.artifact
     if "packing" not in about.model_fields_set:
-        return  # an older version's
+        return  # a report of an older version
     weights = {file.path for file in about.files if file.weights}
     if packing_report(artifact) != about.packing or {file.path for file in artifact.files if file.weights} != weights:
         location = f"{run.job.spec.output.checkpoints_location}/{fingerprint}"
@@ -121,4 +123,4 @@ def _require_told(run: Run, artifact: Artifact, report: Report, fingerprint: str
 
 
 def _refused(run: Run, problem: str) -> InvalidInput:
-    return InvalidInput(INVALID_INPUT, FIELD, run.places.reports.url, problem, AGAIN)
+    return InvalidInput(INVALID_INPUT, FIELD, run.locations.reports.url, problem, AGAIN)

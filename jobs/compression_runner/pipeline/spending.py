@@ -1,4 +1,4 @@
-"""What a run costs, and what the answers of its result would, by the price of an hour of its hardware."""
+"""The cost of a run, and of the answers of its models, from the price per hour of its hardware."""
 
 from collections.abc import Mapping
 
@@ -11,9 +11,9 @@ from compressionjob.spec import CompressionJobSpec
 
 
 def price_of(environment: Mapping[str, str], given: str | None = None) -> float | None:
-    """The price of an hour: what was given on the command line, or else what the environment says; None without.
+    """Return the price per hour from the command line or the environment; None without one.
 
-    Raises InvalidInput when it is no price.
+    Raises InvalidInput for an invalid price.
     """
     field = PRICE_VARIABLE if given is None else "--price-per-hour"
     text = environment.get(PRICE_VARIABLE) if given is None else given
@@ -27,7 +27,7 @@ def price_of(environment: Mapping[str, str], given: str | None = None) -> float 
 
 
 def require_price(spec: CompressionJobSpec, price: float | None) -> None:
-    """Raises InvalidInput when the SLA limits cost and nobody says what the hardware costs."""
+    """Raise InvalidInput if the SLA limits cost and the price is unknown."""
     if spec.sla.cost is None or price is not None:
         return
     problem = "the price of an hour of this hardware is not known"
@@ -38,7 +38,7 @@ def require_price(spec: CompressionJobSpec, price: float | None) -> None:
 
 
 def run_cost(seconds: float, price: float | None, baseline: ModelFigures, compressed: ModelFigures) -> RunCost | None:
-    """What this run alone cost in so many seconds, and what a million answers of both models would."""
+    """Return the cost of this run, and of a million answers of both models."""
     if price is None:
         return None
     rates = [side.throughput_interval for side in (baseline, compressed)]

@@ -1,4 +1,4 @@
-"""A report for people: one self-contained page for the person who has to sign, and Markdown for a pull request."""
+"""Render a report: a self-contained HTML page for the person who signs, and Markdown for a pull request."""
 
 from compression_runner.report.markdown import render_markdown
 from compression_runner.report.page import render_html

@@ -1,4 +1,4 @@
-"""What each stage made of the model: its size, its quality where it was measured, and the time that it took."""
+"""Rows and bars by stage: size, quality (if measured) and time."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,11 +8,11 @@ from compressionjob.report import Report, StageReport
 from compressionjob.schema import format_bytes
 
 MEASURING: Final = ("evaluate baseline", "evaluate compressed", "latency", "throughput", "memory", "trust")
-"""Phases that would not be there if nothing were measured."""
+"""Phases of the measurement."""
 WHOLE_MEASURING: Final = "measuring"
-"""All of them together, where the run tells it."""
+"""All of them together, if the run records it."""
 FALLBACK: Final = "fallback"
-"""The measuring of earlier results, each of which has the phases again."""
+"""The measurement of earlier results, each of which repeats the phases."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Bar:
 
 @dataclass(frozen=True)
 class StageRow:
-    """One stage as a row; `given_up` where the published result has not been through it.
+    """One stage as a row; `given_up` if the published result does not include it.
 
-    `gpu` tells of the GPU that it worked on.
+    `gpu` describes the use of its GPU.
     """
 
     name: str
@@ -47,12 +47,12 @@ class StageRow:
 
 
 def stage_rows(report: Report, metric: str) -> list[StageRow]:
-    """Return the baseline and the stages in order, those of the whole pipeline where an earlier result is published."""
+    """Return rows for the baseline and the stages, in order; after a fallback, also for the stages given up."""
     published = {stage.fingerprint for stage in report.stages}
-    told = report.fallback
+    fallback = report.fallback
     stages = [*report.stages]
-    if told:
-        stages += [stage for stage in told.stages if stage.fingerprint not in published]
+    if fallback:
+        stages += [stage for stage in fallback.stages if stage.fingerprint not in published]
     scores = _scores(report, metric)
     first = report.baseline.size_bytes or 1
     top = max([first, *(stage.size_bytes for stage in stages)])
@@ -80,27 +80,27 @@ def stage_rows(report: Report, metric: str) -> list[StageRow]:
 
 
 def _gpu(stage: StageReport) -> str:
-    """Return a sentence on the GPU that a stage worked on: its energy, who else was there, and what slowed it."""
-    told = stage.details.get("gpu")
-    if not isinstance(told, dict):
+    """Describe the GPU of a stage: its energy, other processes, and throttling."""
+    gpu = stage.details.get("gpu")
+    if not isinstance(gpu, dict):
         return ""
-    parts = [str(note) for note in told.get("notes", [])]
-    if isinstance(joules := told.get("energyJoules"), int | float):
+    parts = [str(note) for note in gpu.get("notes", [])]
+    if isinstance(joules := gpu.get("energyJoules"), int | float):
         parts.insert(0, f"the GPU used {wording.energy(joules)}")
     return "; ".join(parts)
 
 
 def _scores(report: Report, metric: str) -> dict[str, float]:
-    """Return the measured scores by the fingerprint of the step that made the model."""
-    found: dict[str, float] = {}
-    told = report.fallback
-    if told:
-        found |= {one.fingerprint: one.quality[metric] for one in told.candidates if metric in one.quality}
-        if told.stages and metric in told.figures.quality:
-            found[told.stages[-1].fingerprint] = told.figures.quality[metric]
+    """Return the measured scores by the fingerprint of the step that created the model."""
+    scores: dict[str, float] = {}
+    fallback = report.fallback
+    if fallback:
+        scores |= {one.fingerprint: one.quality[metric] for one in fallback.candidates if metric in one.quality}
+        if fallback.stages and metric in fallback.figures.quality:
+            scores[fallback.stages[-1].fingerprint] = fallback.figures.quality[metric]
     if report.stages and metric in report.compressed.quality:
-        found[report.stages[-1].fingerprint] = report.compressed.quality[metric]
-    return found
+        scores[report.stages[-1].fingerprint] = report.compressed.quality[metric]
+    return scores
 
 
 def _score(metric: str, value: float | None) -> str:
@@ -108,7 +108,7 @@ def _score(metric: str, value: float | None) -> str:
 
 
 def phases(report: Report) -> list[Bar]:
-    """Return the phases of the run, measuring taken apart where its own phases are known."""
+    """Return the phases of the run; the measurement is split into its phases if they are known."""
     parts = [name for name in MEASURING if name in report.timings]
     shown = {name: seconds for name, seconds in report.timings.items() if not (parts and name == WHOLE_MEASURING)}
     longest = max(shown.values(), default=0.0) or 1.0
@@ -120,9 +120,9 @@ def phases(report: Report) -> list[Bar]:
 
 
 def time_spent(report: Report) -> str:
-    """Return how long the run took and the share of it that was measuring."""
+    """Return the duration of the run, and the share of it that was measuring."""
     own = report.fallback is not None and report.fallback.published is not None
-    # The phases are those of the result that is published, which was measured within the fallback.
+    # The phases are those of the published result, which was measured within the fallback.
     parts = 0.0 if own else sum(report.timings.get(name, 0.0) for name in MEASURING)
     measuring = max(report.timings.get(WHOLE_MEASURING, 0.0), parts) + report.timings.get(FALLBACK, 0.0)
     counted = (*MEASURING, WHOLE_MEASURING, FALLBACK)

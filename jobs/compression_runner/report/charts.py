@@ -1,4 +1,4 @@
-"""The pictures of the report, as data for the template's inline SVG. Units are those of the viewBox."""
+"""The charts of the report, as data for the template's inline SVG. Units are those of the viewBox."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from compressionjob.estimate import Estimate, unbounded
 from compressionjob.sla import ObjectiveResult
 
 TRACK: Final = 300.0
-"""Width of an objective's picture."""
+"""Width of an objective's chart."""
 PLOT_WIDTH: Final = 460.0
 PLOT_HEIGHT: Final = 210.0
 LABEL_WIDTH: Final = 30.0
@@ -23,7 +23,7 @@ LONGEST_TAIL: Final = 3.0
 
 @dataclass(frozen=True)
 class Track:
-    """An interval against its limit on one line; `allowed` is the span that keeps the limit."""
+    """An interval and its limit on one line; `allowed_start` and `allowed_width` are the span that keeps the limit."""
 
     limit: float
     allowed_start: float
@@ -36,7 +36,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Curve:
-    """The share of queries that were answered within a time, and the marks of its percentiles."""
+    """The share of queries answered within a time, and the marks of its percentiles."""
 
     name: str
     path: str
@@ -54,13 +54,13 @@ class Distribution:
 
 
 def track(result: ObjectiveResult) -> Track:
-    """Return an objective's interval against its limit, scaled so that both are seen."""
+    """Return an objective's interval and its limit, scaled so that both are visible."""
     low = result.limit if result.low is None else result.low
     high = result.limit if result.high is None else result.high
     open_ended = unbounded(high, result.unit)
     known = [value for value in (result.limit, result.measured, low) if value is not None]
     top = max([*known, *([] if open_ended else [high])])
-    # Ratios and speed-ups read best from 0; what is far from 0 is shown around its limit.
+    # Ratios and speed-ups begin at 0; values far from 0 are shown around their limit.
     bottom = min(known) if min(known) < 0 else 0.0
     if bottom == 0.0 and min(known) > 0.6 * top:
         bottom = min(known) - (top - min(known)) * 0.5 - 0.02 * top
@@ -84,7 +84,7 @@ def track(result: ObjectiveResult) -> Track:
 
 
 @dataclass(frozen=True)
-class Mark:
+class IntervalMark:
     """A figure with its interval on one line."""
 
     value: float
@@ -94,15 +94,15 @@ class Mark:
 
 @dataclass(frozen=True)
 class Scale:
-    """A common line for many figures, and the numbers at its ends."""
+    """A common axis for several figures, and the numbers at its ends."""
 
     bottom: float
     top: float
 
-    def mark(self, estimate: Estimate) -> Mark:
-        """Return where a figure and its interval lie."""
+    def mark(self, estimate: Estimate) -> IntervalMark:
+        """Return the position of a figure and its interval."""
         low, high = self._place(estimate.low), self._place(estimate.high)
-        return Mark(self._place(estimate.value), low, round(max(high - low, 1.5), 1))
+        return IntervalMark(self._place(estimate.value), low, round(max(high - low, 1.5), 1))
 
     def _place(self, value: float) -> float:
         span = (self.top - self.bottom) or 1.0
@@ -110,7 +110,7 @@ class Scale:
 
 
 def scale_of(estimates: Sequence[Estimate]) -> Scale:
-    """Return a line on which all intervals lie; shares end at 0 and 1."""
+    """Return an axis that contains all intervals; shares end at 0 and 1."""
     bottom, top = min(one.low for one in estimates), max(one.high for one in estimates)
     margin = 0.04 * (top - bottom)
     return Scale(
@@ -124,10 +124,10 @@ def distribution(
     percentiles: dict[str, dict[str, float]],
     limit: float | None,
 ) -> Distribution | None:
-    """Return the cumulative curves of latencies in seconds by model; None where there are none.
+    """Return the cumulative curves of latencies in seconds by model; None without samples.
 
-    The axis ends a little above the greatest p99, or three times the p90 where the tail is longer than that: a few slow
-    queries must not hide the rest.
+    The axis ends a little above the largest p99, or at three times the p90 if that is less: a few slow queries must not
+    hide the rest.
     """
     arrays = [(name, np.sort(np.asarray(values, dtype=np.float64))) for name, values in samples if len(values)]
     if not arrays:
@@ -164,21 +164,21 @@ def _curve(
 
 
 def _without_collisions(curves: Sequence[Curve]) -> tuple[Curve, ...]:
-    """Return the curves without the names of marks that would lie on the same name of an earlier curve."""
+    """Return the curves without labels that would overlap the same label of an earlier curve."""
     written: list[tuple[float, str]] = []
-    found: list[Curve] = []
+    placed: list[Curve] = []
     for curve in curves:
         marks: list[tuple[float, float, str]] = []
         for x, y, name in curve.marks:
             taken = any(abs(x - other) < LABEL_WIDTH and name == label for other, label in written)
             marks.append((x, y, "" if taken else name))
             written.append((x, name))
-        found.append(replace(curve, marks=tuple(marks)))
-    return tuple(found)
+        placed.append(replace(curve, marks=tuple(marks)))
+    return tuple(placed)
 
 
 def _tick(seconds: float) -> str:
-    """Return a round duration without the zeros that say how exact it is."""
+    """Return a round duration without trailing zeros."""
     figure, unit = duration(seconds).split(" ")
     return f"{float(figure.replace(',', '')):g} {unit}"
 
@@ -192,6 +192,6 @@ def _y(share: float) -> float:
 
 
 def nice(step: float) -> float:
-    """Return the least of 1, 2, 2.5 or 5 times a power of ten that is not below `step`."""
+    """Round `step` up to 1, 2, 2.5 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(step))
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * 0.999)

@@ -1,4 +1,4 @@
-"""The picture of how an objective's interval closed around its value, as data for the template's inline SVG."""
+"""The chart of how an objective's interval narrows over time, as data for the template's inline SVG."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,9 +14,9 @@ from compressionjob.sla import ObjectiveResult
 WIDTH: Final = 320.0
 HEIGHT: Final = 130.0
 WIDE_RANGE: Final = 10.0
-"""Seconds of the last look, as a multiple of those of the first one, from which on the axis is logarithmic."""
+"""The axis is logarithmic if the last look is this many times as late as the first one."""
 ROOM: Final = 1.5
-"""How far above and below limit and last interval the picture reaches at most, in multiples of what lies between."""
+"""Largest extent of the chart above and below limit and last interval, as a multiple of their distance."""
 Y_TICKS: Final = 4
 X_TICKS: Final = 4
 ALONE: Final = 9.0
@@ -27,7 +27,7 @@ LABEL: Final = 14.0
 
 @dataclass(frozen=True)
 class Whisker:
-    """The interval at one look; `above` and `below` say that it goes on beyond the picture."""
+    """The interval at one look; `above` and `below` mean that it continues beyond the chart."""
 
     x: float
     top: float
@@ -39,9 +39,9 @@ class Whisker:
 
 @dataclass(frozen=True)
 class Closing:
-    """The band between the ends of the intervals, a whisker for each look, the limit, and the look that decided.
+    """The band between the ends of the intervals, a whisker for each look, the limit, and the decisive look.
 
-    `kept_top` and `kept_height` are of the part in which the limit is kept; ticks are (place, text).
+    `kept_top` and `kept_height` are the area in which the limit is kept; ticks are (position, text).
     """
 
     band: str
@@ -61,11 +61,11 @@ class Closing:
     y_ticks: tuple[tuple[float, str], ...]
 
 
-def closing(result: ObjectiveResult, found: ObjectiveLooks, decisive: int, unit: str) -> Closing:
-    """Return the picture of at least one look; look number `decisive` is marked, numbers are written in `unit`."""
-    seconds = [max(look.seconds - found.began, 0.0) for look in found.looks]
+def closing(result: ObjectiveResult, history: ObjectiveLooks, decisive: int, unit: str) -> Closing:
+    """Return the chart of at least one look; look number `decisive` is marked, and numbers have the unit `unit`."""
+    seconds = [max(look.seconds - history.began, 0.0) for look in history.looks]
     across, x_ticks = _time_axis(seconds)
-    bottom, top = _span(result, found.looks)
+    bottom, top = _span(result, history.looks)
 
     def place(value: float) -> float:
         return round((top - min(top, max(bottom, value))) / (top - bottom) * HEIGHT, 1)
@@ -79,11 +79,11 @@ def closing(result: ObjectiveResult, found: ObjectiveLooks, decisive: int, unit:
             above=look.high > top or unbounded(look.high, result.unit),
             below=look.low < bottom,
         )
-        for time, look in zip(seconds, found.looks, strict=True)
+        for time, look in zip(seconds, history.looks, strict=True)
     )
     limit, mark = place(result.limit), whiskers[decisive]
     at_most = result.direction == "at most"
-    # The word stands on the side of the value that is away from the limit, where there is room.
+    # The word is on the side of the value away from the limit, if there is space.
     above = mark.value > LABEL * 1.5 and (mark.value <= limit or mark.value > HEIGHT - LABEL * 1.5)
     return Closing(
         band=_band(whiskers),
@@ -105,9 +105,9 @@ def closing(result: ObjectiveResult, found: ObjectiveLooks, decisive: int, unit:
 
 
 def _span(result: ObjectiveResult, looks: Sequence[Look]) -> tuple[float, float]:
-    """Return the ends of the value axis: limit, values and last interval, and what of the others there is room for.
+    """Return the ends of the value axis: limit, values and last interval, and other intervals as far as they fit.
 
-    What stands for "no bound" is no end of it.
+    Unbounded ends do not count.
     """
     last = looks[-1]
     core = [result.limit, last.low, *(look.value for look in looks if not unbounded(look.value, result.unit))]
@@ -118,12 +118,12 @@ def _span(result: ObjectiveResult, looks: Sequence[Look]) -> tuple[float, float]
     top = min(max(look.high for look in looks), high + room)
     bottom, top = min(bottom, low), max(top, high)
     margin = 0.08 * ((top - bottom) or 0.1 * abs(top) or 1.0)
-    # Nothing that is measured here is below 0 but a loss of quality that is a gain.
+    # Only a loss of quality can be negative (a gain).
     return (max(0.0, bottom - margin) if bottom >= 0 else bottom - margin), top + margin
 
 
 def _time_axis(seconds: Sequence[float]) -> tuple[Callable[[float], float], tuple[tuple[float, str], ...]]:
-    """Return where a second lies, and the ticks: logarithmic where the first look is far before the last one."""
+    """Return the position of a time, and the ticks; logarithmic if the first look is far before the last one."""
     first, last = max(seconds[0], 1e-3), max(seconds[-1], 1e-3)
     if last <= WIDE_RANGE * first:
         right = last * 1.12
@@ -147,7 +147,7 @@ def _time_axis(seconds: Sequence[float]) -> tuple[Callable[[float], float], tupl
 
 
 def _seconds(time: float) -> str:
-    """Return a round duration without the zeros that say how exact it is."""
+    """Return a round duration without trailing zeros."""
     if time >= 60:
         return f"{time:g} s" if time < 600 else f"{time / 60:.3g} min"
     return f"{time:g} s" if time >= 0.1 else f"{time * 1000:g} ms"

@@ -1,4 +1,4 @@
-"""What was given up: the whole pipeline's result beside the earlier one that is published, and every candidate."""
+"""The fallback part of a report: the published earlier result, the whole pipeline's result, and all candidates."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ from compressionjob.sla import Verdict
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One figure of the result that is published, and of the whole pipeline's."""
+class FigureComparison:
+    """One figure of the published result, and of the whole pipeline's result."""
 
     name: str
     published: str
@@ -20,7 +20,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class CandidateRow:
-    """One result that was tried, with the objectives that decided against it."""
+    """One tried result, with the objectives that failed."""
 
     stage: str
     size: str
@@ -30,62 +30,62 @@ class CandidateRow:
 
 @dataclass(frozen=True)
 class GivenUp:
-    """The fallback of a report, for people."""
+    """The fallback of a report, as shown."""
 
     headline: str
     verdict: Verdict
     sentence: str
-    comparison: tuple[Comparison, ...]
+    comparison: tuple[FigureComparison, ...]
     objectives: tuple[ObjectiveRow, ...]
     candidates: tuple[CandidateRow, ...]
     results: int
 
 
 def given_up(report: Report, terms: Terms) -> GivenUp | None:
-    """Return what the report tells of a fallback; None where none was looked for."""
-    told = report.fallback
-    if told is None:
+    """Return the fallback of a report; None if there was none."""
+    fallback = report.fallback
+    if fallback is None:
         return None
-    rows = tuple(objective_row(item, terms) for item in told.objectives)
-    whole = verdict_sentence(told.verdict, rows) or told.verdict_sentence
+    rows = tuple(objective_row(item, terms) for item in fallback.objectives)
+    whole = verdict_sentence(fallback.verdict, rows) or fallback.verdict_sentence
     return GivenUp(
-        headline=_headline(told),
-        verdict=told.verdict,
+        headline=_headline(fallback),
+        verdict=fallback.verdict,
         sentence=whole,
-        comparison=_comparison(report, told, terms) if told.published else (),
-        objectives=rows if told.published else (),
-        candidates=tuple(_candidate(one, terms) for one in told.candidates),
-        results=told.results,
+        comparison=_comparison(report, fallback, terms) if fallback.published else (),
+        objectives=rows if fallback.published else (),
+        candidates=tuple(_candidate(one, terms) for one in fallback.candidates),
+        results=fallback.results,
     )
 
 
-def _headline(told: FallbackReport) -> str:
-    if told.published is None:
-        return "No earlier stage's result keeps the limits either."
-    stages = f"{'stage' if len(told.given_up) == 1 else 'stages'} {', '.join(told.given_up)}"
-    return f"The result of {told.published} stands in for the whole pipeline's, without {stages}."
+def _headline(fallback: FallbackReport) -> str:
+    if fallback.published is None:
+        return "The results of earlier stages break the limits too."
+    stages = f"{'stage' if len(fallback.given_up) == 1 else 'stages'} {', '.join(fallback.given_up)}"
+    return f"The result of {fallback.published} replaces the whole pipeline's, without {stages}."
 
 
-def _comparison(report: Report, told: FallbackReport, terms: Terms) -> tuple[Comparison, ...]:
-    chosen, whole = report.compressed, told.figures
-    rows = [Comparison("size", format_bytes(chosen.size_bytes), format_bytes(whole.size_bytes))]
+def _comparison(report: Report, fallback: FallbackReport, terms: Terms) -> tuple[FigureComparison, ...]:
+    chosen, whole = report.compressed, fallback.figures
+    rows = [FigureComparison("size", format_bytes(chosen.size_bytes), format_bytes(whole.size_bytes))]
     for name in ("p50", "p99"):
-        if name in report.speedups and name in told.speedups:
-            both = (report.speedups[name], told.speedups[name])
+        if name in report.speedups and name in fallback.speedups:
+            both = (report.speedups[name], fallback.speedups[name])
             texts = [f"{wording.significant(one.value)} times" for one in both]
-            rows.append(Comparison(f"as fast as the baseline, {name}", texts[0], texts[1]))
+            rows.append(FigureComparison(f"as fast as the baseline, {name}", texts[0], texts[1]))
     if chosen.peak_memory_bytes and whole.peak_memory_bytes:
         peaks = [wording.number(side.peak_memory_bytes or 0, terms.memory) for side in (chosen, whole)]
-        rows.append(Comparison("peak memory", peaks[0], peaks[1]))
+        rows.append(FigureComparison("peak memory", peaks[0], peaks[1]))
     rows.extend(_scores(chosen, whole, terms.metric))
     return tuple(rows)
 
 
-def _scores(chosen: ModelFigures, whole: ModelFigures, metric: str) -> list[Comparison]:
+def _scores(chosen: ModelFigures, whole: ModelFigures, metric: str) -> list[FigureComparison]:
     if metric not in chosen.quality or metric not in whole.quality:
         return []
     texts = [wording.number(side.quality[metric], wording.metric_unit(metric)) for side in (chosen, whole)]
-    return [Comparison(metric, texts[0], texts[1])]
+    return [FigureComparison(metric, texts[0], texts[1])]
 
 
 def _candidate(one: CandidateReport, terms: Terms) -> CandidateRow:

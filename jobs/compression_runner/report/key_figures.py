@@ -1,4 +1,4 @@
-"""The key figures of a report: size, speed, memory and quality of both models, and how they compare."""
+"""The key figures of a report: size, speed, memory and quality of both models."""
 
 from dataclasses import dataclass
 
@@ -6,14 +6,14 @@ from compression_runner.report import wording
 from compression_runner.report.judged_figures import loss_of, speedup_of
 from compression_runner.report.objective_rows import TOKENS, Terms
 from compressionjob.estimate import UNBOUNDED_SECONDS
-from compressionjob.objectives import ERROR_METRICS
+from compressionjob.objectives import DIVERGENCES, ERROR_METRICS
 from compressionjob.report import Report
 from compressionjob.schema import format_bytes
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One key figure: the compressed model's, the baseline's, and how they compare."""
+    """One key figure: the compressed model's, the baseline's, and the change."""
 
     title: str
     value: str
@@ -22,7 +22,7 @@ class Tile:
 
 
 def key_figures(report: Report, terms: Terms) -> list[Tile]:
-    """Return the figures that were measured, in the order of their weight."""
+    """Return the measured figures, the most important first."""
     before, after = report.baseline, report.compressed
     change = f"{wording.significant(after.size_bytes / max(before.size_bytes, 1))} of the baseline"
     tiles = [Tile("Size", format_bytes(after.size_bytes), format_bytes(before.size_bytes), change)]
@@ -43,6 +43,9 @@ def key_figures(report: Report, terms: Terms) -> list[Tile]:
     loss = loss_of(report, terms, terms.metric)
     if terms.metric in after.quality and loss is not None:
         tiles.append(_quality(report, terms.metric, loss.value))
+    if terms.metric in DIVERGENCES and terms.metric in after.quality:
+        apart = wording.number(after.quality[terms.metric], wording.metric_unit(terms.metric))
+        tiles.append(Tile(terms.metric[:2].upper() + terms.metric[2:], apart, "0", "nats from the baseline"))
     return tiles
 
 
@@ -53,9 +56,9 @@ def _latency(report: Report, terms: Terms, name: str) -> list[Tile]:
     old, new = before[name], after[name]
     speedup = speedup_of(report, terms, name)
     faster = speedup.value if speedup else old / new
-    # In a queue, a model that cannot keep the rate has no latency to compare.
+    # In a queue, a model that cannot keep up with the rate has no latency.
     endless = old >= UNBOUNDED_SECONDS and new >= UNBOUNDED_SECONDS
-    change = "neither keeps the rate" if endless else f"{wording.significant(faster)} times as fast"
+    change = "both are slower than the rate" if endless else f"{wording.significant(faster)} times as fast"
     tiles = [Tile(f"Latency {name}", wording.duration(new), wording.duration(old), change)]
     if terms.rate == TOKENS and name == "p50":
         texts = report.job.batch_size

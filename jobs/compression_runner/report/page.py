@@ -1,4 +1,4 @@
-"""The page itself: a report's figures put into words, pictures and tables, and into the template."""
+"""Render the HTML page: the report's figures as texts, charts and tables in the template."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -10,9 +10,9 @@ from compression_runner.report.by_stage import phases, stage_rows, time_spent
 from compression_runner.report.charts import PLOT_HEIGHT, PLOT_WIDTH, TRACK, distribution
 from compression_runner.report.closing import HEIGHT, WIDTH
 from compression_runner.report.given_up import given_up
+from compression_runner.report.interim_looks import looks_rows
 from compression_runner.report.judged_figures import judged, latency_of, loss_of, speedup_of
 from compression_runner.report.key_figures import key_figures
-from compression_runner.report.looks import looks_rows
 from compression_runner.report.objective_rows import (
     TOKENS,
     Terms,
@@ -22,7 +22,9 @@ from compression_runner.report.objective_rows import (
     verdict_of,
     verdict_sentence,
 )
+from compression_runner.report.recovery_rows import recovery_view
 from compression_runner.report.reproducing import reproduction
+from compression_runner.report.serving_rows import serving_view
 from compression_runner.report.trust_rows import HALF, SIDE, trust_view
 from compressionjob.estimate import Estimate
 from compressionjob.plain_text import plain
@@ -31,9 +33,9 @@ from compressionjob.schema import format_bytes
 from compressionjob.sla import LATENCY, SPEEDUP
 
 VERDICTS: Final = {
-    "Pass": ("✓", "Pass", "Every limit is kept."),
+    "Pass": ("✓", "Pass", "Every limit holds."),
     "Fail": ("✕", "Fail", "A limit is broken."),
-    "Inconclusive": ("?", "Inconclusive", "The measurement cannot tell."),
+    "Inconclusive": ("?", "Inconclusive", "The measurement cannot decide."),
     "NoLimits": ("–", "No limits", "The job sets no limits, so nothing was judged."),
 }
 
@@ -41,15 +43,15 @@ SHOWN_ELSEWHERE: Final = (
     "job", "stages", "pipeline", "verdict", "files", "notes", "review", "givenUp", "versions", "packing", "uri",
     "digest", "noise",
 )  # fmt: skip
-"""Facts of environment, provenance and artifact that have their own place on the page."""
+"""Fields of environment, provenance and artifact that are shown elsewhere on the page."""
 
 
 MOST_PARTS: Final = 8
-"""Parts of the answers that the page names."""
+"""Most parts of the answers that the page names."""
 
 
 def render_html(report: Report, now: datetime | None = None) -> str:
-    """Return the page: HTML without scripts and without anything that is fetched from elsewhere."""
+    """Return the page: HTML without scripts and without external resources."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("compression_runner.report", "."),
         autoescape=True,
@@ -85,11 +87,13 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "tiles": key_figures(report, terms),
         "metric": terms.metric,
         "stages": stage_rows(report, terms.metric),
+        "serving": serving_view(report),
         "distribution": _distribution(report),
         "latencies": _latencies(report, terms),
         "limited_speedup": terms.percentile if judged(report, SPEEDUP) else "",
         "quality": _quality(report, terms),
         "quality_note": _quality_note(report, terms),
+        "recovery": recovery_view(report),
         "trust": trust_view(report),
         "phases": phases(report),
         "time_spent": time_spent(report),
@@ -100,9 +104,9 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
             *_spoken(report.environment),
             *([("cost", report.cost.sentence())] if report.cost is not None else []),
         ],
-        "provenance": _told(report.provenance),
+        "provenance": _paths_and_values(report.provenance),
         "versions": list(report.provenance.versions.items()),
-        "artifact": _told(report.artifact),
+        "artifact": _paths_and_values(report.artifact),
         "packing": _packing(report),
         "files": report.artifact.files,
         "reproduction": reproduction(report),
@@ -120,12 +124,14 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
 
 
 def publication(report: Report) -> str:
-    """Return what became of the result, in one sentence."""
-    told = report.fallback
-    what = f"The result of the earlier stage {told.published}" if told and told.published else "The result"
+    """Return whether the result was published, in one sentence."""
+    fallback = report.fallback
+    subject = (
+        f"The result of the earlier stage {fallback.published}" if fallback and fallback.published else "The result"
+    )
     if report.held:
-        return f"{what} waits for its review; nothing is published yet."
-    return f"{what} was published." if report.published else f"{what} was not published."
+        return f"{subject} waits for its review; nothing is published yet."
+    return f"{subject} was published." if report.published else f"{subject} was not published."
 
 
 def _facts(section: ReportSection) -> list[tuple[str, str]]:
@@ -133,7 +139,7 @@ def _facts(section: ReportSection) -> list[tuple[str, str]]:
     return wording.flat({key: item for key, item in written.items() if key not in SHOWN_ELSEWHERE})
 
 
-def _told(section: ReportSection) -> list[tuple[str, str]]:
+def _paths_and_values(section: ReportSection) -> list[tuple[str, str]]:
     return [(wording.spoken_path(name), text) for name, text in _facts(section)]
 
 
@@ -217,15 +223,16 @@ def _quality_note(report: Report, terms: Terms) -> str:
 
 
 def _parts_said(report: Report) -> str:
-    """Return how the parts that are judged apart fared, in one sentence; nothing where there is one part."""
-    found = report.quality_parts
-    if not found:
+    """Return the scores of separately judged parts, in one sentence; empty for one part."""
+    parts = report.quality_parts
+    if not parts:
         return ""
-    unit = wording.metric_unit(found[0].metric)
-    texts = [f"{part.name}: {wording.number(part.score, unit)}" for part in found[:MOST_PARTS]]
-    more = f"; and {len(found) - MOST_PARTS} more" if len(found) > MOST_PARTS else ""
+    unit = wording.metric_unit(parts[0].metric)
+    texts = [f"{part.name}: {wording.number(part.score, unit)}" for part in parts[:MOST_PARTS]]
+    more = f"; and {len(parts) - MOST_PARTS} more" if len(parts) > MOST_PARTS else ""
     return (
-        f"{len(found)} parts are judged apart, and a sample counts as its worst. Worst first: {'; '.join(texts)}{more}."
+        f"{len(parts)} parts are judged separately, and a sample has the score of its worst part. "
+        f"Worst first: {'; '.join(texts)}{more}."
     )
 
 

@@ -1,4 +1,4 @@
-"""How to make the result again, and how to tell that it is the same: manifest, commands, versions and digests."""
+"""How to reproduce the result, and how to verify it: manifest, commands, versions and digests."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +13,7 @@ PACKAGE: Final = "compression-operator"
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What a reader needs to make the result again."""
+    """The manifest, commands and digests that reproduce the result."""
 
     manifest: str
     cluster: str
@@ -21,18 +21,19 @@ class Reproduction:
     version: str
     digest: str
     inputs: tuple[tuple[str, str, str], ...]
-    """What went in: what it is, where it came from, and its digest."""
+    """The inputs: name, location and digest."""
     review: str
-    """The manifest of a review of this very result, where it waits for one."""
+    """The manifest of a review of this result, if it waits for one."""
 
 
 def reproduction(report: Report) -> Reproduction:
-    """Return how the report's result is made again."""
+    """Return how to reproduce the report's result."""
     job, source, evaluation = report.job, report.provenance.source, report.provenance.evaluation
     metadata = {key: value for key, value in (("name", job.name), ("namespace", job.namespace)) if value}
     inputs = [
         ("model", source.uri, source.digest),
         ("evaluation data", evaluation.uri, evaluation.digest),
+        *((f"task {one.name}", one.source, one.digest) for one in (report.recovery.tasks if report.recovery else ())),
     ]
     return Reproduction(
         manifest=_yaml({"apiVersion": API_VERSION, "kind": JOB_KIND, "metadata": metadata, "spec": job.spec}),
@@ -53,7 +54,7 @@ def _review(report: Report) -> str:
         "jobUID": report.job.uid or "THE JOB'S metadata.uid",
         "decision": "Approve",
         "reason": "WHY",
-        "reviewer": "YOUR USER NAME, as kubectl auth whoami tells it",
+        "reviewer": "YOUR USER NAME, as kubectl auth whoami shows it",
         "digest": report.artifact.digest,
     }
     return _yaml({"apiVersion": API_VERSION, "kind": REVIEW_KIND, "metadata": metadata, "spec": spec})

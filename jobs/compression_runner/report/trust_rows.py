@@ -1,4 +1,4 @@
-"""What averages hide, as rows and pictures: groups, disturbed inputs, attributions side by side, and flips."""
+"""The trust part of a report, as rows and charts: groups, robustness, attributions, and flips."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from compression_runner.report import wording
-from compression_runner.report.charts import Mark, scale_of
+from compression_runner.report.charts import IntervalMark, scale_of
 from compressionjob.estimate import Estimate
 from compressionjob.report import Report
 from compressionjob.trust_report import (
@@ -19,7 +19,7 @@ from compressionjob.trust_report import (
 )
 
 PICTURE: Final = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+\Z")
-"""The only kind of address that the page may hold: a picture that lies in the report itself."""
+"""The only URLs that the page may contain: images embedded in the report."""
 SIDE: Final = 140.0
 """Width and height of an explained image."""
 MOST_FEATURES: Final = 8
@@ -29,7 +29,7 @@ HALF: Final = 60.0
 
 @dataclass(frozen=True)
 class PairRow:
-    """One figure of both models, with intervals on a common line."""
+    """One figure of both models, with intervals on a common axis."""
 
     name: str
     note: str
@@ -39,12 +39,12 @@ class PairRow:
     compressed_span: str
     lost: str
     lost_span: str
-    marks: tuple[Mark, Mark]
+    marks: tuple[IntervalMark, IntervalMark]
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Rows on one line, whose ends stand for `bottom` and `top`."""
+    """Rows on a common axis from `bottom` to `top`."""
 
     rows: tuple[PairRow, ...]
     bottom: str
@@ -65,58 +65,58 @@ class Cell:
 
 @dataclass(frozen=True)
 class FeatureRow:
-    """One feature that an answer rests on: bars of both models from the middle, to the right for the answer."""
+    """One feature of an explanation: bars of both models from the middle, to the right if it supports the answer."""
 
     name: str
     bars: tuple[tuple[float, float, str], ...]
-    """Of the baseline and of the result: start, width, and the figure as text."""
+    """For the baseline and the result: start, width, and the figure as text."""
 
 
 @dataclass(frozen=True)
-class Explained:
-    """One input with what both models' answers rest on."""
+class ExplanationView:
+    """One input with the attributions of both models."""
 
     title: str
     agreement: str
     picture: str
     cells: tuple[tuple[Cell, ...], ...]
-    """Of the baseline and of the result; empty where the input is no image."""
+    """For the baseline and the result; empty if the input is not an image."""
     features: tuple[FeatureRow, ...]
     left_out: int
 
 
 @dataclass(frozen=True)
 class TrustView:
-    """The sections of the page; each None where it was not measured."""
+    """The sections of the page; each is None if it was not measured."""
 
     groups: Pairs | None
     groups_said: str
     robustness: Pairs | None
     robustness_said: str
-    explained: tuple[Explained, ...]
+    explained: tuple[ExplanationView, ...]
     attributions_said: str
     flips: FlipsReport | None
     flips_said: str
 
 
 def trust_view(report: Report) -> TrustView:
-    """Return what the report tells beyond averages."""
-    told = report.trust or TrustReport()
+    """Return the trust sections of a report."""
+    trust = report.trust or TrustReport()
     return TrustView(
-        groups=_groups(told.groups) if told.groups else None,
-        groups_said=_groups_said(told.groups) if told.groups else "",
-        robustness=_robustness(told.robustness) if told.robustness else None,
-        robustness_said=_robustness_said(told.robustness) if told.robustness else "",
-        explained=tuple(_explained(one) for one in told.attributions.examples) if told.attributions else (),
-        attributions_said=_attributions_said(told.attributions) if told.attributions else "",
-        flips=told.flips,
-        flips_said=_flips_said(told.flips) if told.flips else "",
+        groups=_groups(trust.groups) if trust.groups else None,
+        groups_said=_groups_said(trust.groups) if trust.groups else "",
+        robustness=_robustness(trust.robustness) if trust.robustness else None,
+        robustness_said=_robustness_said(trust.robustness) if trust.robustness else "",
+        explained=tuple(_explained(one) for one in trust.attributions.examples) if trust.attributions else (),
+        attributions_said=_attributions_said(trust.attributions) if trust.attributions else "",
+        flips=trust.flips,
+        flips_said=_flips_said(trust.flips) if trust.flips else "",
     )
 
 
 def _pairs(rows: Sequence[tuple[str, str, Estimate, Estimate, Estimate | None]], unit: str) -> Pairs:
     scale = scale_of([side for _, _, before, after, _ in rows for side in (before, after)])
-    found = [
+    pair_rows = [
         PairRow(
             name=name,
             note=note,
@@ -130,28 +130,30 @@ def _pairs(rows: Sequence[tuple[str, str, Estimate, Estimate, Estimate | None]],
         )
         for name, note, before, after, lost in rows
     ]
-    return Pairs(tuple(found), wording.number(scale.bottom, unit), wording.number(scale.top, unit))
+    return Pairs(tuple(pair_rows), wording.number(scale.bottom, unit), wording.number(scale.top, unit))
 
 
-def _groups(told: GroupsReport) -> Pairs:
-    rows = [(one.name, f"{one.samples:,} samples", one.baseline, one.compressed, None) for one in told.groups]
-    return _pairs(rows, wording.metric_unit(told.metric))
+def _groups(groups: GroupsReport) -> Pairs:
+    rows = [(one.name, f"{one.samples:,} samples", one.baseline, one.compressed, None) for one in groups.groups]
+    return _pairs(rows, wording.metric_unit(groups.metric))
 
 
-def _groups_said(told: GroupsReport) -> str:
-    unit = wording.metric_unit(told.metric)
-    gaps = [wording.number(one.value, unit) for one in (told.baseline_gap, told.compressed_gap)]
-    change = wording.number(abs(told.gap_increase.value), unit)
-    word = "wider" if told.gap_increase.value > 0 else "narrower"
-    changed = f"{change} {word} ({wording.span(told.gap_increase, unit)})" if told.gap_increase.value else "the same"
+def _groups_said(groups: GroupsReport) -> str:
+    unit = wording.metric_unit(groups.metric)
+    gaps = [wording.number(one.value, unit) for one in (groups.baseline_gap, groups.compressed_gap)]
+    change = wording.number(abs(groups.gap_increase.value), unit)
+    word = "wider" if groups.gap_increase.value > 0 else "narrower"
+    changed = (
+        f"{change} {word} ({wording.span(groups.gap_increase, unit)})" if groups.gap_increase.value else "the same"
+    )
     return (
-        f"{told.metric.capitalize()} by {told.column}, the result's worst group first. The gap between best and worst "
-        f"is {gaps[0]} of the baseline and {gaps[1]} of the result: {changed}."
+        f"{groups.metric.capitalize()} by {groups.column}, the result's worst group first. The gap between best and "
+        f"worst is {gaps[0]} of the baseline and {gaps[1]} of the result: {changed}."
     )
 
 
-def _robustness(told: RobustnessReport) -> Pairs:
-    clean = ("undisturbed", "", told.baseline_clean, told.compressed_clean, None)
+def _robustness(robustness: RobustnessReport) -> Pairs:
+    clean = ("undisturbed", "", robustness.baseline_clean, robustness.compressed_clean, None)
     rows = [
         (
             one.disturbance if one.kind in ("gaussian", "pgd") else f"{one.disturbance}: {one.kind}",
@@ -160,43 +162,43 @@ def _robustness(told: RobustnessReport) -> Pairs:
             one.compressed,
             one.drop,
         )
-        for one in told.disturbed
+        for one in robustness.disturbed
     ]
     return _pairs([clean, *rows], "score")
 
 
-def _robustness_said(told: RobustnessReport) -> str:
-    return f"Share of right answers to {told.samples:,} inputs, judged by {told.judged_by}."
+def _robustness_said(robustness: RobustnessReport) -> str:
+    return f"Share of right answers to {robustness.samples:,} inputs, judged by {robustness.judged_by}."
 
 
-def _attributions_said(told: AttributionsReport) -> str:
-    agreement = wording.number(told.agreement.value, "score")
+def _attributions_said(attributions: AttributionsReport) -> str:
+    agreement = wording.number(attributions.agreement.value, "score")
     return (
-        f"Over {told.samples} inputs, the attributions of both models agree at {agreement} "
-        f"({wording.span(told.agreement, 'score')}; the mean cosine, 1 is the same). {told.method}. "
-        "Those that agree least come first."
+        f"Over {attributions.samples} inputs, the attributions of both models agree at {agreement} "
+        f"({wording.span(attributions.agreement, 'score')}; the mean cosine, 1 is the same). {attributions.method}. "
+        "The least agreement comes first."
     )
 
 
-def _flips_said(told: FlipsReport) -> str:
-    span = wording.span(told.share.model_copy(update={name: getattr(told.share, name) * 100 for name in _ENDS}), "")
-    parts = [f"{told.flipped:,} of {told.samples:,} answers differ from the baseline's ({span} %)"]
-    if told.broken is not None and told.mended is not None:
-        parts.append(f"{told.broken:,} were right and are wrong now, {told.mended:,} the other way round")
+def _flips_said(flips: FlipsReport) -> str:
+    span = wording.span(flips.share.model_copy(update={name: getattr(flips.share, name) * 100 for name in _ENDS}), "")
+    parts = [f"{flips.flipped:,} of {flips.samples:,} answers differ from the baseline's ({span} %)"]
+    if flips.broken is not None and flips.mended is not None:
+        parts.append(f"{flips.broken:,} were right and are wrong now, {flips.mended:,} were wrong and are right now")
     return f"{'; '.join(parts)}."
 
 
 _ENDS: Final = ("value", "low", "high")
 
 
-def _explained(one: Attribution) -> Explained:
+def _explained(one: Attribution) -> ExplanationView:
     largest = max((abs(value) for value in (*one.baseline, *one.compressed)), default=0.0) or 1.0
     image = len(one.grid) == 2 and one.grid[0] * one.grid[1] == len(one.baseline) == len(one.compressed)
     order = sorted(range(len(one.features)), key=lambda at: -max(abs(one.baseline[at]), abs(one.compressed[at])))[
         :MOST_FEATURES
     ]
     answer = "" if one.answer is None else f", answer {one.answer}"
-    return Explained(
+    return ExplanationView(
         title=f"sample {one.sample}{answer}",
         agreement=wording.number(one.agreement, "score"),
         picture=one.picture if PICTURE.match(one.picture) else "",

@@ -1,4 +1,4 @@
-"""Numbers and names as the report writes them for people."""
+"""Format numbers and names for the report."""
 
 import math
 import re
@@ -13,6 +13,7 @@ from compressionjob.measuring import NODE, SHARED, STATIC_CPUS
 from compressionjob.objectives import ERROR_METRICS
 from compressionjob.report import Environment
 from compressionjob.schema import format_bytes
+from compressionjob.serving import GOODPUT, LONGER, SHORTER
 
 BINARY: Final = "bytes in powers of two"
 METRICS: Final = {
@@ -37,6 +38,10 @@ METRICS: Final = {
     "better; lost is the increase as a share of the baseline's)",
     "mae": "mean absolute error (less is better; lost is the increase as a share of the baseline's)",
     "mse": "mean squared error (less is better; lost is the increase as a share of the baseline's)",
+    "klDivergence": "mean Kullback-Leibler divergence of the next token's distribution from the baseline's, in nats "
+    "(an error: less is better; the baseline's is 0)",
+    "klDivergenceP99": "99th percentile over tokens of the Kullback-Leibler divergence of the next token's "
+    "distribution from the baseline's, in nats (an error: less is better; the baseline's is 0)",
     "perplexity": "how many tokens the model wavers between on average: e to the mean negative log likelihood of the "
     "next token (an error: less is better; lost is the increase as a share of the baseline's)",
 }
@@ -65,6 +70,19 @@ _OBJECTIVES: Final = {
     f"{sla.ROBUSTNESS}.attack.score": "Right answers under attack",
     sla.ATTRIBUTIONS: "Agreement of attributions",
     sla.FLIPS: "Answers that changed",
+    sla.RECOVERY: "Lowest recovery of a task",
+    "ttft": "Time to first token, {percentile}",
+    "ttft.ratio": "Time to first token, {percentile}, ratio to the baseline",
+    "interToken": "Gap between tokens, {percentile}",
+    "interToken.ratio": "Gap between tokens, {percentile}, ratio to the baseline",
+    "timePerOutputToken": "Time per output token, {percentile}",
+    "timePerOutputToken.ratio": "Time per output token, {percentile}, ratio to the baseline",
+    "endToEnd": "Time to last token, {percentile}",
+    "endToEnd.ratio": "Time to last token, {percentile}, ratio to the baseline",
+    GOODPUT: "Goodput",
+    f"{GOODPUT}.ratio": "Goodput, ratio to the baseline",
+    SHORTER: "Length of answers, ratio to the baseline",
+    LONGER: "Length of answers, ratio to the baseline",
 }
 
 _LABELS: Final = {
@@ -72,7 +90,7 @@ _LABELS: Final = {
     "maxAbsDifference": "largest difference of outputs",
     "frequencyGHz": "mean frequency in GHz",
 }
-"""Names of facts that are no words, or not those of people."""
+"""Readable names of fields."""
 _ABBREVIATIONS: Final = {"cpus": "CPUs", "gpu": "GPU", "gpus": "GPUs", "uri": "address", "sha256": "SHA-256"}
 _FIGURE: Final = re.compile(
     r"(?<![\w.,])([-+−]?\d[\d.,]*\d? (?:%|µs|ms|s|min|h|[kMGTP]i?B|B|[kM]?J|tokens/s|GHz)(?!\w))"
@@ -88,7 +106,7 @@ _ISOLATIONS: Final = {
 
 
 def measured_on(environment: Environment) -> str:
-    """Return which CPUs were measured with and what kept others off, in one sentence; empty for an earlier report."""
+    """Return the CPUs of the measurement and their isolation, in one sentence; empty for an old report."""
     if not environment.measured_cpus:
         return ""
     pinned = "pinned" if environment.pinned else "not pinned"
@@ -97,13 +115,13 @@ def measured_on(environment: Environment) -> str:
 
 
 def objective_title(name: str, metric: str, percentile: str) -> str:
-    """Return what an objective is called in the report."""
+    """Return the title of an objective in the report."""
     text = _OBJECTIVES.get(name, name).format(metric=metric, percentile=percentile)
     return text[:1].upper() + text[1:]
 
 
 def unit_as_written(limit: float, unit: str) -> str:
-    """Return the unit for the figures of a limit: powers of two where the user wrote those."""
+    """Return the unit for the figures of a limit: powers of two if the user wrote those."""
     return BINARY if unit == "bytes" and format_bytes(limit, like=limit).endswith("i") else unit
 
 
@@ -115,7 +133,7 @@ def number(value: float, unit: str) -> str:
         return format_bytes(value)
     if unit == BINARY:
         return format_bytes(value, like=2**20)
-    if unit == "samples per second":
+    if unit in ("samples per second", "requests per second"):
         return f"{significant(value)}/s"
     if unit == "tokens per second":
         return f"{significant(value)} tokens/s"
@@ -125,7 +143,7 @@ def number(value: float, unit: str) -> str:
 
 
 def metric_unit(metric: str) -> str:
-    """Return the unit of a metric's own values: score, or error where less is better."""
+    """Return the unit of a metric: score, or error if less is better."""
     return "error" if metric in ERROR_METRICS else "score"
 
 
@@ -135,7 +153,7 @@ def lost(metric: str, value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration with three significant digits; the number that stands for no bound as "no bound"."""
+    """Return a duration with three significant digits, or "no bound" for an unbounded one."""
     if seconds >= UNBOUNDED_SECONDS:
         return "no bound"
     for size, unit in ((1.0, "s"), (1e-3, "ms")):
@@ -153,7 +171,7 @@ def energy(joules: float) -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Return a number with so many significant digits, never in scientific notation."""
+    """Return a number with `digits` significant digits, never in scientific notation."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
@@ -161,7 +179,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def span(estimate: Estimate | None, unit: str) -> str:
-    """Return an interval, or nothing for a number that was counted."""
+    """Return an interval; empty for an exact number."""
     if estimate is None or estimate.low == estimate.high:
         return ""
     if unbounded(estimate.high, unit):
@@ -170,12 +188,12 @@ def span(estimate: Estimate | None, unit: str) -> str:
 
 
 def per_cent(share: float) -> str:
-    """Return a share as per cent, with a decimal where it matters."""
+    """Return a share as per cent, with three significant digits."""
     return f"{share * 100:.3g} %"
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return a tree of facts as (name, text) lines, in its order."""
+    """Flatten nested fields to (name, text) lines, in order."""
     lines: list[tuple[str, str]] = []
     for key, value in values.items():
         name = f"{prefix}{key}"
@@ -193,7 +211,7 @@ def spoken(name: str) -> str:
     last = name.rsplit(".", 1)[-1]
     if last in _LABELS:
         return _LABELS[last]
-    words = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: f" {found[1].lower()}", last)
+    words = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: f" {match[1].lower()}", last)
     return " ".join(_ABBREVIATIONS.get(word, word) for word in words.removesuffix(" bytes").split(" "))
 
 
@@ -203,9 +221,9 @@ def spoken_path(name: str) -> str:
 
 
 def unbroken(text: str) -> Markup:
-    """Return text as HTML in which no line breaks between a figure and its unit."""
+    """Return text as HTML without line breaks between a figure and its unit."""
     pieces = _FIGURE.split(text)
-    # re.split puts what the group matched at the odd places.
+    # re.split returns the matches of the group at odd indices.
     marked = (Markup('<span class="figure">{}</span>').format(one) for one in pieces[1::2])
     return Markup("").join(piece for pair in zip_longest(map(escape, pieces[::2]), marked) for piece in pair if piece)
 

@@ -1,4 +1,4 @@
-"""What every method is to the planner and the pipeline."""
+"""The interface of a compression method to the planner and the pipeline."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,37 +17,37 @@ class StageData(Protocol):
     sequence_length: int
 
     def samples(self, role: DataRole, model_dir: Path) -> SampleSet:
-        """Samples prepared with the files (tokenizer, preprocessor) of `model_dir`.
+        """Return samples prepared with the files (tokenizer, preprocessor) of `model_dir`.
 
-        Raises InvalidInput for data that cannot be used, or that holds what the result will be measured on.
+        Raises InvalidInput for unsuitable data, and for data that contains evaluation samples.
         """
 
     def teacher(self) -> Artifact:
-        """The job's model as it came: what a student learns from."""
+        """Return the unchanged source model of the job, the teacher in distillation."""
 
     def model(self, location: str) -> Artifact:
-        """Another model that the stage's parameters name."""
+        """Return another model, which the parameters of the stage name by its location."""
 
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a stage gets besides its input: an empty directory for its output, and a way to tell how far it is.
+    """A stage's surroundings: an empty directory for its output, a callback for its progress, and the data.
 
-    `keep` is a directory that outlives the process: a stage that is cut off finds there what it left, after `kept` was
-    called. Both are for long stages alone.
+    `checkpoint_dir` is a directory that outlives the process: an interrupted stage resumes from its files. The stage
+    calls `checkpoint_saved` after it wrote them. Only long stages use both.
     """
 
     output: Path
     field: str
-    """The field of the spec that asked for the stage, for errors."""
+    """The field of the spec that requests the stage, for errors."""
     advance: Callable[[float], None] = lambda _fraction: None
     data: StageData | None = None
-    keep: Path | None = None
-    kept: Callable[[], None] = lambda: None
+    checkpoint_dir: Path | None = None
+    checkpoint_saved: Callable[[], None] = lambda: None
 
     @property
     def required_data(self) -> StageData:
-        """The data, for stages that the plan runs only where there is some."""
+        """The data, for stages that the plan runs only if the job has data."""
         if self.data is None:
             raise ValueError(f"{self.field} runs without data")
         return self.data
@@ -55,7 +55,7 @@ class StageContext:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A stage's sealed output, and what it tells about its work."""
+    """The sealed output of a stage, and details for the report."""
 
     artifact: Artifact
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -70,7 +70,7 @@ MIB: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Need:
-    """Peak resident memory: fixed bytes, and bytes for each byte of float32 weights; for certain, and as is usual."""
+    """Peak resident memory: fixed bytes plus a factor per byte of float32 weights; lower bound and typical value."""
 
     least_fixed: int
     least_factor: float
@@ -88,21 +88,21 @@ class Method:
     """The formats that the method takes with these parameters."""
     run: Run
     gives: Callable[[Format, Any], Format] = lambda before, _parameters: before
-    """The format of the result; by default that of the input."""
+    """The format of the output; by default that of the input."""
     require: Callable[[Any, str], None] = lambda _parameters, _field: None
-    """Raises BadRecipe, before weights move, where this image cannot run the method with these parameters."""
+    """Raise BadRecipe, before any download of weights, if this image cannot run the method with these parameters."""
     check_source: Callable[[Any, Source, str], None] = lambda _parameters, _source, _field: None
-    """Raises BadRecipe, before weights move, where the headers of the source show that the stage cannot succeed."""
+    """Raise BadRecipe, before any download of weights, if the headers of the source show that the stage must fail."""
     keeps_shapes: Callable[[Any], bool] = lambda _parameters: False
-    """Whether the layers have the same shapes after the stage, so that the next stage can be checked by the source."""
+    """Whether the stage keeps the shapes of layers, so that the headers of the source can check the next stage."""
     libraries: tuple[str, ...] = ()
     """Distributions whose version may change the output."""
     need: Need = Need(150 * MIB, 2.0, 450 * MIB, 3.0)
-    """Memory for the forecast, measured where a method states its own."""
+    """Memory for the forecast; a method that states its own has measured it."""
     effort: float = 3.0
-    """Rough share of a run's time, for progress; measuring has 60."""
+    """Rough share of a run's time, for progress; the evaluation has 60."""
 
 
 def always(*formats: Format) -> Callable[[Any], Formats]:
-    """A method that takes these formats, whatever its parameters are."""
+    """Return an `accepts` that takes these formats with any parameters."""
     return lambda _parameters: frozenset(formats)

@@ -1,4 +1,4 @@
-"""Which address keys and tokens are for: they are never sent to another one, whatever a job says."""
+"""Bind keys and tokens to an endpoint: they are never sent to another one, even if a job names it."""
 
 import json
 from collections.abc import Mapping
@@ -28,15 +28,15 @@ _CONNECTIONS: Final = TypeAdapter(list[StoreConnection])
 
 
 def connection(environment: Mapping[str, str], store: str, field: str) -> StoreConnection:
-    """Return where a CompressionStore is, as the operator says. Raises InvalidInput where it does not say."""
+    """Return the connection of a CompressionStore from the operator. Raises InvalidInput if it is missing."""
     try:
         known = _CONNECTIONS.validate_json(environment.get(STORES_VARIABLE, "[]"))
     except ValidationError:
         known = []
     match = next((item for item in known if item.name == store), None)
     if match is None:
-        problem = "nothing says where this CompressionStore is"
-        remedy = "upgrade the operator, which says it; in a local run write secretName and endpoint in place of store"
+        problem = "the pod did not get the address of this CompressionStore"
+        remedy = "upgrade the operator; in a local run write secretName and endpoint instead of store"
         raise InvalidInput("StoreUnknown", field, store, problem, remedy)
     return match
 
@@ -44,9 +44,9 @@ def connection(environment: Mapping[str, str], store: str, field: str) -> StoreC
 def bound_storage(
     environment: Mapping[str, str], storage: Storage, role: Role, field: str, namespace: str = ""
 ) -> Storage:
-    """Return the settings that reach a location, with those of its store.
+    """Return the storage settings of a location, including those of its store.
 
-    Raises InvalidInput where the Secret's keys are for another endpoint.
+    Raises InvalidInput if the Secret's keys are for another endpoint.
     """
     if storage.store is not None:
         return connection(environment, storage.store, field).storage
@@ -69,25 +69,25 @@ def bound_storage(
 
 
 def _is_for(bound: str, endpoint: str | None) -> bool:
-    """Return whether keys may go to an endpoint; without an address of their own they are for AWS."""
+    """Return whether keys may be sent to an endpoint; keys without a bound address are for AWS."""
     if not bound:
         return endpoint is None or is_aws_s3(endpoint)
     return endpoint is not None and same_endpoint(bound, endpoint)
 
 
 def bound_hub(environment: Mapping[str, str], hub: Hub, field: str, namespace: str = "") -> tuple[Hub, str | None]:
-    """Return how the Hub is reached, and the token to send there.
+    """Return the Hub's settings, and the token to send to it.
 
-    A job's own token goes to the address that its store or its Secret names, and to huggingface.co where neither names
-    one. HF_TOKEN, as the Hub's own tools have it, never goes to a server that a manifest names. Raises InvalidInput
-    where the job's own token is for another address.
+    The token of a job goes to the address in its store or its Secret, or by default to huggingface.co. HF_TOKEN, which
+    the Hub's own tools use, never goes to a server that a manifest names. Raises InvalidInput if the job's token is for
+    another address.
     """
     token = environment.get(HUB_TOKEN_VARIABLE) or None
     if hub.store is not None:
         return connection(environment, hub.store, field).hub, token
     if token is None:
         return hub, (environment.get(HUB_TOKEN_KEY) or None) if hub.endpoint is None else None
-    # A mirror in the environment of the runtime is the platform team's.
+    # The platform team sets a mirror in the environment of the runtime.
     address = hub.endpoint or environment.get(HUB_ENDPOINT_KEY) or HUB
     bound = environment.get(HUB_ENDPOINT_VARIABLE) or (address if hub.endpoint is None else HUB)
     if same_endpoint(bound, address):
@@ -98,7 +98,7 @@ def bound_hub(environment: Mapping[str, str], hub: Hub, field: str, namespace: s
 
 
 def _patch(namespace: str, secret: str | None, key: str, endpoint: str | None) -> str:
-    """Return the command that binds a Secret to an endpoint; "" as its value lets AWS be it."""
+    """Return the command that binds a Secret to an endpoint; "" binds it to AWS."""
     patch = json.dumps({"stringData": {key: endpoint or ""}}, separators=(",", ":"))
     place = f" -n {namespace}" if namespace else ""
     return f"kubectl{place} patch secret {secret} --type=merge --patch='{patch}'"

@@ -1,4 +1,4 @@
-"""Credentials by role: the model, the data and the output may each lie with another owner."""
+"""Credentials by role: the model, the data and the output may have different owners."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from compressionjob.pod import (
 
 
 def credentials(environment: Mapping[str, str], role: Role) -> dict[str, str]:
-    """boto3's credential arguments of a role; empty where its own chain (AWS_*, web identity) shall be used."""
+    """Return boto3's credential arguments of a role; empty to use boto3's chain (AWS_*, web identity)."""
     names = {
         "aws_access_key_id": ACCESS_KEY_ID,
         "aws_secret_access_key": SECRET_ACCESS_KEY,

@@ -23,19 +23,19 @@ BLOCK: Final = 1 << 20
 ROOM_REMEDY: Final = "free some room there, or name another destination"
 LOCAL: Final = "local"
 SWAPS: Final = 10
-# What a network file system answers while its server is away.
+# Errors of a network file system while its server is down.
 AWAY: Final = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENOTCONN)
 
 
 class DirectoryStore:
-    """A directory, or a single file, of which nothing outside is ever touched."""
+    """A directory, or a single file; files outside of it are never touched."""
 
     def __init__(self, url: str, root: Path, field: str, job: str = "", *, shared: bool = False) -> None:
         self._url = url
         self._root = root
         self._field = field
         self._job = job
-        # In names of temporary folders, where hyphens part it from the rest.
+        # Part of the names of temporary folders, which use hyphens as separators.
         self._owner = re.sub(r"[^A-Za-z0-9.]", "", job) or LOCAL
         self._shared = shared
 
@@ -45,7 +45,7 @@ class DirectoryStore:
         return self._url
 
     def list(self) -> Sequence[Entry]:
-        """Every file below the root, hidden ones left out."""
+        """Return every file below the root, except hidden ones."""
         if self._root.is_file():
             return [self._entry(self._root.name, self._root)]
         if not self._root.is_dir():
@@ -58,7 +58,7 @@ class DirectoryStore:
     def _walk(self) -> Iterator[Entry]:
         for folder, folders, names in os.walk(self._root):
             folders[:] = [name for name in folders if not name.startswith(".")]
-            # os.walk does not follow links to folders: those that stay inside are of no use, the others are refused.
+            # os.walk does not follow links to folders; links that lead outside are refused.
             for name in folders:
                 self._confined(Path(folder) / name)
             for name in names:
@@ -67,19 +67,19 @@ class DirectoryStore:
                     yield self._entry(place.relative_to(self._root).as_posix(), place)
 
     def find(self, path: str) -> Entry | None:
-        """One file, or None."""
+        """Return one file, or None."""
         place = self._place(path)
         return self._entry(path, place) if place.is_file() else None
 
     def read(self, path: str, start: int = 0, length: int | None = None) -> bytes:
-        """A range of one file."""
+        """Return a range of one file."""
         place = self._confined(self._place(path))
         with self._explained(path), place.open("rb") as file:
             file.seek(start)
             return file.read() if length is None else file.read(length)
 
     def download(self, entry: Entry, target: Path, advance: Advance = silent) -> str:
-        """Copies one file and returns its sha256."""
+        """Copy one file and return its sha256."""
         place = self._confined(self._place(entry.path))
         digest = hashlib.sha256()
         with self._explained(entry.path), room_on(target, "workdir", WORK_REMEDY):
@@ -92,7 +92,7 @@ class DirectoryStore:
         return digest.hexdigest()
 
     def checksum(self, entry: Entry, advance: Advance = silent) -> str:
-        """Reads one file, without keeping it, and returns its sha256."""
+        """Read one file without storing it, and return its sha256."""
         place = self._confined(self._place(entry.path))
         digest = hashlib.sha256()
         with self._explained(entry.path), place.open("rb") as source:
@@ -102,7 +102,7 @@ class DirectoryStore:
         return digest.hexdigest()
 
     def write(self, path: str, content: bytes) -> None:
-        """Writes one small file by a rename."""
+        """Write one small file atomically, by a rename."""
         place = self._place(path)
         with self._explained(path), room_on(place, self._field, ROOM_REMEDY):
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -117,9 +117,9 @@ class DirectoryStore:
     def publish(
         self, files: Sequence[Upload], marker: str, stale: Sequence[str] = (), advance: Advance = silent
     ) -> None:
-        """Fills a directory beside the destination and renames it into place.
+        """Fill a directory next to the destination, and rename it into place.
 
-        Raises StorageUnavailable where another process is publishing there.
+        Raises StorageUnavailable if another process is publishing there.
         """
         with self._explained(""), room_on(self._root, self._field, ROOM_REMEDY):
             self._root.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ class DirectoryStore:
                 fresh = self._beside("new")
                 fresh.mkdir()
                 try:
-                    # The marker last, as in a store without renames: a half-filled directory never looks complete.
+                    # The marker is last, as in a store without renames: an incomplete directory never has one.
                     for upload in sorted(files, key=lambda item: item.path == marker):
                         self._copy(upload, fresh, advance)
                     sync(fresh)
@@ -140,7 +140,7 @@ class DirectoryStore:
                     shutil.rmtree(fresh, ignore_errors=True)
 
     def require_replaceable(self, marker: str) -> None:
-        """A directory is replaced as a whole: one with other files in it is refused."""
+        """Refuse a directory with other files: publishing replaces the whole directory."""
         if self._root.is_dir() and not (self._root / marker).is_file() and any(self._root.iterdir()):
             problem, remedy = f"files without {marker} lie there", "name a directory that is new or empty"
             raise self._invalid("DestinationNotEmpty", self._root.name, problem, remedy)
@@ -148,20 +148,20 @@ class DirectoryStore:
             raise self._invalid("DestinationNotEmpty", self._root.name, "it is a file", "name a directory")
 
     def require_writable(self) -> None:
-        """A volume tells when it is written."""
+        """Do nothing: a volume reports errors when it is written."""
 
     def withdraw(self, paths: Sequence[str], marker: str, tag: str | None = None) -> None:
-        """Removes an artifact with its directory."""
+        """Remove an artifact with its directory."""
         if not self._root.is_dir():
             return
         with self._explained(""), self._alone():
-            found = self.find(marker)
-            if tag is None or (found is not None and found.tag == tag):
+            entry = self.find(marker)
+            if tag is None or (entry is not None and entry.tag == tag):
                 self.remove(marker)
                 shutil.rmtree(self._root, ignore_errors=True)
 
     def discard(self, paths: Sequence[str], marker: str) -> None:
-        """Removes these files, the marker first, and folders that are empty then."""
+        """Remove these files, the marker first, and then empty folders."""
         for path in sorted(paths, key=lambda path: path != marker):
             self.remove(path)
         remove_empty(self._root, paths)
@@ -169,13 +169,13 @@ class DirectoryStore:
             self._sweep()
 
     def remove(self, path: str) -> None:
-        """Removes one file; none is no error."""
+        """Remove one file; a missing file is not an error."""
         with self._explained(path):
             self._place(path).unlink(missing_ok=True)
 
     def _copy(self, upload: Upload, fresh: Path, advance: Advance) -> None:
         target = fresh / upload.path
-        # Never `fresh` itself: where another pod has swept it away, what was copied before is missing.
+        # Do not create `fresh` itself: if another pod has removed it, the files copied before are missing.
         for folder in reversed(Path(upload.path).parents[:-1]):
             (fresh / folder).mkdir(exist_ok=True)
         digest = hashlib.sha256()
@@ -193,10 +193,10 @@ class DirectoryStore:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keeps other writers out, where the file system has locks; several may write the same content.
+        """Lock out other writers, if the file system has locks; several may write the same content (`shared`).
 
-        Removes what a killed pod of this job has left beside the destination. Local runs have no uid to know theirs by:
-        only a lock says that nobody else's is under way.
+        Removes temporary folders that a killed pod of this job has left next to the destination. Local runs have no
+        uid: only the lock shows that no other run is publishing.
         """
         if self._shared:
             if self._job:
@@ -209,13 +209,13 @@ class DirectoryStore:
                     self._sweep()
                 yield
         except Locked as error:
-            raise taken(self._field, self._url, str(error)) from error
+            raise taken(self._field, self._url, error.problem) from error
 
     def _beside(self, kind: str) -> Path:
         return self._root.with_name(f".{self._root.name}-{kind}-{self._owner}-{uuid.uuid4().hex}")
 
     def _swap(self, fresh: Path) -> None:
-        """Renames a directory into place. Without locks another writer may do the same: one of them comes last."""
+        """Rename a directory into place. Without locks, another writer may do the same; the last one wins."""
         for last in (*[False] * (SWAPS - 1), True):
             old = self._beside("old")
             with suppress(FileNotFoundError):
@@ -224,7 +224,7 @@ class DirectoryStore:
                 fresh.rename(self._root)
             except OSError as error:
                 if last or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    # What lay there before is better than nothing, and is kept beside where it cannot go back.
+                    # Put the earlier directory back, or keep it under another name.
                     self._restore(old)
                     raise
             else:
@@ -243,13 +243,13 @@ class DirectoryStore:
             with suppress(OSError):
                 old.rename(kept)
                 old = kept
-            LOG.error("what lay at %s before is now at %s (%s)", self._root, old, error)
+            LOG.error("the earlier files of %s are now at %s (%s)", self._root, old, error)
 
     def _sweep(self) -> None:
         for kind in ("new", "old"):
             own = f".{glob.escape(self._root.name)}-{kind}-{self._owner}-{'?' * 32}"
             for left in self._root.parent.glob(own):
-                # Whole at once: its pod, if it still lives, must not publish the rest.
+                # Rename the whole folder first: its pod, if it still runs, must not publish a part of it.
                 gone = self._beside("old")
                 with suppress(OSError):
                     left.rename(gone)
@@ -287,7 +287,7 @@ class DirectoryStore:
         return place
 
     def _confined(self, place: Path) -> Path:
-        """The place itself, if following every symlink does not lead out of the location."""
+        """Return `place` if its symlinks do not lead out of the location. Raises InvalidInput otherwise."""
         root = self._root.resolve()
         real = place.resolve()
         if real != root and root not in real.parents:

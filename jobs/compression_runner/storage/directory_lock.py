@@ -1,4 +1,4 @@
-"""One writer at a time at a directory: a lock beside it, which the kernel frees when its holder dies."""
+"""One writer at a time in a directory: a lock file next to it, which the kernel releases when its holder dies."""
 
 import errno
 import fcntl
@@ -10,20 +10,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from compression_runner.errors import Problem
+
 SUFFIX: Final = "-writer.lock"
-# What file systems without locks answer.
+# Errors of file systems without locks.
 WITHOUT: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.EBADF)
 
 
-class Locked(Exception):
-    """Another process writes there; its text says which."""
+class Locked(Problem):
+    """Another process writes there; the problem names it."""
 
 
 @contextmanager
 def locked(root: Path, job: str) -> Iterator[bool]:
-    """Holds the lock beside `root`. Yields False on a file system that has no locks.
+    """Hold the lock of `root`. Yields False on a file system without locks.
 
-    Raises Locked where a living process holds it.
+    Raises Locked if a living process holds it.
     """
     place = root.with_name(f".{root.name}{SUFFIX}")
     descriptor = _take(place)
@@ -36,16 +38,16 @@ def locked(root: Path, job: str) -> Iterator[bool]:
         os.write(descriptor, json.dumps(about).encode())
         yield True
     finally:
-        # While it is held: who opened it meanwhile sees that it is gone, and opens the next one.
+        # Unlink while it is held: a process that has opened it sees that it is gone, and opens the next one.
         with suppress(OSError):
             place.unlink()
         os.close(descriptor)
 
 
 def _take(place: Path) -> int | None:
-    """The lock file, open and locked; None where the file system has no locks."""
+    """Open and lock the lock file; None if the file system has no locks."""
     while True:
-        # No symlink: it could lead to any file. For all users: who comes after a killed one may be another.
+        # No symlink: it could lead to any file. Writable by all: the pod after a killed one may have another user.
         try:
             descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
@@ -75,7 +77,7 @@ def _take(place: Path) -> int | None:
 
 
 def _is_at(place: Path, descriptor: int) -> bool:
-    """Whether the open file is still the one at its path: the holder before may have removed it."""
+    """Return whether the open file is still the one at its path: an earlier holder may have removed it."""
     try:
         return os.path.samestat(os.fstat(descriptor), place.stat())
     except FileNotFoundError:
@@ -85,7 +87,7 @@ def _is_at(place: Path, descriptor: int) -> bool:
 def _holder(descriptor: int) -> str:
     try:
         about = json.loads(os.pread(descriptor, 4096, 0))
-        who = f"the job with uid {about['job']}" if about["job"] else "a local run"
-        return f"{who} is publishing there (process {about['pid']} on {about['host']})"
+        writer = f"the job with uid {about['job']}" if about["job"] else "a local run"
+        return f"{writer} is publishing there (process {about['pid']} on {about['host']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process is publishing there"

@@ -1,4 +1,4 @@
-"""Files and renames that outlive a power cut, and folders that are left empty."""
+"""Write files and renames durably (a power failure does not lose them), and remove empty folders."""
 
 import os
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_synced(place: Path, content: bytes) -> None:
-    """Writes a file, and waits until it is on the disk."""
+    """Write a file, and wait until it is on the disk."""
     with place.open("wb") as file:
         file.write(content)
         file.flush()
@@ -15,7 +15,7 @@ def write_synced(place: Path, content: bytes) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Makes renames in a folder durable."""
+    """Make renames in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -24,7 +24,7 @@ def sync(folder: Path) -> None:
 
 
 def remove_empty(root: Path, paths: Iterable[str]) -> None:
-    """Removes the folders of files that are gone, `root` included, where nothing is left in them."""
+    """Remove the folders of removed files, `root` included, if they are empty."""
     folders = {parent for path in paths for parent in Path(path).parents}
     for folder in sorted(folders, key=lambda it: -len(it.parts)):
         with suppress(OSError):

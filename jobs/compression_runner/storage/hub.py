@@ -1,14 +1,14 @@
-"""Repositories of the Hugging Face Hub, or of a server that speaks its protocol: models and data to read.
+"""Read models and data from repositories of the Hugging Face Hub, or of a server with its protocol.
 
-Source: https://huggingface.co/docs/hub/api; the client is huggingface_hub. What is read comes from the one commit that
-the revision named when the location was first looked at.
+Source: https://huggingface.co/docs/hub/api; the client is huggingface_hub. All reads use one commit: the one that the
+revision named at the first access.
 """
 
 import hashlib
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,13 +30,13 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 )
 
 from compression_runner.errors import WORK_REMEDY, InvalidInput, RunnerError, StorageUnavailable, room_on
-from compression_runner.storage import patience
+from compression_runner.storage.retries import with_retries
 from compression_runner.storage.store import Advance, Entry, Readable, silent
 from compressionjob.locations import HUB_DATASETS, Hub, Location
 
 TIMEOUT: Final = 30.0
-"""Seconds without a byte after which a connection counts as broken off."""
-# What the client's HTTP library raises; huggingface_hub's own errors are kinds of it.
+"""Seconds without a byte after which a connection counts as broken."""
+# The base of the errors of the client's HTTP library and of huggingface_hub.
 HTTPError: type[Exception] = _HTTPError
 TOKEN_REMEDY: Final = "name a Secret with the key HF_TOKEN in spec.hub.secretName (locally set HF_TOKEN)"
 
@@ -50,7 +50,7 @@ class HubStore(Readable):
         name, _, self._revision = location.container.partition("@")
         self._kind = "dataset" if name.startswith(HUB_DATASETS) else "model"
         self._repository = name.removeprefix(HUB_DATASETS)
-        # False: a token that somebody left on the machine is not sent to a server of the job's choice.
+        # False: a token that is stored on the machine is not sent to a server that the job names.
         self._api = HfApi(endpoint=hub.endpoint, token=token or False)
 
     @property
@@ -64,27 +64,27 @@ class HubStore(Readable):
         return str(self._info.sha)
 
     def list(self) -> Sequence[Entry]:
-        """Every file below the location, hidden ones left out."""
+        """Return every file below the location, except hidden ones."""
         root = self._location.path
         if root in self._files:
             return [self._entry(root, root.rsplit("/", 1)[-1])]
         prefix = f"{root}/" if root else ""
-        found = [
+        entries = [
             self._entry(path, path.removeprefix(prefix))
             for path in self._files
             if path.startswith(prefix) and not any(part.startswith(".") for part in path.split("/"))
         ]
-        if not found:
+        if not entries:
             problem = f"there is nothing at {root!r} in the repository" if root else "the repository is empty"
             raise InvalidInput("SourceNotFound", self._field, self.url, problem, "correct the path")
-        return sorted(found, key=lambda entry: entry.path)
+        return sorted(entries, key=lambda entry: entry.path)
 
     def find(self, path: str) -> Entry | None:
-        """One file, or None."""
+        """Return one file, or None."""
         return self._entry(self._place(path), path) if self._place(path) in self._files else None
 
     def read(self, path: str, start: int = 0, length: int | None = None) -> bytes:
-        """A range of one file."""
+        """Return a range of one file."""
         place = self._place(path)
         if place not in self._files:
             raise InvalidInput("SourceNotFound", self._field, f"{self.url}/{path}", "there is no such file", "name one")
@@ -93,7 +93,7 @@ class HubStore(Readable):
         return b"".join(self._blocks(place, start, until))
 
     def download(self, entry: Entry, target: Path, advance: Advance = silent) -> str:
-        """Writes one file and returns its sha256, once it has the checksum that the Hub gives for it."""
+        """Download one file, compare it with the Hub's checksum, and return its sha256."""
         place = self._place(entry.path)
         digest, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % entry.size, usedforsecurity=False)
         with room_on(target, "workdir", WORK_REMEDY):
@@ -104,18 +104,18 @@ class HubStore(Readable):
                     blob.update(block)
                     sink.write(block)
                     advance(len(block))
-        # Large files go by their sha256, the others by git's own hash.
+        # The Hub identifies large files by their sha256, others by git's hash.
         if entry.tag not in (digest.hexdigest(), blob.hexdigest()):
-            problem = f"what came has another checksum than the Hub gives ({entry.tag})"
+            problem = f"the download's checksum differs from the Hub's ({entry.tag})"
             raise InvalidInput("ChecksumMismatch", self._field, f"{self.url}/{entry.path}", problem, "run it again")
         return digest.hexdigest()
 
     @cached_property
     def _info(self) -> Any:
         with self._explained(self.url):
-            return patience.patiently(self._ask, _may_pass)
+            return with_retries(self._request_info, _may_pass)
 
-    def _ask(self) -> Any:
+    def _request_info(self) -> Any:
         return self._api.repo_info(
             self._repository,
             revision=self._revision or None,
@@ -139,33 +139,32 @@ class HubStore(Readable):
         return f"{root}/{path}" if root else path
 
     def _blocks(self, place: str, start: int, until: int) -> Iterator[bytes]:
-        """A range in blocks; a connection that breaks off is taken up where it did."""
+        """Yield a range in blocks; after a broken connection, continue where it broke."""
         url = hf_hub_url(
             self._repository, place, repo_type=self._kind, revision=self.commit, endpoint=self._api.endpoint
         )
-        pauses = iter(patience.PAUSES)
         with self._explained(f"{self.url}/{place}"):
             while start < until:
+                begin = partial(_started, partial(self._stream, url, start, until))
+                # Each attempt may take TIMEOUT; only their number is limited.
+                blocks = with_retries(begin, _may_pass, give_up_after=None)
                 try:
-                    for block in self._stream(url, start, until):
+                    for block in blocks:
                         start += len(block)
-                        pauses = iter(patience.PAUSES)
                         yield block
                 except HTTPError as error:
-                    pause = next(pauses, None)
-                    if pause is None or not _may_pass(error):
+                    if not _may_pass(error):
                         raise
-                    time.sleep(pause)
 
     def _stream(self, url: str, start: int, until: int) -> Iterator[bytes]:
-        """What one request gives of a range."""
-        # identity: a compressed answer would have other bytes in the range.
+        """Yield the part of a range that one request returns."""
+        # identity: the range of a compressed response has other bytes.
         wanted = {"Range": f"bytes={start}-{until - 1}", "Accept-Encoding": "identity"}
         headers = build_hf_headers(token=self._api.token) | wanted
-        asked = get_session().stream("GET", url, headers=headers, follow_redirects=True, timeout=TIMEOUT)
-        with asked as answer:
+        request = get_session().stream("GET", url, headers=headers, follow_redirects=True, timeout=TIMEOUT)
+        with request as answer:
             hf_raise_for_status(answer)
-            skipped = 0 if answer.status_code == 206 else start  # a server that knows no ranges sends all
+            skipped = 0 if answer.status_code == 206 else start  # a server without ranges sends the whole file
             for arrived in answer.iter_raw():
                 block = arrived[skipped:]
                 skipped = max(0, skipped - len(arrived))
@@ -191,19 +190,25 @@ class HubStore(Readable):
         except OfflineModeIsEnabled as error:
             remedy = "unset HF_HUB_OFFLINE where the runner runs"
             raise StorageUnavailable(
-                "StorageUnavailable", self._field, value, "it must not be asked", remedy
+                "StorageUnavailable", self._field, value, "HF_HUB_OFFLINE forbids requests to the Hub", remedy
             ) from error
 
 
-def _may_pass(error: Exception) -> bool:
-    """No answer at all, or one that says: later."""
+def _started(request: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+    """Return the blocks of a request after the first one has arrived."""
+    blocks = request()
+    return chain([next(blocks)], blocks)
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Return whether a retry may succeed: no response, or a temporary error."""
     if not isinstance(error, HfHubHTTPError):
         return isinstance(error, HTTPError)
     return error.response.status_code >= 500 or error.response.status_code in (408, 429)
 
 
 def _meaning(error: Exception, field: str, value: str) -> RunnerError:
-    """What an answer of the Hub means to the one who wrote the job."""
+    """Convert an error of the Hub to one that names field, value and remedy."""
     if isinstance(error, GatedRepoError):
         problem = "the repository is gated, and this token has not been let in"
         return InvalidInput("AccessDenied", field, value, problem, f"accept its terms on the Hub; {TOKEN_REMEDY}")

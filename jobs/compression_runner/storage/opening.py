@@ -1,4 +1,4 @@
-"""From a location and its storage settings to the store that serves it."""
+"""Open the store of a location."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +15,10 @@ from compressionjob.pod import Role
 
 @dataclass(frozen=True)
 class Stores:
-    """Opens locations: where claims are mounted, what relative paths start from, and the environment's credentials.
+    """Opens locations with the environment's credentials.
 
-    `job` is the uid of the job that writes, and `namespace` is the job's; a local run has none.
+    Relative paths start from `base`; PersistentVolumeClaims are mounted below `claims`. `job` is the uid of the writing
+    job, and `namespace` its namespace; both are empty in a local run.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -29,7 +30,7 @@ class Stores:
     def open_source(
         self, location: Location, storage: Storage | None, hub: Hub | None, role: Role, field: str
     ) -> Readable:
-        """The store of a location that is only read, which may be the Hub's too."""
+        """Return the store of a read-only location, which may be on the Hub."""
         if location.scheme == "hf":
             from compression_runner.storage.hub import HubStore
 
@@ -40,11 +41,10 @@ class Stores:
     def open(
         self, location: Location, storage: Storage | None, role: Role, field: str, *, shared: bool = False
     ) -> Store:
-        """The store of a location; `field` is what its errors name. Nothing is contacted yet.
+        """Return the store of a location, without contacting it; its errors name `field`.
 
-        Raises InvalidInput where its keys are for another address.
-
-        One job publishes at a location at a time, or several the same content where it is `shared`.
+        One job publishes at a location at a time; at a `shared` location, several may publish the same content. Raises
+        InvalidInput if the keys are for another address.
         """
         if location.scheme == "s3":
             from compression_runner.storage.s3 import S3Store  # boto3 takes a third of a second to import
@@ -59,7 +59,7 @@ class Stores:
         return DirectoryStore(str(location), self.path(location), field, self.job, shared=shared)
 
     def path(self, location: Location) -> Path:
-        """Where a `file` or `pvc` location lies on this machine."""
+        """Return the path of a `file` or `pvc` location on this machine."""
         if location.scheme == "pvc":
             return self.claims / location.container / location.path
         return (self.base / location.path).absolute()

@@ -1,4 +1,4 @@
-"""S3 and servers that speak its protocol: range reads, streamed checksums, uploads that are complete or absent."""
+"""S3 and compatible servers: range reads, streamed checksums, uploads that are complete or absent."""
 
 import hashlib
 import uuid
@@ -14,20 +14,20 @@ import boto3
 from botocore.config import Config
 
 from compression_runner.errors import WORK_REMEDY, InvalidInput, RunnerError, StorageUnavailable, room_on
-from compression_runner.storage.patience import patiently
+from compression_runner.storage.retries import with_retries
 from compression_runner.storage.s3_beside import S3Beside
 from compression_runner.storage.s3_claims import Claim
 from compression_runner.storage.s3_errors import explained, may_pass
 from compression_runner.storage.s3_ledger import Ledger
 from compression_runner.storage.s3_objects import S3Objects
 from compression_runner.storage.s3_publishing import Publication
-from compression_runner.storage.s3_upload import AT_ONCE, PART, Parts, abort
+from compression_runner.storage.s3_upload import AT_ONCE, PART, MultipartHooks, abort
 from compression_runner.storage.store import Advance, Entry, Upload, silent
 from compressionjob.locations import Location, Storage
 
 CONFIG: Final = Config(
     connect_timeout=5,
-    # A server that takes a request and says nothing is given up after about a minute and a half.
+    # A server that accepts a request and does not respond is given up after about a minute and a half.
     read_timeout=20,
     retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=AT_ONCE + 2,
@@ -39,7 +39,7 @@ CONFIG: Final = Config(
 class S3Store:
     """Objects below one prefix of a bucket, or a single object.
 
-    `check_identity` is called before an ambient identity is used, and raises where it is for another address.
+    `check_identity` is called before an ambient identity is used; it raises if that is for another address.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class S3Store:
         return str(self._location)
 
     def list(self) -> Sequence[Entry]:
-        """Every object below the prefix; the location itself where it is an object."""
+        """Return every object below the prefix, or the location itself if it is an object."""
         prefix = self._location.path.rstrip("/")
-        found = []
+        entries = []
         with explained(self._field, self.url):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._location.container, Prefix=f"{prefix}/" if prefix else ""
@@ -85,29 +85,29 @@ class S3Store:
                 for item in page.get("Contents", ()):
                     path = str(item["Key"])[len(prefix) + 1 if prefix else 0 :]
                     if path and not path.endswith("/"):
-                        found.append(Entry(path, int(item["Size"]), str(item["ETag"]).strip('"')))
-        if not found:
-            found = [self._single()]
-        for entry in found:
+                        entries.append(Entry(path, int(item["Size"]), str(item["ETag"]).strip('"')))
+        if not entries:
+            entries = [self._single()]
+        for entry in entries:
             self._inside(entry.path)
-        return sorted(found, key=lambda entry: entry.path)
+        return sorted(entries, key=lambda entry: entry.path)
 
     def find(self, path: str) -> Entry | None:
-        """One object, or None."""
+        """Return one object, or None."""
         with explained(self._field, self.url, absent=True) as answer:
             head = self._client.head_object(Bucket=self._location.container, Key=self._key(path))
             answer.entry = Entry(path, int(head["ContentLength"]), str(head["ETag"]).strip('"'))
         return answer.entry
 
     def read(self, path: str, start: int = 0, length: int | None = None) -> bytes:
-        """A range of one object."""
+        """Return a range of one object."""
         if length == 0:
             return b""
         until = "" if length is None else start + length - 1
         return self._get(self._key(path), {"Range": f"bytes={start}-{until}"} if start or length else {})
 
     def download(self, entry: Entry, target: Path, advance: Advance = silent) -> str:
-        """Fetches one object in ranges, each tried again on its own, and returns its sha256."""
+        """Download one object in ranges, with retries for each range, and return its sha256."""
         digest = hashlib.sha256()
         target.parent.mkdir(parents=True, exist_ok=True)
         with room_on(target, "workdir", WORK_REMEDY), target.open("wb") as sink:
@@ -118,7 +118,7 @@ class S3Store:
         return digest.hexdigest()
 
     def checksum(self, entry: Entry, advance: Advance = silent) -> str:
-        """Reads one object in ranges, without keeping it, and returns its sha256."""
+        """Read one object in ranges without storing it, and return its sha256."""
         digest = hashlib.sha256()
         for block in self._blocks(entry):
             digest.update(block)
@@ -126,22 +126,22 @@ class S3Store:
         return digest.hexdigest()
 
     def write(self, path: str, content: bytes) -> None:
-        """Writes one small object."""
+        """Write one small object."""
         with explained(self._field, self.url):
             self._client.put_object(Bucket=self._location.container, Key=self._key(path), Body=content)
 
     def publish(
         self, files: Sequence[Upload], marker: str, stale: Sequence[str] = (), advance: Advance = silent
     ) -> None:
-        """Uploads everything, the marker last; takes back what it uploaded if it fails.
+        """Upload all files, the marker last; after a failure, remove the uploaded files.
 
-        Raises StorageUnavailable where another writer takes over meanwhile.
+        Raises StorageUnavailable if another writer takes over.
         """
         bucket = self._location.container
         ledger = Ledger(self._beside(), self._job)
         ledger.abort_left(self._abort)
         with self._claimed() as claim:
-            parts = Parts(ledger.add, claim.require if claim else lambda: None)
+            parts = MultipartHooks(ledger.add, claim.require if claim else lambda: None)
             objects = S3Objects(self, self._client, bucket, self._key, self._field, parts)
             try:
                 Publication(objects, claim, marker).run(files, stale, advance)
@@ -150,33 +150,33 @@ class S3Store:
                     ledger.close(self._abort)
 
     def require_replaceable(self, marker: str) -> None:
-        """Only objects of an artifact are ever replaced, one by one."""
+        """Do nothing: only objects of an artifact are replaced, one by one."""
 
     def require_writable(self) -> None:
-        """Writes, lists and removes a small object beside the location, as publishing will."""
+        """Write, list and remove a small object next to the location, as publishing does."""
         beside, name = self._beside(), f"probe-{uuid.uuid4().hex[:12]}"
         beside.put(name, b"{}\n")
         beside.names(name)
         beside.drop(name)
 
     def withdraw(self, paths: Sequence[str], marker: str, tag: str | None = None) -> None:
-        """Removes an artifact: the marker first, then its files; with a `tag`, only while it is the marker's."""
+        """Remove an artifact: the marker first, then its files; with a `tag`, only if it is the marker's."""
         with self._claimed() as claim:
-            found = self.find(marker)
-            if tag is not None and (found is None or found.tag != tag):
+            entry = self.find(marker)
+            if tag is not None and (entry is None or entry.tag != tag):
                 return
-            parts = Parts(lambda key, upload: None, lambda: None)
+            parts = MultipartHooks(lambda key, upload: None, lambda: None)
             objects = S3Objects(self, self._client, self._location.container, self._key, self._field, parts)
             Publication(objects, claim, marker).clear(paths)
 
     def discard(self, paths: Sequence[str], marker: str) -> None:
-        """Removes these objects, the marker first, and aborts uploads that a killed pod of this job left."""
+        """Remove these objects, the marker first, and abort uploads that a killed pod of this job left."""
         Ledger(self._beside(), self._job).abort_left(self._abort)
         for path in sorted(paths, key=lambda path: path != marker):
             self.remove(path)
 
     def remove(self, path: str) -> None:
-        """Removes one object; none is no error."""
+        """Remove one object; a missing object is not an error."""
         with explained(self._field, self.url):
             self._client.delete_object(Bucket=self._location.container, Key=self._key(path))
 
@@ -214,14 +214,14 @@ class S3Store:
     def _get(self, key: str, arguments: Mapping[str, str], tag: str | None = None) -> bytes:
         def attempt() -> bytes:
             answer = self._client.get_object(Bucket=self._location.container, Key=key, **arguments)
-            # Asked for, as well as compared: not every server knows the condition.
+            # Compare it too: not every server supports the condition.
             if tag is not None and str(answer["ETag"]).strip('"') != tag:
                 raise self._changed(key)
             return bytes(answer["Body"].read())
 
-        # botocore tries a request again, but not the reading of its body.
+        # botocore retries a request, but not the reading of its body.
         with explained(self._field, f"s3://{self._location.container}/{key}"):
-            return patiently(attempt, may_pass)
+            return with_retries(attempt, may_pass)
 
     def _changed(self, key: str) -> StorageUnavailable:
         problem, remedy = "the object changed while it was read", "leave the source alone while a job reads it"
@@ -237,7 +237,7 @@ class S3Store:
                     while starts and len(under_way) < AT_ONCE:
                         start = starts.popleft()
                         until = min(start + PART, entry.size) - 1
-                        # IfMatch: an object that is replaced meanwhile must not give half of each.
+                        # IfMatch: ranges must not mix two versions of the object.
                         arguments = {"Range": f"bytes={start}-{until}", "IfMatch": f'"{entry.tag}"'}
                         under_way.append(pool.submit(self._get, key, arguments, entry.tag))
                     yield under_way.popleft().result()
@@ -249,7 +249,7 @@ class S3Store:
 
     @contextmanager
     def _claimed(self) -> Iterator[Claim | None]:
-        """The claim to be the one writer here; none where several write the same content."""
+        """Claim to be the only writer here; yield None if several write the same content."""
         if self._shared:
             yield None
             return
@@ -257,7 +257,7 @@ class S3Store:
         try:
             yield claim
         finally:
-            # What was published is published, and what went wrong goes on: the next writer clears up.
+            # An error here changes nothing: the next writer removes the claim.
             with suppress(RunnerError):
                 claim.release()
 
@@ -268,8 +268,8 @@ class S3Store:
 
 @cache
 def _client(endpoint: str | None, region: str | None, credentials: tuple[tuple[str, str], ...]) -> Any:
-    """One client, with its connections, for all the stores of one owner at one endpoint."""
-    # Addressing by path: servers other than AWS seldom have a wildcard DNS name for their buckets.
+    """Return one client, with its connections, for all stores of one owner at one endpoint."""
+    # Addressing by path: servers other than AWS rarely have a wildcard DNS name for their buckets.
     style = {"addressing_style": "path" if endpoint else "auto"}
     return boto3.session.Session(**dict(credentials)).client(
         "s3",

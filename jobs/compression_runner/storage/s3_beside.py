@@ -1,4 +1,4 @@
-"""Small objects beside an S3 location: nothing but the model's files may lie at the location itself."""
+"""Small objects next to an S3 location: the location itself contains only the model's files."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -18,7 +18,7 @@ class S3Beside:
         self._field = field
 
     def names(self, prefix: str) -> Sequence[str]:
-        """Names that begin with a prefix."""
+        """Return the names that begin with a prefix."""
         with explained(self._field, self._url):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=f"{self._prefix}{prefix}"
@@ -26,25 +26,25 @@ class S3Beside:
             return [str(item["Key"])[len(self._prefix) :] for page in pages for item in page.get("Contents", ())]
 
     def get(self, name: str) -> bytes | None:
-        """The content of one, None where there is none."""
+        """Return the content of an object; None if it is missing."""
         content: bytes | None = None
         with explained(self._field, self._url, absent=True):
             content = bytes(self._client.get_object(**self._target(name))["Body"].read())
         return content
 
     def put(self, name: str, content: bytes) -> None:
-        """Writes one."""
+        """Write an object."""
         with explained(self._field, self._url):
             self._client.put_object(**self._target(name), Body=content)
 
     def drop(self, name: str) -> None:
-        """Removes one; none is no error."""
+        """Remove an object; a missing object is not an error."""
         with explained(self._field, self._url):
             self._client.delete_object(**self._target(name))
 
     @property
     def _url(self) -> str:
-        """The location as its user knows it: what is asked of these objects is an error there."""
+        """The location as the user knows it; errors name it instead of these objects."""
         return f"s3://{self._bucket}/{self._prefix.removesuffix(f'{SUFFIX}/')}"
 
     def _target(self, name: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What botocore's errors mean to the one who wrote the job: wrong input, a full store, or a store that is away."""
+"""Convert botocore's errors to invalid input, a full store, or an unavailable store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +38,7 @@ CREDENTIALS: Final = {
 ABSENT: Final = {"NoSuchKey", "NotFound", "404"}
 NO_ROOM: Final = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "EntityTooLarge", "507"}
 CHANGED: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
-# A body that breaks off, in the shapes in which botocore and urllib3 let it through.
+# The errors of botocore and urllib3 for a body that breaks off.
 BROKEN: Final = (
     BotocoreConnectionError,
     HTTPClientError,
@@ -52,14 +52,14 @@ BROKEN: Final = (
 
 @dataclass
 class Answer:
-    """What a request inside `explained(absent=True)` found."""
+    """The result of a request inside `explained(absent=True)`."""
 
     entry: Entry | None = None
 
 
 @contextmanager
 def explained(field: str, value: str, *, absent: bool = False) -> Iterator[Answer]:
-    """Turns botocore's errors into this project's; with `absent`, a missing key is no error."""
+    """Convert botocore's errors to this project's; with `absent`, a missing key is not an error."""
     answer = Answer()
     try:
         yield answer
@@ -78,8 +78,8 @@ def explained(field: str, value: str, *, absent: bool = False) -> Iterator[Answe
         ) from error
 
 
-def may_pass(error: Exception) -> bool:
-    """Whether a body broke off: botocore tries a request again, but not the reading of its body."""
+def may_pass(error: BaseException) -> bool:
+    """Return whether a body broke off: botocore retries a request, but not the reading of its body."""
     return isinstance(error, BROKEN)
 
 
@@ -93,7 +93,7 @@ def _client_error(error: ClientError, code: str, field: str, value: str) -> Runn
     if code == "NoSuchBucket":
         return InvalidInput("BucketNotFound", field, value, said, "correct the bucket's name, or create it")
     if code == "NoSuchUpload":
-        # Another pod of this job has begun anew, or a lifecycle rule was faster.
+        # Another pod of this job has started again, or a lifecycle rule has removed the upload.
         problem = "the upload in parts was aborted meanwhile"
         return StorageUnavailable("UploadAborted", field, value, problem, "check the bucket's lifecycle rules")
     if code in ABSENT:
@@ -102,7 +102,7 @@ def _client_error(error: ClientError, code: str, field: str, value: str) -> Runn
         problem = "the object changed while it was read"
         return StorageUnavailable("SourceChanged", field, value, problem, "leave the source alone while a job reads it")
     if status == 501:
-        # Some servers answer this to an access key that they do not know (versitygw with one user).
+        # Some servers return this for an unknown access key (versitygw with one user).
         remedy = f"{CORRECT_KEYS}, or name a server that implements S3"
         return InvalidInput("RequestRefused", field, value, said, remedy)
     if status >= 500 or status in (408, 429) or code in ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed"):

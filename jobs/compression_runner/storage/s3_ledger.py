@@ -1,4 +1,4 @@
-"""The multipart uploads of one job at a location, so that those of a killed pod are found again, and no others."""
+"""A record of the multipart uploads of one job at a location, to abort those of a killed pod."""
 
 import json
 import uuid
@@ -14,29 +14,29 @@ Abort = Callable[[str, str], bool]
 
 
 class Ledger:
-    """Ids of uploads, each recorded before its first part is sent. A local run has no uid, and records nothing."""
+    """Records the id of each upload before its first part is sent. A local run has no uid and records nothing."""
 
     def __init__(self, beside: Beside, job: str) -> None:
         self._beside = beside
-        # Each pod writes a record of its own: of two pods of one job, none loses or ends what the other one uploads.
+        # Each pod writes its own record: two pods of one job must not lose or abort each other's uploads.
         self._prefix = f"{UPLOADS}{job}" if job else ""
         self._name = f"{self._prefix}.{uuid.uuid4().hex[:12]}" if job else ""
         self._uploads: list[list[str]] = []
 
     def abort_left(self, abort: Abort) -> None:
-        """Aborts what an earlier, killed pod of this job has left; what the server keeps stays recorded."""
+        """Abort the uploads of an earlier, killed pod of this job; those that the server keeps stay recorded."""
         for name in self._beside.names(self._prefix) if self._prefix else ():
             if name.split(".")[0] == self._prefix:
                 self._end(name, abort)
 
     def add(self, key: str, upload: str) -> None:
-        """Records an upload that was created."""
+        """Record an upload that was created."""
         if self._name:
             self._uploads.append([key, upload])
             self._beside.put(self._name, json.dumps(self._uploads).encode())
 
     def close(self, abort: Abort) -> None:
-        """Removes the record, once no upload is under way any more."""
+        """Remove the record when no upload is in progress."""
         if self._uploads:
             self._end(self._name, abort)
 

@@ -1,4 +1,4 @@
-"""The objects below an S3 location, as a publication writes them."""
+"""Read, write and remove the objects of a publication at an S3 location."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,15 +8,15 @@ from botocore.exceptions import ClientError
 from compression_runner.errors import InvalidInput, StorageUnavailable
 from compression_runner.storage.s3_errors import CHANGED, explained
 from compression_runner.storage.s3_publishing import AlreadyThere
-from compression_runner.storage.s3_upload import Parts, send
+from compression_runner.storage.s3_upload import MultipartHooks, send
 from compression_runner.storage.store import Advance, Entry, Store, Upload
 
 
 class S3Objects:
-    """Writes to a store's bucket; `key` gives the key of a path."""
+    """Objects in a store's bucket; `key` returns the key of a path."""
 
     def __init__(
-        self, store: Store, client: Any, bucket: str, key: Callable[[str], str], field: str, parts: Parts
+        self, store: Store, client: Any, bucket: str, key: Callable[[str], str], field: str, parts: MultipartHooks
     ) -> None:
         self._store = store
         self._client = client
@@ -26,21 +26,21 @@ class S3Objects:
         self._parts = parts
 
     def find(self, path: str) -> Entry | None:
-        """One object, or None."""
+        """Return one object, or None."""
         return self._store.find(path)
 
     def read(self, path: str) -> bytes:
-        """The content of one object."""
+        """Return the content of one object."""
         return self._store.read(path)
 
     def remove(self, path: str) -> None:
-        """Removes one object; none is no error."""
+        """Remove one object; a missing object is not an error."""
         self._store.remove(path)
 
     def send(self, upload: Upload, advance: Advance, *, only_new: bool = False) -> Entry:
-        """Uploads one object. `only_new`: raises AlreadyThere where one is there, on servers with conditional writes.
+        """Upload one object. `only_new`: raise AlreadyThere if it exists, on servers with conditional writes.
 
-        Raises InvalidInput where the file is not what it should be.
+        Raises InvalidInput if the file does not have its sha256.
         """
         size = upload.source.stat().st_size
         target = {"Bucket": self._bucket, "Key": self._key(upload.path)}
@@ -54,12 +54,12 @@ class S3Objects:
         if sent.sha256 != upload.sha256:
             problem, remedy = "it changed while it was published", "run the job again"
             raise InvalidInput("ChecksumMismatch", self._field, upload.source, problem, remedy)
-        # Not every server says the tag of an upload in parts.
+        # Not every server returns the tag of a multipart upload.
         stored = None if sent.tag else self.find(upload.path)
         return Entry(upload.path, size, stored.tag if stored else sent.tag)
 
     def incomplete(self, path: str, problem: str) -> StorageUnavailable:
-        """What ends a publication that does not come to be complete."""
+        """Return the error of a publication that cannot be completed."""
         place = f"{self._store.url}/{path}"
         return StorageUnavailable(
             "UploadIncomplete", self._field, place, problem, "check that the object store is running"

@@ -1,7 +1,7 @@
-"""How a set of files gets to an S3 location: whole, with the marker last, by one writer at a time.
+"""Publish a set of files at an S3 location: complete, with the marker last, by one writer at a time.
 
-S3 has no rename. The marker seals the files: it is removed before the first is written, and written after the last. Its
-content names the SHA-256 of each file, so a reader that compares them never takes a mix of two writers for whole.
+S3 has no rename. The marker seals the files: it is removed before the first file is written, and written after the
+last. It has the SHA-256 of each file, so a reader that compares them never accepts a mix of two writers' files.
 """
 
 import json
@@ -14,34 +14,34 @@ from compression_runner.storage.s3_claims import Claim
 from compression_runner.storage.store import Advance, Entry, Upload, silent
 
 PASSES: Final = 4
-"""How often files that changed meanwhile are sent again."""
+"""Number of times that files are sent; files that another writer changed are sent again."""
 
 
 class AlreadyThere(Exception):
-    """An object that must be new is there already."""
+    """An object that must be new exists."""
 
 
 class Objects(Protocol):
     """The objects below a location."""
 
     def find(self, path: str) -> Entry | None:
-        """One object, or None."""
+        """Return one object, or None."""
 
     def read(self, path: str) -> bytes:
-        """The content of one object."""
+        """Return the content of one object."""
 
     def remove(self, path: str) -> None:
-        """Removes one object; none is no error."""
+        """Remove one object; a missing object is not an error."""
 
     def send(self, upload: Upload, advance: Advance, *, only_new: bool = False) -> Entry:
-        """Uploads one object. `only_new`: raises AlreadyThere where one is, on servers with conditional writes."""
+        """Upload one object. `only_new`: raise AlreadyThere if it exists, on servers with conditional writes."""
 
     def incomplete(self, path: str, problem: str) -> StorageUnavailable:
-        """What ends a publication that does not come to be complete."""
+        """Return the error of a publication that cannot be completed."""
 
 
 class Publication:
-    """One publication. `claim` is None where several writers of the same content may meet (checkpoints)."""
+    """One publication. `claim` is None if several writers may write the same content (checkpoints)."""
 
     def __init__(self, objects: Objects, claim: Claim | None, marker: str) -> None:
         self._objects = objects
@@ -50,9 +50,9 @@ class Publication:
         self._sent: dict[str, Entry] = {}
 
     def run(self, files: Sequence[Upload], stale: Iterable[str], advance: Advance) -> None:
-        """Uploads everything, the marker last; takes back what it uploaded if it fails.
+        """Upload all files, the marker last; after a failure, remove the uploaded files.
 
-        Raises StorageUnavailable, and leaves alone what is there, where another writer has taken over.
+        If another writer has taken over, raises StorageUnavailable and does not touch the existing files.
         """
         try:
             self._remove(self._marker)
@@ -60,13 +60,13 @@ class Publication:
                 self._remove(path)
             self._fill(files, advance)
         except BaseException:
-            # The error that led here goes on.
+            # The first error is raised again.
             with suppress(RunnerError):
-                self._take_back()
+                self._roll_back()
             raise
 
     def clear(self, paths: Iterable[str]) -> None:
-        """Removes the marker, then the files. Raises StorageUnavailable where another writer has taken over."""
+        """Remove the marker, then the files. Raises StorageUnavailable if another writer has taken over."""
         for path in (self._marker, *paths):
             self._remove(path)
 
@@ -86,7 +86,7 @@ class Publication:
         try:
             self._sent[upload.path] = self._objects.send(upload, advance, only_new=last)
         except AlreadyThere:
-            # An earlier writer's, which arrived late; or this one's, of a try whose answer was lost.
+            # A late write of an earlier writer, or an own attempt whose response was lost.
             self._remove(self._marker)
             self._sent[upload.path] = self._objects.send(upload, silent)
         if self._claim is None:
@@ -98,11 +98,11 @@ class Publication:
     def _require_size(self, sent: Entry) -> None:
         stored = self._objects.find(sent.path)
         if stored is None or stored.size != sent.size:
-            found = "nothing" if stored is None else f"{stored.size} bytes"
-            raise self._objects.incomplete(sent.path, f"{sent.size} bytes were uploaded and {found} is there")
+            present = "nothing" if stored is None else f"{stored.size} bytes"
+            raise self._objects.incomplete(sent.path, f"{sent.size} bytes were uploaded and {present} is there")
 
     def _is_settled(self) -> bool:
-        """Whether everything is as it was sent; else the marker is removed, and what differs is sent again."""
+        """Return whether all files are as sent; otherwise remove the marker, and mark the changed files as unsent."""
         changed = [path for path, sent in self._sent.items() if self._objects.find(path) != sent]
         if not changed:
             return True
@@ -112,7 +112,7 @@ class Publication:
         return False
 
     def _expose(self, upload: Upload) -> None:
-        """Removes the later writer's marker, if this last upload came after that writer's end and spoilt its files."""
+        """Remove the later writer's marker, if this upload came after it and overwrote one of its files."""
         sent = self._sent[upload.path]
         if self._objects.find(upload.path) != sent or self._objects.find(self._marker) is None:
             return
@@ -120,7 +120,7 @@ class Publication:
             self._objects.remove(self._marker)
 
     def _sealed(self) -> bytes:
-        """The marker's content; its writer may take it away meanwhile."""
+        """Return the marker's content; empty if its writer has removed it."""
         try:
             return self._objects.read(self._marker)
         except InvalidInput:
@@ -132,7 +132,7 @@ class Publication:
         self._require()
         self._objects.remove(path)
         if self._claim is not None and not self._claim.holds():
-            # It may have been the later writer's file, if that one has come to its end meanwhile.
+            # It may have been a file of the later writer, if that one has finished.
             missing = path != self._marker and self._objects.find(path) is None
             if missing and json.dumps(path).encode() in self._sealed():
                 self._objects.remove(self._marker)
@@ -142,8 +142,8 @@ class Publication:
         if self._claim is not None:
             self._claim.require()
 
-    def _take_back(self) -> None:
-        """Removes what is still as this writer sent it."""
+    def _roll_back(self) -> None:
+        """Remove the files that are still as this writer sent them."""
         for path, sent in sorted(self._sent.items(), key=lambda item: item[0] != self._marker):
             if self._objects.find(path) == sent:
                 self._remove(path)

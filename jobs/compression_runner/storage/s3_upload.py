@@ -1,4 +1,4 @@
-"""Uploads to S3: the sha256 is taken from the very bytes that are sent, and nothing half-uploaded is kept."""
+"""Upload files to S3: the sha256 is that of the sent bytes, and incomplete uploads are aborted."""
 
 import hashlib
 from collections import deque
@@ -9,23 +9,23 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from compression_runner.storage.patience import patiently
+from compression_runner.storage.retries import with_retries
 from compression_runner.storage.s3_errors import may_pass
 from compression_runner.storage.store import Advance, Upload
 
 PART: Final = 8 << 20
 AT_ONCE: Final = 4
-# S3 allows 10,000 parts; one is kept back for rounding.
+# S3 allows 10,000 parts; one is reserved for rounding.
 MAX_PARTS: Final = 9_999
 CHECKSUM: Final = "SHA256"
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What surrounds an upload in parts.
+class MultipartHooks:
+    """Callbacks of a multipart upload.
 
-    `created` is told its key and id before a part is sent. `require` raises where it must not be completed any more:
-    parts may take hours, and only completing them makes the object.
+    `created` receives its key and id before a part is sent. `require` raises if it must not be completed: the parts may
+    take hours, and only the completion creates the object.
     """
 
     created: Callable[[str, str], None]
@@ -34,22 +34,22 @@ class Parts:
 
 @dataclass(frozen=True)
 class Sent:
-    """What was sent: its sha256, and the tag that the server gave it; none where nothing is kept."""
+    """The sha256 of the sent bytes, and the server's tag; an empty tag if the upload was aborted."""
 
     sha256: str
     tag: str
 
 
 def send(
-    client: Any, target: Mapping[str, str], upload: Upload, advance: Advance, parts: Parts, *, only_new: bool
+    client: Any, target: Mapping[str, str], upload: Upload, advance: Advance, hooks: MultipartHooks, *, only_new: bool
 ) -> Sent:
-    """Uploads one file to a `target` (Bucket, Key); where its sha256 is not what it should be, nothing is kept.
+    """Upload one file to a `target` (Bucket, Key); abort if its sha256 is not that of `upload`.
 
     Raises botocore's errors.
     """
     size = upload.source.stat().st_size
     if size > PART:
-        return _send_parts(client, target, upload, max(PART, -(-size // MAX_PARTS)), advance, parts)
+        return _send_parts(client, target, upload, max(PART, -(-size // MAX_PARTS)), advance, hooks)
     content = upload.source.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != upload.sha256:
@@ -61,12 +61,12 @@ def send(
 
 
 def tag_of(answer: Mapping[str, Any]) -> str:
-    """The ETag in an answer, without its quotes."""
+    """Return the ETag of a response, without its quotes."""
     return str(answer.get("ETag") or "").strip('"')
 
 
 def abort(client: Any, target: Mapping[str, str]) -> bool:
-    """Aborts a multipart upload, as far as the server answers. Returns whether it is gone."""
+    """Abort a multipart upload, and return whether it is gone."""
     try:
         client.abort_multipart_upload(**target)
     except ClientError as error:
@@ -77,7 +77,7 @@ def abort(client: Any, target: Mapping[str, str]) -> bool:
 
 
 def _put_new(client: Any, arguments: Mapping[str, Any]) -> Any:
-    """Writes an object where none is. A server without conditional writes refuses or ignores the condition."""
+    """Write an object that must not exist. A server without conditional writes refuses or ignores the condition."""
     try:
         return client.put_object(**arguments, IfNoneMatch="*")
     except ClientError as error:
@@ -89,16 +89,16 @@ def _put_new(client: Any, arguments: Mapping[str, Any]) -> Any:
 
 
 def _send_parts(
-    client: Any, target: Mapping[str, str], upload: Upload, part_size: int, advance: Advance, parts: Parts
+    client: Any, target: Mapping[str, str], upload: Upload, part_size: int, advance: Advance, hooks: MultipartHooks
 ) -> Sent:
     answer = client.create_multipart_upload(**target, ChecksumAlgorithm=CHECKSUM, Metadata={"sha256": upload.sha256})
     target = {**target, "UploadId": str(answer["UploadId"])}
     try:
-        parts.created(target["Key"], target["UploadId"])
+        hooks.created(target["Key"], target["UploadId"])
         sender = _Sender(client, target, advance)
         sha256 = sender.send(upload, part_size)
         if sha256 == upload.sha256:
-            parts.require()
+            hooks.require()
             done = client.complete_multipart_upload(**target, MultipartUpload={"Parts": sender.parts})
             return Sent(sha256, tag_of(done))
         abort(client, target)
@@ -109,7 +109,7 @@ def _send_parts(
 
 
 class _Sender:
-    """A few parts under way at once, so that memory stays at a few parts too."""
+    """Sends a few parts at once, which limits memory to these parts."""
 
     def __init__(self, client: Any, target: Mapping[str, str], advance: Advance) -> None:
         self.parts: list[dict[str, Any]] = []
@@ -137,8 +137,8 @@ class _Sender:
         return digest.hexdigest()
 
     def _send_one(self, number: int, block: bytes) -> Any:
-        """One part; the server compares what it got with the checksum."""
-        return patiently(
+        """Send one part; the server compares it with the checksum."""
+        return with_retries(
             lambda: self._client.upload_part(**self._target, PartNumber=number, Body=block, ChecksumAlgorithm=CHECKSUM),
             may_pass,
         )
@@ -147,7 +147,7 @@ class _Sender:
         length, future = self._under_way.popleft()
         answer = future.result()
         part = {"PartNumber": len(self.parts) + 1, "ETag": answer["ETag"]}
-        # Servers that know no checksums do not send one back.
+        # Servers without checksums do not return one.
         if answer.get(f"Checksum{CHECKSUM}"):
             part[f"Checksum{CHECKSUM}"] = answer[f"Checksum{CHECKSUM}"]
         self.parts.append(part)

@@ -1,4 +1,4 @@
-"""The interfaces of the stores, and what they say about the files in them."""
+"""The interfaces of the stores, and the types of their files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Advance = Callable[[int], None]
 
 
 def silent(_count: int) -> None:
-    """An Advance that nobody watches."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Upload:
-    """One local file on its way into a store; `sha256` is what its content has to be."""
+    """A local file to upload, and the sha256 that its content must have."""
 
     source: Path
     path: str
@@ -32,56 +32,56 @@ class Upload:
 
 
 class Readable(Protocol):
-    """Files below one location, to read. Paths are relative, with "/"; all methods raise the types of `errors`."""
+    """Read access to the files below one location. Paths are relative, with "/"; errors have types of `errors`."""
 
     @property
     def url(self) -> str:
         """The location as the user wrote it."""
 
     def list(self) -> Sequence[Entry]:
-        """Every file below the location, by path; the location itself as one entry where it is a file."""
+        """Return every file below the location, by path; one entry if the location is a file."""
 
     def find(self, path: str) -> Entry | None:
-        """One file, or None where there is none."""
+        """Return one file; None if it is missing."""
 
     def read(self, path: str, start: int = 0, length: int | None = None) -> bytes:
-        """A range of one file, without reading the rest."""
+        """Return a range of one file, without reading the rest."""
 
     def download(self, entry: Entry, target: Path, advance: Advance = silent) -> str:
-        """Writes one file to `target` and returns its sha256."""
+        """Write one file to `target`, and return its sha256."""
 
 
 class Store(Readable, Protocol):
-    """Files below one location, to read and to write."""
+    """Read and write access to the files below one location."""
 
     def checksum(self, entry: Entry, advance: Advance = silent) -> str:
-        """Reads one file, without keeping it, and returns its sha256."""
+        """Read one file without storing it, and return its sha256."""
 
     def write(self, path: str, content: bytes) -> None:
-        """Writes one small file, complete or not at all."""
+        """Write one small file, complete or not at all."""
 
     def publish(
         self, files: Sequence[Upload], marker: str, stale: Sequence[str] = (), advance: Advance = silent
     ) -> None:
-        """Makes `files` what lies at the location, complete or absent: `marker` (one of them) comes last.
+        """Replace the files at the location by `files`, complete or not at all; `marker`, one of them, comes last.
 
-        `stale` are the paths of the artifact that lay there before. A directory is replaced as a whole.
+        `stale` are the paths of the artifact that is there. A directory is replaced as a whole.
         """
 
     def require_replaceable(self, marker: str) -> None:
-        """Raises InvalidInput where `publish` would destroy files that are no artifact (which has a `marker`)."""
+        """Raise InvalidInput if `publish` would destroy files that are not an artifact with a `marker`."""
 
     def require_writable(self) -> None:
-        """Raises InvalidInput where it is known before the work that `publish` is not allowed."""
+        """Raise InvalidInput if `publish` is not allowed, as far as this is known in advance."""
 
     def withdraw(self, paths: Sequence[str], marker: str, tag: str | None = None) -> None:
-        """Removes an artifact: the marker first, then its files; with a `tag`, only while it is the marker's."""
+        """Remove an artifact: the marker first, then its files; with a `tag`, only if it is the marker's."""
 
     def discard(self, paths: Sequence[str], marker: str) -> None:
-        """Removes these files, the marker first, with what a killed pod of this job left of them half written.
+        """Remove these files, the marker first, and incomplete uploads of a killed pod of this job.
 
-        Other files stay. A folder in which nothing is left goes, too.
+        Other files stay. Empty folders are removed.
         """
 
     def remove(self, path: str) -> None:
-        """Removes one file; none is no error."""
+        """Remove one file; a missing file is not an error."""

@@ -1,1 +1,1 @@
-"""How a run tells where it is: progress, logs, metrics, and the last word of a pod."""
+"""How a run reports its state: progress, logs, metrics, and a pod's termination message."""

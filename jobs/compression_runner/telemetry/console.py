@@ -9,7 +9,7 @@ from compressionjob import report
 
 
 class ConsoleListener:
-    """One bar for each phase that began; `close` gives the terminal back."""
+    """Shows one bar for each phase; `close` releases the terminal."""
 
     def __init__(self, console: Console) -> None:
         self._bars = Progress(
@@ -25,27 +25,27 @@ class ConsoleListener:
         self._bars.start()
 
     def close(self) -> None:
-        """Stops drawing."""
+        """Stop drawing."""
         self._bars.stop()
 
     def started(self, phase: Phase, progress: report.Progress) -> None:
-        """A new bar."""
+        """Add a bar."""
         self._phase = self._bars.add_task(phase.title, total=1.0, detail="")
 
     def advanced(self, progress: report.Progress, within: float) -> None:
-        """The bar of the current phase."""
+        """Move the bar of the current phase."""
         if self._phase is not None:
             self._bars.update(self._phase, completed=within, detail=progress.detail)
 
     def failed(self, phase: Phase, seconds: float, progress: report.Progress) -> None:
-        """A bar that stays where it was, marked as failed."""
+        """Stop the bar, and mark it as failed."""
         if self._phase is not None:
             self._bars.update(self._phase, description=f"[red]✗ {escape(phase.title)}", detail="failed")
             self._bars.stop_task(self._phase)
             self._phase = None
 
     def ended(self, phase: Phase, seconds: float, progress: report.Progress) -> None:
-        """A full bar."""
+        """Fill the bar."""
         if self._phase is not None:
             self._bars.update(self._phase, completed=1.0, detail="")
             self._bars.stop_task(self._phase)

@@ -1,9 +1,9 @@
-"""How long a run will still take: from its plan, from how long its phases took so far, and from earlier runs of them.
+"""Estimate the remaining time of a run from its plan, its finished phases, and earlier runs of the same phases.
 
-A phase that ran before takes as long again, on a machine that is faster or slower by what phases known from both tell.
-One that did not takes its weight's share at the rate of those that are known. Within a phase its own pace counts more
-the further it is. Nothing is told until phases of MIN_BASIS of the run's weight are known, and what is told moves
-smoothly, in a tenth of the time that is left.
+A phase of an earlier run takes as long again, scaled by the speed of this machine, which phases known from both runs
+show. Another phase takes its weight times the seconds per weight of the known phases. Within a phase, its own pace
+counts more as it advances. There is no forecast until phases with MIN_BASIS of the run's weight are known. The forecast
+is smoothed with a time constant of a tenth of the remaining time.
 """
 
 import math
@@ -15,23 +15,23 @@ from compression_runner.telemetry.phase import Key, Phase
 from compressionjob.report import Remaining
 
 MIN_BASIS: Final = 0.1
-"""Share of the weight that must be known before a forecast is more than a guess."""
+"""Share of the weight that must be known for a forecast."""
 OWN_PACE: Final = 0.1
-"""Share of a phase after which its own pace counts as much as what was known before it began."""
+"""Share of a phase after which its own pace counts as much as its earlier estimate."""
 LEAST_PACE: Final = 0.02
 """Share of a phase that must have passed before it has a pace."""
 OVERDUE: Final = 0.1
-"""What is over its time and shows no progress will take so much of its time so far again, as far as anybody knows."""
+"""Estimate for a phase that exceeds its time without progress: this share of its time so far."""
 SMOOTHING: Final = 0.1
-"""Time constant of the smoothing, as a share of the time that is left."""
+"""Time constant of the smoothing, as a share of the remaining time."""
 USUAL_SHARE: Final = 0.95
-"""What a phase that tells nothing comes to by its usual time alone."""
+"""Largest progress of a phase that reports none, by its usual time alone."""
 SPEEDS: Final = (0.2, 5.0)
-"""Bounds of how much slower or faster this machine is taken to be than that of earlier runs."""
+"""Bounds of the time of this machine as a multiple of the time in earlier runs."""
 
 
 class Forecaster:
-    """Is told what a run does; ``clock`` gives seconds that never go back."""
+    """Receives the phases of a run, and estimates the rest; ``clock`` returns monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -46,40 +46,40 @@ class Forecaster:
         self._within = 0.0
         self._anchor: tuple[float, float] | None = None
         self._finish: float | None = None
-        self._told_at = 0.0
+        self._smoothed_at = 0.0
 
     def expect(self, phases: Sequence[Phase], beyond: float = 0.0) -> None:
-        """What is to come; ``beyond`` is the weight of what follows this run elsewhere."""
+        """Set the coming phases; ``beyond`` is the weight of work that follows this run elsewhere."""
         self._upcoming, self._beyond = tuple(phases), beyond
         self._weights |= {phase.key: phase.weight for phase in phases}
         self._total = sum(self._weights.values()) + beyond
 
     def recall(self, seconds: Mapping[Key, float]) -> None:
-        """How long phases took in earlier runs; one that seems to have just run was taken from there."""
+        """Set the seconds of phases in earlier runs; a phase that has just ended used their result."""
         self._recalled |= seconds
         for key in seconds:
             self._took.pop(key, None)
 
     def begin(self, phase: Phase, upcoming: Sequence[Phase]) -> None:
-        """A phase began; ``upcoming`` are those after it."""
+        """Begin a phase; ``upcoming`` are the phases after it."""
         self._current, self._upcoming = phase, tuple(upcoming)
         self._began, self._within, self._anchor = self._clock(), 0.0, None
 
     def advance(self, within: float) -> None:
-        """The phase that goes on has come to this share of it."""
-        # One that goes on from where another pod was killed starts in its middle.
+        """Set the share of the current phase that is done."""
+        # A phase that continues the work of a killed pod starts in its middle.
         if self._anchor is None:
             self._anchor = (self._clock(), within) if within > LEAST_PACE else (self._began, 0.0)
         self._within = within
 
     def end(self) -> None:
-        """The phase ended."""
+        """End the current phase."""
         if self._current is not None and self._current.weight:
             self._took[self._current.key] = self._clock() - self._began
         self._current = None
 
     def remaining(self) -> Remaining | None:
-        """How long the rest will take, or None as long as there is too little to tell it from."""
+        """Return the remaining time; None while too little is known."""
         rate = self._rate()
         if rate is None:
             return None
@@ -89,18 +89,18 @@ class Forecaster:
         return Remaining(seconds=round(min(self._smooth(left), 1e9), 1), basis=self._basis())
 
     def usual_share(self) -> float:
-        """Share of the phase that goes on by the time that it usually takes, which never says that it is over."""
+        """Return the share of the current phase by its usual time; at most USUAL_SHARE."""
         if self._current is None:
             return 0.0
         expected = self._estimate(self._current, self._rate() or 1.0, self._speed())
         return USUAL_SHARE * (1.0 - math.exp((self._began - self._clock()) / max(expected, 1.0)))
 
     def _known(self) -> dict[Key, float]:
-        """Seconds of every phase of the plan that is known, this run's own before an earlier one's."""
+        """Return the seconds of every known phase of the plan; this run's take precedence over earlier runs'."""
         return {key: seconds for key, seconds in (self._recalled | self._took).items() if self._weights.get(key)}
 
     def _rate(self) -> float | None:
-        """Seconds for each unit of weight."""
+        """Return the seconds per unit of weight; None while too little is known."""
         known = self._known()
         weight, seconds = sum(self._weights[key] for key in known), sum(known.values())
         pace = self._pace()
@@ -110,13 +110,13 @@ class Forecaster:
         return seconds / weight if self._total and weight >= MIN_BASIS * self._total else None
 
     def _pace(self) -> tuple[float, float] | None:
-        """Share of the phase that goes on at which its pace was first known, and the seconds since then."""
+        """Return the share of the current phase at which its pace began to count, and the seconds since then."""
         if self._anchor is None or self._within - self._anchor[1] < LEAST_PACE:
             return None
         return self._anchor[1], self._clock() - self._anchor[0]
 
     def _speed(self) -> float:
-        """Time of this machine for each second of earlier runs."""
+        """Return the time of this machine per second of earlier runs."""
         both = [key for key in self._took if self._recalled.get(key)]
         if not both:
             return 1.0
@@ -145,8 +145,8 @@ class Forecaster:
             self._finish = now + left
         else:
             constant = max(0.1, SMOOTHING * left)
-            self._finish += (1 - math.exp((self._told_at - now) / constant)) * (now + left - self._finish)
-        self._told_at = now
+            self._finish += (1 - math.exp((self._smoothed_at - now) / constant)) * (now + left - self._finish)
+        self._smoothed_at = now
         return min(max(self._finish - now, left / 2), 2 * left + 1)
 
     def _basis(self) -> str:

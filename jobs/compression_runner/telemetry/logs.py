@@ -1,4 +1,4 @@
-"""Log lines: JSON in a pod, plain text where somebody reads along."""
+"""Configure log lines: JSON in a pod, plain text on a terminal."""
 
 import logging
 import sys
@@ -12,7 +12,7 @@ LOG: Final = logging.getLogger("compression_runner")
 
 
 def configure(*, as_json: bool) -> None:
-    """Sends log lines to standard error; libraries only from warnings on."""
+    """Send log lines to standard error; from libraries only warnings and errors."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter("%(message)s"))
     root = logging.getLogger()
@@ -23,23 +23,23 @@ def configure(*, as_json: bool) -> None:
 
 
 class LogListener:
-    """Tells the beginning and the end of each phase to the log."""
+    """Logs the beginning and the end of each phase."""
 
     def started(self, phase: Phase, progress: Progress) -> None:
-        """One line."""
+        """Log the beginning."""
         about = {"stage": phase.title, "method": phase.method, "progress": round(progress.fraction, 3)}
         LOG.info("[%d/%d] %s", progress.index, progress.total, phase.title, extra=about)
 
     def advanced(self, progress: Progress, within: float) -> None:
-        """Nothing: /progress has it."""
+        """Do nothing: /progress has it."""
 
     def failed(self, phase: Phase, seconds: float, progress: Progress) -> None:
-        """One line."""
+        """Log the failure."""
         about = {"stage": phase.title, "method": phase.method, "seconds": round(seconds, 3)}
         LOG.error("[%d/%d] %s failed after %.1f s", progress.index, progress.total, phase.title, seconds, extra=about)
 
     def ended(self, phase: Phase, seconds: float, progress: Progress) -> None:
-        """One line."""
+        """Log the end."""
         about = {"stage": phase.title, "method": phase.method, "seconds": round(seconds, 3)}
         about["progress"] = round(progress.fraction, 3)
         LOG.info("[%d/%d] %s done in %.1f s", progress.index, progress.total, phase.title, seconds, extra=about)

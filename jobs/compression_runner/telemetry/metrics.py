@@ -1,4 +1,4 @@
-"""Prometheus metrics of one run; every label has a few values that are known beforehand."""
+"""Prometheus metrics of one run; each label has a small, known set of values."""
 
 from typing import Final
 
@@ -17,57 +17,65 @@ LATENCY_BUCKETS: Final = (
 
 
 class RunMetrics:
-    """Listens to a run's progress, and is given its figures."""
+    """Listens to a run's progress, and receives its figures."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        name = "compression_runner"
-        self._progress = Gauge(f"{name}_progress_ratio", "Share of the run that is done.", registry=self.registry)
-        self._stage = Gauge(f"{name}_stage", "1 for what is being done.", ["stage", "method"], registry=self.registry)
+        self._progress = Gauge(
+            "compression_runner_progress_ratio", "Share of the run that is done.", registry=self.registry
+        )
+        self._stage = Gauge(
+            "compression_runner_stage", "1 for the current stage.", ["stage", "method"], registry=self.registry
+        )
         self._seconds = Gauge(
-            f"{name}_stage_seconds", "How long a stage took.", ["stage", "method"], registry=self.registry
+            "compression_runner_stage_seconds", "Duration of a stage.", ["stage", "method"], registry=self.registry
         )
         self._latency = Histogram(
-            f"{name}_latency_seconds",
+            "compression_runner_latency_seconds",
             "Latency of one query.",
             ["model"],
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
         self._memory = Gauge(
-            f"{name}_peak_memory_bytes", "Peak memory of a fresh process.", ["model"], registry=self.registry
+            "compression_runner_peak_memory_bytes",
+            "Peak memory of a fresh process that serves the model.",
+            ["model"],
+            registry=self.registry,
         )
-        self._size = Gauge(f"{name}_size_bytes", "Size of the model after a stage.", ["stage"], registry=self.registry)
+        self._size = Gauge(
+            "compression_runner_size_bytes", "Size of the model after a stage.", ["stage"], registry=self.registry
+        )
 
     def started(self, phase: Phase, progress: Progress) -> None:
-        """One stage at a time has the value 1; those that ended have none."""
+        """Set the current stage to 1, and remove the earlier one."""
         self._stage.clear()
         self._stage.labels(phase.title, phase.method).set(1)
         self._progress.set(progress.fraction)
 
     def advanced(self, progress: Progress, within: float) -> None:
-        """The share of the run."""
+        """Set the share of the run."""
         self._progress.set(progress.fraction)
 
     def ended(self, phase: Phase, seconds: float, progress: Progress) -> None:
-        """How long the stage took."""
+        """Set the seconds of the stage."""
         self._seconds.labels(phase.title, phase.method).set(seconds)
         self._progress.set(progress.fraction)
 
     def size(self, stage: str, size_bytes: int) -> None:
-        """The size of the model after a stage; `source` before any."""
+        """Set the size of the model after a stage; `source` before the first."""
         self._size.labels(stage).set(size_bytes)
 
     def latencies(self, model: str, seconds: NDArray[np.float64]) -> None:
-        """Latencies of `baseline` or `compressed`, as they are measured."""
+        """Observe latencies of `baseline` or `compressed`."""
         histogram = self._latency.labels(model)
         for latency in seconds:
             histogram.observe(float(latency))
 
     def peak_memory(self, model: str, size_bytes: float) -> None:
-        """Peak memory of `baseline` or `compressed`."""
+        """Set the peak memory of `baseline` or `compressed`."""
         self._memory.labels(model).set(size_bytes)
 
     def expose(self) -> bytes:
-        """The text that a scrape gets."""
+        """Return the metrics in Prometheus text format."""
         return generate_latest(self.registry)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 Key = tuple[str, str]
-"""Title and method: what makes a phase the same one in another run."""
+"""Title and method, which identify a phase across runs."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a run: its title, its method where it is a stage, and its rough share of the whole time."""
+    """A part of a run: its title, its method if it is a stage, and its rough share of the total time."""
 
     title: str
     method: str
@@ -16,5 +16,5 @@ class Phase:
 
     @property
     def key(self) -> Key:
-        """What makes it the same phase in another run."""
+        """Identifies the phase across runs."""
         return self.title, self.method

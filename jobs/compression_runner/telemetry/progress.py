@@ -1,4 +1,4 @@
-"""Where a run is: phases with weights, told to whoever listens."""
+"""The progress of a run: weighted phases, reported to listeners."""
 
 import threading
 import time
@@ -15,30 +15,30 @@ MAX_STEPS = 64
 
 
 class Listener(Protocol):
-    """Who is told."""
+    """Receives the progress of a run."""
 
     def started(self, phase: Phase, progress: Progress) -> None:
-        """A phase began."""
+        """Handle the beginning of a phase."""
 
     def advanced(self, progress: Progress, within: float) -> None:
-        """A phase went on; `within` is its own fraction."""
+        """Handle progress; `within` is the share of the phase that is done."""
 
     def ended(self, phase: Phase, seconds: float, progress: Progress) -> None:
-        """A phase ended well."""
+        """Handle the end of a successful phase."""
 
 
 @runtime_checkable
 class FailureListener(Protocol):
-    """Who is told of what did not end well, too."""
+    """Receives failed phases too."""
 
     def failed(self, phase: Phase, seconds: float, progress: Progress) -> None:
-        """A phase ended with an error."""
+        """Handle the end of a failed phase."""
 
 
 def counting(total: int, advance: Callable[[float, str], None], share: float = 1.0) -> Callable[[int], None]:
-    """What is told the bytes of each piece that was moved, and tells `advance` how much of the `total` that makes.
+    """Return a callback that takes the bytes of each moved piece, and reports their share of `total` to `advance`.
 
-    All bytes together are this share of the phase.
+    All bytes together are `share` of the phase.
     """
     moved = 0
 
@@ -69,9 +69,10 @@ class RunProgress:
         self._detail = ""
 
     def expect(self, phases: Sequence[Phase], beyond: float = 0.0) -> None:
-        """Says what is still to come after what was done so far; phases are then entered in this order.
+        """Set the phases that follow the current one, in order.
 
-        ``beyond`` is the weight of what follows this run elsewhere: it counts in the forecast, not in the progress.
+        ``beyond`` is the weight of work that follows this run elsewhere: it counts in the forecast, not in the
+        progress.
         """
         with self._lock:
             left = sum(phase.weight for phase in phases)
@@ -79,21 +80,21 @@ class RunProgress:
             self._phases = self._phases[: self._index] + list(phases)
             self._total = sum(phase.weight for phase in self._phases)
             if left and 0.0 < reached < 1.0 and self._done < reached * self._total:
-                # More is to come than was thought: what is left takes the rest of the way, and nothing goes back.
+                # There is more work than expected: progress must not go back, so the rest shares the remaining part.
                 self._done = reached / (1.0 - reached) * left
                 self._total = self._done + left
             self._forecaster.expect(phases, beyond)
 
     def recall(self, seconds: Mapping[Key, float]) -> None:
-        """Says how long phases took in earlier runs; those that have just ended were taken from there."""
+        """Set the seconds of phases in earlier runs; phases that have just ended used their results."""
         with self._lock:
             self._forecaster.recall(seconds)
 
     @contextmanager
     def phase(self, title: str, method: str = "") -> Iterator[Callable[[float, str], None]]:
-        """A phase while the block runs; yields what is told its own fraction and a detail.
+        """Run a phase for the duration of the block; yield a callback for the share that is done and a detail.
 
-        Within another phase (a stage that fetches its teacher), the outer one goes on afterwards where it was.
+        After a nested phase (a stage that fetches its teacher), the outer phase continues.
         """
         with self._lock:
             outer = (self._current, self._within)
@@ -122,7 +123,7 @@ class RunProgress:
             listener.ended(current, self._clock() - start, self.snapshot())
 
     def finish(self) -> None:
-        """All is done."""
+        """End the run: everything is done."""
         with self._lock:
             self._done = self._total = self._total or 1.0
             self._forecaster = Forecaster(self._clock)
@@ -131,12 +132,12 @@ class RunProgress:
             listener.advanced(self.snapshot(), 1.0)
 
     def titles(self) -> list[str]:
-        """The phases in order, as far as they are known."""
+        """Return the titles of the known phases in order."""
         with self._lock:
             return [phase.title for phase in self._phases]
 
     def snapshot(self) -> Progress:
-        """The state in the contract's words."""
+        """Return the state as the contract's Progress."""
         with self._lock:
             total, weight = self._total, self._current.weight
             usual = self._forecaster.usual_share() if self._open == 1 else 0.0
@@ -154,13 +155,13 @@ class RunProgress:
 
     @property
     def failed(self) -> str:
-        """The step that failed, the innermost one; empty where none did."""
+        """The innermost step that failed; empty if none did."""
         with self._lock:
             return next((self._phases[at].title for at, state in self._states.items() if state == "Failed"), "")
 
     def _fail(self, phase: Phase, at: int, seconds: float) -> None:
         with self._lock:
-            # In the order in which they fail: the innermost one first.
+            # Order by failure: the innermost phase fails first.
             self._states.pop(at, None)
             self._states[at] = "Failed"
         for listener in self._listeners:
@@ -168,7 +169,7 @@ class RunProgress:
                 listener.failed(phase, seconds, self.snapshot())
 
     def _steps(self) -> list[RunStep]:
-        """Return the steps in order; one that came later than it was expected stands where it came."""
+        """Return the steps in order; a step that ran later than planned is listed where it ran."""
         listed = [(phase, self._states.get(at, "Pending")) for at, phase in enumerate(self._phases)]
         run = {phase.key for phase, state in listed if state not in ("Skipped", "Pending")}
         shown = [(phase, state) for phase, state in listed if state != "Skipped" or phase.key not in run]
@@ -177,7 +178,7 @@ class RunProgress:
     def _enter(self, title: str, method: str) -> tuple[Phase, int]:
         with self._lock:
             upcoming = self._phases[self._index :]
-            # A phase may turn out not to be needed (a checkpoint is there): those before the one that begins are done.
+            # A phase may be unnecessary (there is a checkpoint): those before the beginning phase count as done.
             skipped = next(
                 (i for i, phase in enumerate(upcoming) if (phase.title, phase.method) == (title, method)), None
             )

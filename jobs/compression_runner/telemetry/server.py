@@ -1,4 +1,4 @@
-"""What a pod answers over HTTP while it works: /metrics, /progress, /healthz."""
+"""The HTTP server of a running pod: /metrics, /progress, /healthz."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -17,9 +17,9 @@ Route = tuple[str, Callable[[], bytes]]
 
 
 def serve(progress: RunProgress, metrics: RunMetrics, port: int = PORT, host: str = "") -> ThreadingHTTPServer:
-    """Start a thread that answers, on all addresses or on that of `host`, and ends with the process.
+    """Start a server thread on all addresses, or on `host`; it ends with the process.
 
-    `server_address` of the server has the port.
+    The port is in `server_address` of the result.
     """
     routes: dict[str, Route] = {
         METRICS_PATH: (CONTENT_TYPE_LATEST, metrics.expose),
@@ -34,10 +34,10 @@ def serve(progress: RunProgress, metrics: RunMetrics, port: int = PORT, host: st
 
 def _handler(routes: Mapping[str, Route]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        timeout = 10  # a client that says nothing must not hold a thread
+        timeout = 10  # a silent client must not hold a thread
 
         def do_GET(self) -> None:
-            """Answers one of the routes."""
+            """Serve one of the routes."""
             route = routes.get(self.path.split("?", 1)[0])
             if route is None:
                 self.send_error(HTTPStatus.NOT_FOUND)
@@ -50,6 +50,6 @@ def _handler(routes: Mapping[str, Route]) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Scrapes every few seconds are no news."""
+            """Do not log requests: there is one every few seconds."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""The last word of a pod, which the kubelet keeps for the operator."""
+"""The termination message of a pod, which the kubelet keeps for the operator."""
 
 import os
 import signal
@@ -11,16 +11,16 @@ from compressionjob.report import Summary
 
 
 def leave_message(summary: Summary, place: Path = Path(TERMINATION_LOG)) -> None:
-    """Writes the summary where the kubelet reads it; nothing outside of a pod, where there is no such file."""
+    """Write the summary to the termination log; do nothing outside of a pod, where that file is missing."""
     if place.exists():
         place.write_text(summary.to_message())
 
 
 def exit_on_sigterm() -> None:
-    """Ends the process with 143 within moments of SIGTERM, however long the library call that is under way.
+    """Exit with 143 immediately after SIGTERM, even during a long library call.
 
-    A Python handler alone would run only after that call. Nothing has to be tidied up: whatever is incomplete has no
-    artifact.json, and the next run finishes it.
+    A Python signal handler alone would run only after that call. No cleanup is necessary: an incomplete directory has
+    no artifact.json, and the next run completes it.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

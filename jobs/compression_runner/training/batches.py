@@ -1,4 +1,4 @@
-"""Samples as batches of tensors, in an order that the seed alone decides."""
+"""Samples as batches of tensors, in an order that depends on the seed alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,31 +14,31 @@ from compression_runner.inference.predictor import TensorInfo
 from compressionjob.methods.training import Augmentation
 
 SHIFT: Final = 2
-"""Pixels by which an image is moved at most."""
+"""Maximum shift of an image in pixels."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs in the order of the model's interface, and labels of shape (batch,) where there are any."""
+    """Inputs in the order of the model's interface, and labels of shape (batch,) or None."""
 
     inputs: tuple[torch.Tensor, ...]
     labels: torch.Tensor | None
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch in a device's memory."""
+        """Return the same batch in the memory of a device."""
         labels = None if self.labels is None else self.labels.to(device)
         return Batch(tuple(tensor.to(device) for tensor in self.inputs), labels)
 
     def rows(self, start: int, end: int) -> "Batch":
-        """Some of its samples."""
+        """Return the samples from `start` to before `end`."""
         labels = None if self.labels is None else self.labels[start:end]
         return Batch(tuple(tensor[start:end] for tensor in self.inputs), labels)
 
 
-class Batches:
-    """The batches of a data set for a model's inputs.
+class TrainingBatches:
+    """The batches of a data set for the inputs of a model.
 
-    Step `n` has the same samples in every run: a run that was cut off needs to remember no more than n.
+    Step `n` has the same samples in every run, so an interrupted run resumes from n alone.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class Batches:
         return len(self._data)
 
     def of_step(self, step: int) -> Batch:
-        """The batch of a step, counted from 0; every epoch has another order, and leaves out what fills no batch."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        chosen = self._epoch(epoch)[place * self._size : (place + 1) * self._size]
+        """Return the batch of a step, counted from 0; each epoch has its own order and drops an incomplete batch."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        chosen = self._epoch(epoch)[position * self._size : (position + 1) * self._size]
         batch = self.of_rows([int(row) for row in chosen])
         if not self._augment:
             return batch
@@ -73,7 +73,7 @@ class Batches:
         return Batch(tuple(_augmented(tensor, self._augment, generator) for tensor in batch.inputs), batch.labels)
 
     def of_rows(self, rows: Sequence[int]) -> Batch:
-        """The batch of chosen rows, as they are."""
+        """Return the batch of these rows, without augmentation."""
         feed = self._data.batch(rows, self._infos)
         labels = None if self._data.labels is None else torch.from_numpy(self._data.labels[np.asarray(rows)])
         return Batch(tuple(torch.from_numpy(np.ascontiguousarray(feed[info.name])) for info in self._infos), labels)
@@ -86,7 +86,7 @@ class Batches:
 
 
 def _augmented(tensor: torch.Tensor, augment: Sequence[Augmentation], generator: np.random.Generator) -> torch.Tensor:
-    """Images (batch, channels, height, width) with random changes, each image its own; other inputs as they are."""
+    """Augment images (batch, channels, height, width), each at random; return other inputs unchanged."""
     if tensor.dim() != 4 or not tensor.is_floating_point():
         return tensor
     if "flip" in augment:

@@ -1,4 +1,4 @@
-"""The training loop: bit-identical whether it runs through or is cut off and goes on from what it kept."""
+"""The training loop: bit-identical results with and without an interruption, thanks to checkpoints."""
 
 import math
 import pickle
@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import torch
 
-from compression_runner.training.batches import Batch, Batches
+from compression_runner.errors import Problem
+from compression_runner.training.batches import Batch, TrainingBatches
 from compressionjob.methods.training import Training
 from compressionjob.schema import parse_duration
 
@@ -18,24 +19,24 @@ STATE: Final = "state-"
 Loss = Callable[[Batch], torch.Tensor]
 
 
-class Diverged(Exception):
-    """A training whose loss is no longer finite."""
+class Diverged(Problem):
+    """The loss of a training is no longer finite."""
 
 
 @dataclass(frozen=True)
-class Keeping:
-    """Where the loop keeps its state (None: nowhere), and whom it tells that the state is whole."""
+class TrainingCheckpoints:
+    """The directory for the state of the loop (None: no checkpoints), and callbacks for checkpoints and progress."""
 
-    place: Path | None = None
-    kept: Callable[[], None] = lambda: None
+    directory: Path | None = None
+    saved: Callable[[], None] = lambda: None
     advance: Callable[[float], None] = lambda _fraction: None
 
 
 @dataclass
-class Trained:
-    """How a training went: steps in all, at which of them it was taken up again, and losses at regular steps.
+class TrainingResult:
+    """The result of a training: its number of steps, the step at which it resumed, and losses at regular steps.
 
-    `gpu` tells of the GPU from the step at which it was taken up, empty where there is none to tell of.
+    `gpu` has measurements of the GPU since the resumed step; it is empty without a GPU.
     """
 
     steps: int
@@ -44,43 +45,43 @@ class Trained:
     gpu: dict[str, Any] = field(default_factory=dict)
 
     def details(self) -> dict[str, Any]:
-        """For the report."""
+        """Return the details for the report."""
         losses = [round(loss, 6) for loss in self.losses]
-        told = {"steps": self.steps, "resumedAtStep": self.resumed_at, "losses": losses}
-        return told | ({"gpu": self.gpu} if self.gpu else {})
+        details = {"steps": self.steps, "resumedAtStep": self.resumed_at, "losses": losses}
+        return details | ({"gpu": self.gpu} if self.gpu else {})
 
 
-def planned_steps(batches: Batches, settings: Training) -> int:
-    """How many steps the settings ask for, time aside."""
+def planned_steps(batches: TrainingBatches, settings: Training) -> int:
+    """Return the number of steps that the settings ask for, without the time limit."""
     steps = settings.epochs * batches.steps_per_epoch
     return min(steps, settings.max_steps) if settings.max_steps else steps
 
 
 def train(
     learner: torch.nn.Module,
-    batches: Batches,
+    batches: TrainingBatches,
     loss_of: Loss,
     settings: Training,
-    keeping: Keeping,
+    checkpoints: TrainingCheckpoints,
     after_step: Callable[[], None] = lambda: None,
     enough: Callable[[], bool] = lambda: False,
     slices: Callable[[Batch], Sequence[tuple[Batch, float]]] = lambda batch: [(batch, 1.0)],
-) -> Trained:
-    """Trains the parameters of `learner` that require a gradient, in place, and leaves it in evaluation mode.
+) -> TrainingResult:
+    """Train the parameters of `learner` that require a gradient, in place; leave it in evaluation mode.
 
-    `slices` are the parts of a batch that a step goes through one after the other, each with its share of the loss.
-    `after_step` runs after each step (to keep zeros at zero); after each epoch the training ends if it is `enough`.
-    Raises Diverged where the loss is no longer finite.
+    `slices` splits a batch into parts for gradient accumulation, each with its share of the loss. `after_step` runs
+    after each step (to keep zeros at zero). After each epoch the training ends if `enough` returns true.
+    Raises Diverged if the loss is not finite.
     """
     total = planned_steps(batches, settings)
     optimizer = _optimizer(learner, settings)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total, settings.warmup))
-    start, losses = _resume(learner, optimizer, schedule, keeping.place)
+    start, losses = _resume(learner, optimizer, schedule, checkpoints.directory)
     limit = parse_duration(settings.time_limit) if settings.time_limit else math.inf
     began, step = time.monotonic(), start
     learner.train(True)
     while step < total and time.monotonic() - began < limit:
-        # Dropout's draws depend on the step alone, so that a run that was cut off goes on with the same ones.
+        # Dropout depends on the step alone, so a resumed run draws the same masks.
         torch.manual_seed(settings.seed * 1_000_003 + step)
         optimizer.zero_grad(set_to_none=True)
         loss = 0.0
@@ -98,12 +99,12 @@ def train(
         if step % max(1, total // 50) == 0:
             losses.append(loss)
         if step % settings.checkpoint_every == 0 and step < total:
-            _keep(learner, optimizer, schedule, step, losses, keeping)
-        keeping.advance(step / total)
+            _save_checkpoint(learner, optimizer, schedule, step, losses, checkpoints)
+        checkpoints.advance(step / total)
         if step % batches.steps_per_epoch == 0 and step < total and _is_enough(learner, enough):
             break
     learner.train(False)
-    return Trained(step, start, losses)
+    return TrainingResult(step, start, losses)
 
 
 def _is_enough(learner: torch.nn.Module, enough: Callable[[], bool]) -> bool:
@@ -115,7 +116,7 @@ def _is_enough(learner: torch.nn.Module, enough: Callable[[], bool]) -> bool:
 
 
 def _optimizer(learner: torch.nn.Module, settings: Training) -> torch.optim.Optimizer:
-    """AdamW; weight decay is for matrices, not for biases and norms."""
+    """Return AdamW with weight decay for matrices, not for biases and norms."""
     trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in trained if p.dim() >= 2], "weight_decay": settings.weight_decay},
@@ -125,21 +126,21 @@ def _optimizer(learner: torch.nn.Module, settings: Training) -> torch.optim.Opti
 
 
 def _rate(step: int, total: int, warmup: int) -> float:
-    """Share of the peak learning rate at a step: a line up, then half a cosine down."""
+    """Return the fraction of the peak learning rate at a step: linear warmup, then cosine decay."""
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
-def _keep(
+def _save_checkpoint(
     learner: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LambdaLR,
     step: int,
     losses: list[float],
-    keeping: Keeping,
+    checkpoints: TrainingCheckpoints,
 ) -> None:
-    if keeping.place is None:
+    if checkpoints.directory is None:
         return
     state = {
         "step": step,
@@ -148,20 +149,20 @@ def _keep(
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
     }
-    target = keeping.place / f"{STATE}{step:09d}.pt"
-    partial = keeping.place / f".{target.name}"
+    target = checkpoints.directory / f"{STATE}{step:09d}.pt"
+    partial = checkpoints.directory / f".{target.name}"
     _write(state, partial)
     partial.replace(target)
-    for older in keeping.place.glob(f"{STATE}*.pt"):
+    for older in checkpoints.directory.glob(f"{STATE}*.pt"):
         if older != target:
             older.unlink()
-    keeping.kept()
+    checkpoints.saved()
 
 
-def _write(state: dict[str, Any], place: Path) -> None:
-    """Writes a state; where the disk is full torch hides the operating system's error behind its own."""
+def _write(state: dict[str, Any], target: Path) -> None:
+    """Write a state; raise the OSError of a full disk, which torch wraps in an error of its own."""
     try:
-        with place.open("wb") as file:
+        with target.open("wb") as file:
             torch.save(state, file)
     except RuntimeError as error:
         if isinstance(error.__context__, OSError):
@@ -173,13 +174,13 @@ def _resume(
     learner: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LambdaLR,
-    place: Path | None,
+    folder: Path | None,
 ) -> tuple[int, list[float]]:
-    """The step to go on with, after the newest state that can be read was put in place."""
-    for state_file in sorted(place.glob(f"{STATE}*.pt"), reverse=True) if place else ():
+    """Load the newest readable state; return the step to continue with and the losses so far."""
+    for state_file in sorted(folder.glob(f"{STATE}*.pt"), reverse=True) if folder else ():
         try:
-            # Tensors and numbers only: no code is run, whatever the file holds.
-            # To the CPU first: the pod that goes on may have no GPU, and each part moves to where its tensors are.
+            # Tensors and numbers only, so that no code in the file runs.
+            # To the CPU first: the resuming pod may have no GPU, and load_state_dict moves the tensors.
             state = torch.load(state_file, weights_only=True, map_location="cpu")
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
             state_file.unlink()

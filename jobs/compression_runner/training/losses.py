@@ -1,4 +1,4 @@
-"""What a learner is measured by while it learns: labels, and what a teacher answers on the same inputs.
+"""Training losses: on labels, and on the outputs and states of a teacher for the same inputs.
 
 Outputs by temperature: Hinton et al. 2015 (arXiv:1503.02531). Hidden states through a learned projection and attention
 maps: TinyBERT, Jiao et al. 2019 (arXiv:1909.10351). Feature maps of convolutional networks: FitNets, Romero et al. 2014
@@ -19,18 +19,18 @@ from compressionjob.methods.losses import Losses
 from compressionjob.tasks import TASKS, Task
 
 States = Literal["hidden_states", "attentions"]
-"""How transformers calls what a model tells of its layers."""
+"""The names in transformers of the states of the layers of a model."""
 
 
-def asks_labels(task: Task) -> bool:
-    """Whether labels have to be given: a language model's are the tokens that follow."""
+def needs_labels(task: Task) -> bool:
+    """Return whether the task needs labels in the data; a language model learns from the next tokens."""
     return not TASKS[task].running_text
 
 
 def label_loss(task: str, answers: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Cross entropy of logits (batch, classes); mean squared error of a regression (batch, 1).
+    """Return the cross entropy of logits (batch, classes), or the mean squared error of a regression (batch, 1).
 
-    Labels of shape (batch, labels), a 0 or a 1 for each, have the binary cross entropy of each label.
+    For labels of shape (batch, labels), each 0 or 1, it is the binary cross entropy of each label.
     """
     if labels.dim() == 2:
         return functional.binary_cross_entropy_with_logits(answers, labels.to(answers.dtype))
@@ -42,11 +42,11 @@ def label_loss(task: str, answers: torch.Tensor, labels: torch.Tensor) -> torch.
 def output_loss(
     task: str, student: torch.Tensor, teacher: torch.Tensor, temperature: float, *, several_labels: bool = False
 ) -> torch.Tensor:
-    """How far a student's outputs are from its teacher's.
+    """Return the loss of the outputs of a student against those of its teacher.
 
-    Logits (samples or positions, classes): Kullback-Leibler divergence at a temperature, times its square so that
-    gradients keep their size. Where a sample may have several labels, it is that of each label being set or not, and
-    the mean over labels as in `label_loss`. Embeddings: one minus the cosine. Numbers: mean squared error.
+    Logits (samples or positions, classes): Kullback-Leibler divergence at a temperature, times the square of the
+    temperature so that gradients keep their scale. With `several_labels`: the divergence of each label, averaged over
+    labels as in `label_loss`. Embeddings: one minus the cosine. Numbers: mean squared error.
     """
     if several_labels:
         target = torch.sigmoid(teacher / temperature)
@@ -62,9 +62,9 @@ def output_loss(
 
 
 class Distillation(torch.nn.Module):
-    """A student with what it needs to learn from a teacher: projections of its hidden states to the teacher's width.
+    """A student and its projections of hidden states to the width of the teacher.
 
-    With `several_labels` the outputs are one decision for each label, and not one class for each sample.
+    With `several_labels` the outputs are one decision per label instead of one class per sample.
     """
 
     def __init__(
@@ -84,34 +84,37 @@ class Distillation(torch.nn.Module):
         if teacher is not None and losses.hidden > 0:
             with torch.no_grad():
                 pairs = self._pairs(*(states_of(self._run(model, example)[1]) for model in (student, teacher)))
-            self.projections.extend(_projection(mine, theirs).to(student.compute.device) for mine, theirs in pairs)
+            self.projections.extend(
+                _projection(student_outputs, teacher_outputs).to(student.compute.device)
+                for student_outputs, teacher_outputs in pairs
+            )
 
     def train(self, mode: bool = True) -> "Distillation":
-        """The teacher stays as it is, whatever the student does."""
+        """Set the mode of the student; the teacher stays in evaluation mode."""
         super().train(mode)
         return self
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """The weighted sum of all losses on one batch."""
+        """Return the weighted sum of all losses on one batch."""
         batch = batch.to(self._student.compute.device)
         with self._student.compute.autocast:
             return self._loss(batch)
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         weights, task = self._losses, self._student.task
-        answers, mine = self._run(self._student, batch)
+        answers, student_outputs = self._run(self._student, batch)
         total = answers.new_zeros(())
         counts = self._counted(batch, answers)
         if weights.labels > 0:
-            if not asks_labels(task) and counts is not None:
+            if not needs_labels(task) and counts is not None:
                 tokens = batch.inputs[self._student.interface.inputs.index("input_ids")]
                 total = total + weights.labels * next_token_loss(answers, tokens, counts)
             elif batch.labels is not None:
                 total = total + weights.labels * label_loss(task, answers, batch.labels)
-        if self._teacher is None or not weights.asks_teacher:
+        if self._teacher is None or not weights.needs_teacher:
             return total
         with torch.no_grad():
-            wanted, theirs = self._run(self._teacher, batch)
+            wanted, teacher_outputs = self._run(self._teacher, batch)
         if weights.output > 0:
             if counts is not None:
                 answers, wanted = answers[counts], wanted[counts]
@@ -119,44 +122,48 @@ class Distillation(torch.nn.Module):
             loss = output_loss(task, answers, wanted, weights.temperature, several_labels=several)
             total = total + weights.output * loss
         if weights.hidden > 0:
-            total = total + weights.hidden * self._hidden_loss(mine, theirs, batch)
+            total = total + weights.hidden * self._hidden_loss(student_outputs, teacher_outputs, batch)
         if weights.attention > 0:
-            total = total + weights.attention * _attention_loss(mine, theirs)
+            total = total + weights.attention * _attention_loss(student_outputs, teacher_outputs)
         return total
 
     def _counted(self, batch: Batch, answers: torch.Tensor) -> torch.Tensor | None:
-        """The positions that count; None where a sample has one answer."""
+        """Return the positions that count; None if a sample has one output."""
         if self._student.task not in SEQUENTIAL:
             return None
         return counted(batch.inputs, self._student.interface.inputs, answers)
 
     def _run(self, model: Trainable, batch: Batch) -> tuple[torch.Tensor, Any]:
-        asked = {}
+        requested = {}
         if self._losses.hidden > 0:
-            asked["output_hidden_states"] = True
+            requested["output_hidden_states"] = True
         if self._losses.attention > 0:
-            asked["output_attentions"] = True
-        return model.outputs(batch.inputs, **asked)
+            requested["output_attentions"] = True
+        return model.outputs(batch.inputs, **requested)
 
-    def _hidden_loss(self, mine: Any, theirs: Any, batch: Batch) -> torch.Tensor:
-        pairs = self._pairs(states_of(mine), states_of(theirs))
+    def _hidden_loss(self, student_outputs: Any, teacher_outputs: Any, batch: Batch) -> torch.Tensor:
+        pairs = self._pairs(states_of(student_outputs), states_of(teacher_outputs))
         mask = _mask(self._student, batch)
-        found = [
+        distances = [
             _distance(projection(state), target, mask)
             for projection, (state, target) in zip(self.projections, pairs, strict=True)
         ]
-        return torch.stack(found).mean()
+        return torch.stack(distances).mean()
 
     @staticmethod
-    def _pairs(mine: Sequence[torch.Tensor], theirs: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Each state of the student with the teacher's at the same share of the depth."""
-        last = max(1, len(mine) - 1)
-        chosen = [theirs[round(index * (len(theirs) - 1) / last)] for index in range(len(mine))]
-        return list(zip(mine, chosen, strict=True))
+    def _pairs(
+        student_outputs: Sequence[torch.Tensor], teacher_outputs: Sequence[torch.Tensor]
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Pair each state of the student with the state of the teacher at the same relative depth."""
+        last = max(1, len(student_outputs) - 1)
+        chosen = [
+            teacher_outputs[round(index * (len(teacher_outputs) - 1) / last)] for index in range(len(student_outputs))
+        ]
+        return list(zip(student_outputs, chosen, strict=True))
 
 
-class NoStates(Exception):
-    """A model that tells no hidden states, or no attention maps, of one stack of layers: an encoder with a decoder."""
+class MissingStates(Exception):
+    """The model returns no hidden states or attention maps of a single stack: it has an encoder and a decoder."""
 
     def __init__(self, states: States) -> None:
         super().__init__(states)
@@ -164,15 +171,15 @@ class NoStates(Exception):
 
 
 def states_of(outputs: Any, name: States = "hidden_states") -> Sequence[torch.Tensor]:
-    """Hidden states or attention maps, layer by layer, that a model was asked for. Raises NoStates."""
+    """Return the hidden states or attention maps of each layer. Raises MissingStates."""
     states: Sequence[torch.Tensor] | None = getattr(outputs, name, None)
     if not states:
-        raise NoStates(name)
+        raise MissingStates(name)
     return states
 
 
 class _Convolution(torch.nn.Module):
-    """Feature maps to the teacher's channels, pooled to its size where the student's maps are larger or smaller."""
+    """Project feature maps to the channels of the teacher, and pool them to its size if they differ."""
 
     def __init__(self, channels: int, target: torch.Size) -> None:
         super().__init__()
@@ -184,101 +191,101 @@ class _Convolution(torch.nn.Module):
         return mapped if mapped.shape[2:] == self.size else functional.adaptive_avg_pool2d(mapped, self.size)
 
 
-def _projection(mine: torch.Tensor, theirs: torch.Tensor) -> torch.nn.Module:
-    """From the student's states to the teacher's shape; nothing where they have it already."""
-    if mine.dim() == 4:
-        same = mine.shape[1:] == theirs.shape[1:]
-        return torch.nn.Identity() if same else _Convolution(int(mine.shape[1]), theirs.shape)
-    width, wanted = int(mine.shape[-1]), int(theirs.shape[-1])
+def _projection(student_outputs: torch.Tensor, teacher_outputs: torch.Tensor) -> torch.nn.Module:
+    """Return a projection of states of the student to the shape of the teacher's; the identity for equal shapes."""
+    if student_outputs.dim() == 4:
+        same = student_outputs.shape[1:] == teacher_outputs.shape[1:]
+        return torch.nn.Identity() if same else _Convolution(int(student_outputs.shape[1]), teacher_outputs.shape)
+    width, wanted = int(student_outputs.shape[-1]), int(teacher_outputs.shape[-1])
     return torch.nn.Identity() if width == wanted else torch.nn.Linear(width, wanted)
 
 
 def _mask(model: Trainable, batch: Batch) -> torch.Tensor | None:
-    """1 for tokens and 0 for what fills up, (batch, sequence); None where every position counts."""
+    """Return 1 for tokens and 0 for padding, (batch, sequence); None if every position counts."""
     names = model.interface.inputs
     return batch.inputs[names.index("attention_mask")] if "attention_mask" in names else None
 
 
 def _distance(state: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Mean squared error over what counts."""
+    """Return the mean squared error over the positions in the mask."""
     if mask is None or state.dim() != 3 or state.shape[1] != mask.shape[1]:
         return functional.mse_loss(state, target)
     weights = mask.to(state.dtype).unsqueeze(-1)
     return ((state - target).square() * weights).sum() / (weights.sum() * state.shape[-1]).clamp(min=1.0)
 
 
-def _attention_loss(mine: Any, theirs: Any) -> torch.Tensor:
-    """Mean squared error of attention maps, averaged over heads since the student may have fewer of them."""
-    pairs = Distillation._pairs(states_of(mine, "attentions"), states_of(theirs, "attentions"))
+def _attention_loss(student_outputs: Any, teacher_outputs: Any) -> torch.Tensor:
+    """Return the mean squared error of attention maps, averaged over heads: the student may have fewer heads."""
+    pairs = Distillation._pairs(states_of(student_outputs, "attentions"), states_of(teacher_outputs, "attentions"))
     return torch.stack([functional.mse_loss(a.mean(1), b.mean(1)) for a, b in pairs]).mean()
 
 
 @dataclass(frozen=True)
-class Score:
-    """How good a model is on samples that it does not learn from, in [0, 1], and what that number is."""
+class HoldoutScore:
+    """The score of a model on held-out samples, in [0, 1], and the name of the metric."""
 
     value: float
-    what: str
+    metric: str
 
 
 def score(
     model: Trainable, teacher: Trainable | None, batches: Sequence[Batch], *, several_labels: bool = False
-) -> Score:
-    """Accuracy where there are labels, otherwise agreement with the teacher (same class or token, or mean cosine).
+) -> HoldoutScore:
+    """Return accuracy if there are labels, otherwise agreement with the teacher (same class or token, or mean cosine).
 
-    With `several_labels` for a sample it counts label by label. Numbers are compared by Pearson's correlation with the
-    teacher's, or with the labels where there is no teacher.
+    With `several_labels` it counts per label. Numbers have Pearson's correlation with those of the teacher, or with
+    the labels if there is no teacher.
     """
     if TASKS[model.task].predicts_number:
         return _correlation(model, teacher, batches)
-    good, count, what = 0.0, 0, "agreement"
+    sum_right, count, metric = 0.0, 0, "agreement"
     classifies = model.task.endswith("classification")
     with torch.no_grad():
         for given in batches:
             batch = given.to(model.compute.device)
             answers = model.outputs(batch.inputs)[0]
             if classifies and batch.labels is not None:
-                good, what = good + _right(answers, batch.labels), "accuracy"
+                sum_right, metric = sum_right + _right_count(answers, batch.labels), "accuracy"
             elif teacher is not None:
                 wanted = teacher.outputs(batch.inputs)[0].to(answers.device)
                 if several_labels:
-                    good, count = good + _right(answers, (wanted > 0).long()), count + len(answers)
+                    sum_right, count = sum_right + _right_count(answers, (wanted > 0).long()), count + len(answers)
                     continue
                 same = answers.argmax(-1) == wanted.argmax(-1)
                 if model.task in SEQUENTIAL:
                     counts = counted(batch.inputs, model.interface.inputs, answers)
-                    good, count = good + float(same[counts].sum()), count + int(counts.sum()) - len(answers)
+                    sum_right, count = sum_right + float(same[counts].sum()), count + int(counts.sum()) - len(answers)
                 else:
                     alike = same if classifies else functional.cosine_similarity(answers, wanted, dim=-1)
-                    good += float(alike.sum())
+                    sum_right += float(alike.sum())
             count += len(answers)
-    return Score(good / max(1, count), what)
+    return HoldoutScore(sum_right / max(1, count), metric)
 
 
-def _right(answers: torch.Tensor, labels: torch.Tensor) -> float:
-    """How many samples of a batch are answered right; of several labels, the sum of the shares that are."""
+def _right_count(answers: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the number of right answers in a batch; with several labels, the sum of the fractions of right labels."""
     if labels.dim() == 2:
         return float(((answers > 0) == labels.bool()).float().mean(1).sum())
     return float((answers.argmax(-1) == labels).sum())
 
 
-def _correlation(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch]) -> Score:
-    """How numbers go together with the teacher's or the labels', 0 where they go apart; 1 where neither side varies."""
-    mine: list[torch.Tensor] = []
+def _correlation(model: Trainable, teacher: Trainable | None, batches: Sequence[Batch]) -> HoldoutScore:
+    """Return Pearson's correlation with the teacher or the labels, at least 0; 1 if neither side varies."""
+    predicted: list[torch.Tensor] = []
     wanted: list[torch.Tensor] = []
     with torch.no_grad():
         for given in batches:
             batch = given.to(model.compute.device)
-            mine.append(model.outputs(batch.inputs)[0].flatten().cpu())
+            predicted.append(model.outputs(batch.inputs)[0].flatten().cpu())
             target = teacher.outputs(batch.inputs)[0] if teacher is not None else batch.labels
             if target is not None:
                 wanted.append(target.flatten().float().cpu())
     if not wanted:
-        return Score(0.0, "correlation")
-    pair = torch.stack([torch.cat(mine), torch.cat(wanted)]).double()
+        return HoldoutScore(0.0, "correlation")
+    pair = torch.stack([torch.cat(predicted), torch.cat(wanted)]).double()
     spread = pair - pair.mean(1, keepdim=True)
     varies = spread.norm(dim=1) > 1e-12 * pair.norm(dim=1)
     if not bool(varies.all()):
-        return Score(float(not bool(varies.any())), "correlation")
-    found = functional.cosine_similarity(spread[0], spread[1], dim=0)
-    return Score(max(0.0, float(found)), "correlation")
+        return HoldoutScore(float(not bool(varies.any())), "correlation")
+    correlation = functional.cosine_similarity(spread[0], spread[1], dim=0)
+    return HoldoutScore(max(0.0, float(correlation)), "correlation")

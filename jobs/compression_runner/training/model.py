@@ -1,4 +1,4 @@
-"""A model that can be trained: a Transformers model with its task's reduction, from an artifact and back to one."""
+"""Trainable models: load a Transformers model with its task head from an artifact, and save it as one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from compression_runner.formats.safetensors_files import stored_type
 from compression_runner.formats.surgery import Surgery
 from compression_runner.formats.task_module import Interface, wrap
 from compression_runner.formats.transformers_model import load_model, save_model
-from compression_runner.training.compute import HOST, Compute, bring_home
+from compression_runner.training.compute import HOST, Compute, move_to_cpu
 from compressionjob.spec import Task
 
 
 @dataclass
 class Trainable:
-    """A model with its task's interface; `changes` sets it apart from its configuration, None where nothing does."""
+    """A model with the interface of its task; `changes` are its differences from its configuration, or None."""
 
     module: torch.nn.Module
     """From the inputs by position to logits (batch, classes) or (batch, sequence, vocabulary), or embeddings (batch,
@@ -32,7 +32,7 @@ class Trainable:
     changes: Surgery | None
     compute: Compute = HOST
     stored: torch.dtype = torch.float32
-    """What its numbers are kept as, and came as; they are computed with as float32."""
+    """The type of the stored weights; computations use float32."""
 
     @property
     def inner(self) -> torch.nn.Module:
@@ -41,41 +41,41 @@ class Trainable:
         return model
 
     def outputs(self, inputs: tuple[torch.Tensor, ...], **more: bool) -> tuple[torch.Tensor, Any]:
-        """What the task's module answers, and the inner model's outputs; `more` asks for hidden states, attentions.
+        """Return the output of the task module, and that of the inner model; `more` requests hidden states, attentions.
 
-        Raises BadRecipe where the model does not run on these inputs.
+        Raises BadRecipe if the model does not run on these inputs.
         """
-        here = (tensor.to(self.compute.device) for tensor in inputs)
-        given: Mapping[str, torch.Tensor] = dict(zip(self.interface.inputs, here, strict=True))
+        on_device = (tensor.to(self.compute.device) for tensor in inputs)
+        named_inputs: Mapping[str, torch.Tensor] = dict(zip(self.interface.inputs, on_device, strict=True))
         with self.compute.autocast:
-            found = self._run(given, **more)
-            answers: torch.Tensor = self.module.reduce(found, given)  # type: ignore[operator]
-        return answers.float(), found
+            inner = self._run(named_inputs, **more)
+            answers: torch.Tensor = self.module.reduce(inner, named_inputs)  # type: ignore[operator]
+        return answers.float(), inner
 
-    def _run(self, given: Mapping[str, torch.Tensor], **more: bool) -> Any:
+    def _run(self, named_inputs: Mapping[str, torch.Tensor], **more: bool) -> Any:
         try:
-            return self.inner(**given, **more)
+            return self.inner(**named_inputs, **more)
         except torch.OutOfMemoryError:
             raise
         except LIBRARY_ERRORS as error:
             kind, problem = type(self.inner).__name__, f"the model does not run on the data: {cause(error)}"
-            remedy = "see that it runs in transformers on this data"
+            remedy = "check that the model runs in transformers on this data"
             raise BadRecipe("UnsupportedModel", "spec.model.source", kind, problem, remedy) from error
 
     def move(self, compute: Compute) -> None:
-        """Moves the model, in place; until it is moved back nothing but training can use it."""
-        compute.take(self.module)
+        """Move the model, in place; only training can use it until `move_to_cpu`."""
+        compute.move(self.module)
         self.compute = compute
 
-    def bring_home(self) -> None:
-        """Moves the model back to the CPU, in place."""
-        bring_home(self.module)
+    def move_to_cpu(self) -> None:
+        """Move the model back to the CPU, in place."""
+        move_to_cpu(self.module)
         self.compute = HOST
 
-    def settle(self) -> None:
-        """Rounds the model, in place, to what will be kept of it.
+    def round_to_stored(self) -> None:
+        """Round the weights, in place, to the type in which they are stored.
 
-        Raises BadRecipe for a number that this type does not hold.
+        Raises BadRecipe for a number beyond the range of this type.
         """
         if self.stored == torch.float32:
             return
@@ -83,19 +83,19 @@ class Trainable:
         for name, tensor in self.inner.state_dict().items():
             if not bool(torch.isfinite(tensor).all()):
                 kind = str(self.stored).removeprefix("torch.")
-                problem = f"the model came in it, and {name} has a number by now that it does not hold"
+                problem = f"it is the type of the source, and {name} now has a number beyond its range"
                 remedy = "save the source in bfloat16 or float32"
                 raise BadRecipe("NumbersTooLarge", "spec.model.source", kind, problem, remedy)
 
     def freeze(self) -> "Trainable":
-        """The same model as a teacher: nothing of it learns."""
+        """Freeze the model as a teacher, and return it."""
         self.module.requires_grad_(False)
         self.module.train(False)
         return self
 
 
 def load(artifact: Artifact) -> Trainable:
-    """The model of an artifact in the transformers or the torch format.
+    """Load the model of an artifact in the transformers or the torch format.
 
     Raises InvalidInput or BadRecipe as `load_model` does.
     """
@@ -107,7 +107,7 @@ def load(artifact: Artifact) -> Trainable:
 
 
 def load_linear(artifact: Artifact) -> Trainable:
-    """The model as `load` has it, whose linear layers are all nn.Linear; `save` turns them back.
+    """Load the model with all linear layers as nn.Linear; `save` restores their classes.
 
     Raises InvalidInput or BadRecipe as `load_model` does.
     """
@@ -117,9 +117,9 @@ def load_linear(artifact: Artifact) -> Trainable:
 
 
 def save(trainable: Trainable, before: Artifact, into: Path) -> Artifact:
-    """Seals the model in `into`, with the tokenizer and other companions of `before`; in 16 bits if it came so."""
-    trainable.bring_home()
-    trainable.settle()
+    """Seal the model in `into` in its stored type, with the tokenizer and other companions of `before`."""
+    trainable.move_to_cpu()
+    trainable.round_to_stored()
     as_stored(trainable.inner)
     copy_companions(before, into, modules=True)
     (into / surgery.SURGERY).unlink(missing_ok=True)

@@ -7,6 +7,6 @@ from compression_runner.training.batches import Batch
 from compression_runner.training.model import Trainable
 
 
-def example_of(model: Trainable, path: Path) -> Batch:
-    """One small batch of the shapes that the model takes."""
+def trace_input(model: Trainable, path: Path) -> Batch:
+    """Return one small batch of the shapes that the model takes."""
     return Batch(probes(model.inner, path, model.interface)[0], None)

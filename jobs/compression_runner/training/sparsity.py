@@ -1,4 +1,4 @@
-"""Zeros that a stage before has chosen stay zero while what is left learns."""
+"""Keep the zeros of pruned weights at zero during training."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,11 +6,11 @@ from typing import Final
 import torch
 
 LEAST_SPARSITY: Final = 0.01
-"""A weight with a smaller share of zeros than this was not pruned."""
+"""A weight with a smaller fraction of zeros counts as not pruned."""
 
 
 def keep_zeros(module: torch.nn.Module) -> Callable[[], None]:
-    """What has to be called after each step, so that the zeros of pruned weights are zero again."""
+    """Return a callback that sets the zeros of pruned weights to zero again, for after each step."""
     masks = [
         (parameter, (parameter.detach() != 0).to(parameter.dtype))
         for parameter in module.parameters()
@@ -26,7 +26,7 @@ def keep_zeros(module: torch.nn.Module) -> Callable[[], None]:
 
 
 def sparsity(module: torch.nn.Module) -> float:
-    """Share of zeros among the weights of at least two axes, in [0, 1]."""
+    """Return the fraction of zeros among the weights of two or more axes, in [0, 1]."""
     weights = [parameter for parameter in module.parameters() if parameter.dim() >= 2]
     zeros = sum(int((parameter == 0).sum()) for parameter in weights)
     return zeros / max(1, sum(parameter.numel() for parameter in weights))

@@ -1,1 +1,1 @@
-"""What is observed: every object of the cluster that belongs to CompressionJobs, as the operator knows it."""
+"""The in-memory cache of CompressionJobs and of the cluster objects that belong to them."""

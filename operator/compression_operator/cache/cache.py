@@ -1,12 +1,12 @@
-"""What the operator knows of the cluster: trimmed records by uid, kept up to date by watching and by its own writes."""
+"""The operator's cache: trimmed records by uid, updated by watches and by the operator's own writes."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from compression_operator.cache.deleted_jobs import DeletedJobs
 from compression_operator.cache.forecasts import Forecast
-from compression_operator.cache.gone import Gone
-from compression_operator.cache.observed import Observed
+from compression_operator.cache.observed_job import ObservedJob
 from compression_operator.cache.platform import PLATFORM, Platform, PlatformRecord
 from compression_operator.cache.reviews import Reviews
 from compression_operator.cache.slots import MeasuringSlots
@@ -29,12 +29,12 @@ Notify = Callable[[str], None]
 
 
 class Cache:
-    """Records of all kinds, and what belongs together.
+    """Records of all kinds, and the links between them.
 
-    ``changed`` is called with the uid of every CompressionJob that something happened to. Records only go forward:
-    an event that is older than what the operator itself wrote is ignored. Of a job that has ended nothing but the job
-    itself is kept: its child and pods no longer matter, and 10,000 ended jobs must fit into memory.
-    ``released`` is called with the namespace of every child Job that ends or is deleted: it may make room for another.
+    ``changed`` is called with the uid of each CompressionJob that has changed. Records only go forward:
+    an event that is older than what the operator itself wrote is ignored. Of an ended job,
+    only the job itself is kept: its child and pods no longer matter, and 10,000 ended jobs must fit into memory.
+    ``released`` is called with the namespace of each child Job that ends or is deleted: another Job may now fit.
     """
 
     def __init__(self, changed: Notify, released: Notify = lambda _: None, *, children_protected: bool = False) -> None:
@@ -42,7 +42,7 @@ class Cache:
         self._released = released
         self.platform = Platform()
         self.runtimes = self.platform.runtimes
-        self.writers = Writers(changed, self.platform.places)
+        self.writers = Writers(changed, self.platform.write_locations)
         self.slots = MeasuringSlots(changed)
         self.own_children = OwnChildren(protected=children_protected)
         self._jobs: dict[str, JobRecord] = {}
@@ -50,30 +50,30 @@ class Cache:
         self._workers: dict[str, Workers] = {}
         self._by_name: dict[tuple[str, str], str] = {}
         self._tally: Counter[tuple[str, str]] = Counter()
-        self._gone = Gone()
+        self._deleted = DeletedJobs()
 
     def uids(self) -> list[str]:
-        """The uids of all CompressionJobs."""
+        """Return the uids of all CompressionJobs."""
         return list(self._jobs)
 
     def job(self, uid: str) -> JobRecord | None:
-        """A CompressionJob."""
+        """Return a CompressionJob."""
         return self._jobs.get(uid)
 
     def job_named(self, namespace: str, name: str) -> JobRecord | None:
-        """The CompressionJob that has this name now."""
+        """Return the CompressionJob that has this name now."""
         return self._jobs.get(self._by_name.get((namespace, name), ""))
 
     def jobs(self) -> Iterable[JobRecord]:
-        """All CompressionJobs."""
+        """Return all CompressionJobs."""
         return self._jobs.values()
 
     def runtime(self, name: str) -> RuntimeRecord | None:
-        """A CompressionRuntime."""
+        """Return a CompressionRuntime."""
         return self.runtimes.get(name)
 
     def tally(self) -> Counter[tuple[str, str]]:
-        """The number of CompressionJobs by phase and reason."""
+        """Return the number of CompressionJobs by phase and reason."""
         return self._tally
 
     def observe(
@@ -84,17 +84,17 @@ class Cache:
         foreign_child: ChildRecord | None = None,
         refusal: Refused | None = None,
         decided: Callable[[JobRecord], JobRecord] = lambda job: job,
-    ) -> Observed | None:
-        """A job with everything that belongs to it, or None when there is no such job."""
+    ) -> ObservedJob | None:
+        """Return a job with everything that belongs to it, or None when there is no such job."""
         job = self._jobs.get(uid)
         if job is None:
             return None
         job = decided(job)
-        found = (workers := self._workers.get(uid, _NONE)).child_of(job)
-        child = found if found is not None and self.own_children.has(job, found) else None
+        named = (workers := self._workers.get(uid, _NONE)).child_of(job)
+        child = named if named is not None and self.own_children.has(job, named) else None
         job = self.runtimes.begin(job, child)
         starts = not job.over and (child is None or (child.suspended and not job.suspend))
-        return Observed(
+        return ObservedJob(
             job=job,
             runtime=self.runtimes.get(job.present_runtime),
             measuring_runtime=self.runtimes.get(job.measuring_runtime),
@@ -108,40 +108,41 @@ class Cache:
             confirmed=confirmed,
             foreign_child=foreign_child,
             refusal=refusal,
-            stranger=found if child is None else None,
+            stranger=named if child is None else None,
             blocker=self.writers.blocker(job) if starts else None,
             waiting_for_slot=self.slots.waiting()[job.present_runtime],
             slot_seconds=self.slots.seconds(job.present_runtime),
+            known_jobs=tuple(self._jobs) if job.cleaning and child is None else (),
             checkpoint_user=self.platform.checkpoint_users.other(job) if job.ended and job.cleanup.retains else "",
             measured_first=self.slots.ahead(job, self.runtimes) if starts and child is None else 0,
         )
 
     def running_pod(self, uid: str) -> PodRecord | None:
-        """The running pod of a job that goes on, which can be asked for its progress."""
+        """Return the running pod of an unfinished job, which answers progress requests."""
         observed = self.observe(uid)
         pods = () if observed is None or observed.job.ended else observed.pods
         return next((pod for pod in pods if pod.running and pod.ip and not pod.deleting), None)
 
     def put(self, resource: Resource, raw: Raw, *, own_write: bool = False) -> None:
-        """Remember an object as it is now; what the operator wrote itself needs no second look."""
+        """Store the present state of an object; ``own_write`` notifies no one, since the operator made the change."""
         metadata = raw["metadata"]
-        # A worker that an ended job has left behind may still write.
+        # A worker of an ended job may still write.
         is_left = resource in (JOBS, PODS) and self._is_over(job_uid(metadata))
-        if self.knows(resource, metadata) and not is_left:  # an own write's echo, most often: not worth trimming
+        if self.knows(resource, metadata) and not is_left:  # usually the echo of our own write: skip the trimming
             return
-        told = _nobody if own_write else self._changed
+        notify = _ignore if own_write else self._changed
         if resource is COMPRESSION_JOBS:
-            self._put_job(JobRecord.of(raw), told)
+            self._put_job(JobRecord.of(raw), notify)
         elif resource in PLATFORM:
-            self._look_at(self.platform.put(resource, raw))
+            self._notify_waiting(self.platform.put(resource, raw))
         elif resource is REVIEWS:
-            self._tell_about(self.reviews.put(ReviewRecord.of(raw)))
+            self._notify_reviewed(self.reviews.put(ReviewRecord.of(raw)))
         else:
-            self._put_worker(ChildRecord.of(raw) if resource is JOBS else PodRecord.of(raw), told)
+            self._put_worker(ChildRecord.of(raw) if resource is JOBS else PodRecord.of(raw), notify)
 
     def wrote_status(self, job: JobRecord, metadata: Raw, status: Raw) -> None:
-        """Remember a job with the status that the operator wrote, in the version that this made."""
-        self._put_job(job.rewritten(metadata, status), _nobody)
+        """Store a job with the status that the operator wrote, in the version of the response."""
+        self._put_job(job.rewritten(metadata, status), _ignore)
 
     def drop(self, resource: Resource, metadata: Raw) -> None:
         """Forget an object that is gone."""
@@ -149,9 +150,9 @@ class Cache:
         if resource is COMPRESSION_JOBS:
             self._drop_job(uid)
         elif resource in PLATFORM:
-            self._look_at(self.platform.drop(resource, metadata))
+            self._notify_waiting(self.platform.drop(resource, metadata))
         elif resource is REVIEWS:
-            self._tell_about(self.reviews.drop(uid))
+            self._notify_reviewed(self.reviews.drop(uid))
         else:
             self._forget_worker(uid)
             self.own_children.forget(uid)
@@ -165,7 +166,7 @@ class Cache:
                 self._changed(owner)
 
     def replace_workers(self, uid: str, child: ChildRecord | None, pods: list[PodRecord]) -> None:
-        """Remember exactly this child and these pods of a job, as they were read just now."""
+        """Replace the child and pods of a job by those that were just read."""
         workers = self._workers.setdefault(uid, Workers())
         for gone in workers.replace(child, pods):
             self._forget_worker(gone)
@@ -173,24 +174,24 @@ class Cache:
             self._note(worker)
 
     def put_progress(self, uid: str, progress: Progress, forecast: Forecast | None = None) -> bool:
-        """Remember what a pod told about its progress, and when it expects to be done; says whether it got on."""
+        """Store the progress and the forecast of a pod; return whether it has advanced."""
         workers = self._workers.get(uid)
         if workers is None:
             return False
-        got_on, is_news = workers.take(progress, forecast)
-        if is_news:
+        advanced, significant = workers.take(progress, forecast)
+        if significant:
             self._changed(uid)
-        return got_on
+        return advanced
 
     def knows(self, resource: Resource, metadata: Raw) -> bool:
-        """Whether the cache is at least as new as this object, of which only the metadata is given."""
+        """Return whether the cache is at least as new as this object, of which only the metadata is given."""
         if resource in (JOBS, PODS) and self._is_over(job_uid(metadata)):
             return True
         record = self._record(resource, metadata)
         return record is not None and record.version >= int(metadata["resourceVersion"])
 
     def versions(self, resource: Resource) -> dict[str, tuple[int, Raw]]:
-        """What is remembered of a kind: version and enough metadata for ``drop``, by uid."""
+        """Return the version of each object of a kind, and enough metadata for ``drop``, by uid."""
         if resource is COMPRESSION_JOBS:
             return {uid: (job.version, {"uid": uid}) for uid, job in self._jobs.items()}
         if resource in PLATFORM:
@@ -212,29 +213,29 @@ class Cache:
             return self.reviews.get(metadata["uid"])
         return self._workers.get(job_uid(metadata), _NONE).of(resource).get(metadata["uid"])
 
-    def _put_job(self, job: JobRecord, told: Callable[[str], None]) -> None:
+    def _put_job(self, job: JobRecord, notify: Callable[[str], None]) -> None:
         known = self._jobs.get(job.uid)
-        # The answer to our own write may come after the news of the deletion.
-        if job.uid in self._gone or (known is not None and known.version >= job.version):
+        # The response to our own write may arrive after the watch event of the deletion.
+        if job.uid in self._deleted or (known is not None and known.version >= job.version):
             return
         if known is not None:
             self._count(known, -1)
             if known.part != job.part and job.uid in self._workers:
-                self._workers[job.uid].progress = None  # it was the last part's
+                self._workers[job.uid].progress = None  # it belongs to the previous part
         self._jobs[job.uid] = job
         self._by_name[job.namespace, job.name] = job.uid
         self._count(job, +1)
         self.platform.put_job(job, known)
         for child in self._workers.get(job.uid, _NONE).children.values():
-            self.writers.note(child, job)  # one that its user holds writes no more
+            self.writers.note(child, job)  # the child of a suspended job does not write
         if job.over:
             self._workers.pop(job.uid, None)
             self.writers.forget_job(job.uid)
-        self.reviews.look(job.namespace, job.name)
-        told(job.uid)
+        self.reviews.recheck(job.namespace, job.name)
+        notify(job.uid)
 
     def _drop_job(self, uid: str) -> None:
-        self._gone.add(uid)
+        self._deleted.add(uid)
         known = self._jobs.pop(uid, None)
         if known is None:
             return
@@ -248,7 +249,7 @@ class Cache:
         self._changed(uid)
 
     def _note(self, worker: Worker) -> None:
-        """Remember where a worker writes, and what it waits for: of jobs that have ended or are gone, too."""
+        """Record where a worker writes and what it waits for, also for jobs that have ended or are gone."""
         self.writers.note(worker, self._jobs.get(worker.job_uid))
         if isinstance(worker, PodRecord):
             self.slots.note(worker)
@@ -257,7 +258,7 @@ class Cache:
         self.writers.drop(uid)
         self.slots.drop(uid)
 
-    def _put_worker(self, worker: Worker, told: Callable[[str], None]) -> None:
+    def _put_worker(self, worker: Worker, notify: Callable[[str], None]) -> None:
         self._note(worker)
         if self._is_over(worker.job_uid):
             return
@@ -268,15 +269,15 @@ class Cache:
             held[worker.uid] = worker
             if isinstance(worker, ChildRecord) and worker.ended and not (known is not None and known.ended):
                 self._released(worker.namespace)
-            told(worker.job_uid)
+            notify(worker.job_uid)
 
-    def _look_at(self, uids: set[str]) -> None:
-        # Only jobs without a child for their present part look at their runtime and stores.
+    def _notify_waiting(self, uids: set[str]) -> None:
+        # Only jobs without a child for their present part depend on their runtime and stores.
         for uid in uids:
             if not self._jobs[uid].ended and not self._workers.get(uid, _NONE).has_child_for(self._jobs[uid].part):
                 self._changed(uid)
 
-    def _tell_about(self, review: ReviewRecord | None) -> None:
+    def _notify_reviewed(self, review: ReviewRecord | None) -> None:
         uid = self._by_name.get((review.namespace, review.job)) if review is not None else None
         if uid is not None and not self._jobs[uid].ended:
             self._changed(uid)
@@ -294,5 +295,5 @@ class Cache:
 _NONE: Final = Workers()
 
 
-def _nobody(_: str) -> None:
-    """Nobody needs to be told."""
+def _ignore(_: str) -> None:
+    """Notify no one."""

@@ -1,16 +1,16 @@
-"""Which unfinished jobs use which folder of checkpoints."""
+"""The unfinished jobs that use each folder of checkpoints."""
 
 from compression_operator.records.job import JobRecord
 
 
 class CheckpointUsers:
-    """CompressionJobs that have not ended, by the place of their checkpoints."""
+    """CompressionJobs that have not ended, by the location of their checkpoints."""
 
     def __init__(self) -> None:
         self._users: dict[str, dict[str, str]] = {}
 
     def put(self, job: JobRecord) -> None:
-        """Remember a job as it is now."""
+        """Store the present state of a job."""
         if job.ended:
             self.discard(job)
         elif job.checkpoints:

@@ -1,4 +1,4 @@
-"""When running pods expect to be done, on the operator's own clock: a pod tells how long it will still take."""
+"""Forecasts of running pods: a pod reports its remaining time, and the operator adds it to its own clock."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,20 +8,20 @@ from compressionjob.report import Progress
 
 SMALL: Final = timedelta(seconds=30)
 SMALL_SHARE: Final = 0.1
-"""A forecast that moves by less than this, in all and as a share of what is left, is no news."""
+"""A forecast that moves by less than this, in total and as a share of the remaining time, is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a pod told last; ``told`` is when."""
+    """The latest forecast of a pod, and the time ``received`` at which it came."""
 
     pod: str
-    told: datetime
+    received: datetime
     finish: datetime
 
 
-def told(progress: Progress, pod: str, now: datetime) -> tuple[Progress, Forecast | None]:
-    """Part a pod's answer: its progress, which changes when the pod gets on, and its forecast, which always does."""
+def split_forecast(progress: Progress, pod: str, now: datetime) -> tuple[Progress, Forecast | None]:
+    """Split a pod's response into its progress, which changes when the pod advances, and its forecast."""
     remaining = progress.remaining
     if remaining is None:
         return progress, None
@@ -30,7 +30,7 @@ def told(progress: Progress, pod: str, now: datetime) -> tuple[Progress, Forecas
 
 
 def differs(old: Forecast | None, new: Forecast | None) -> bool:
-    """Whether the new forecast is worth a look at the job."""
+    """Return whether the new forecast is worth a reconcile of the job."""
     if old is None or new is None:
         return old is not new
-    return old.pod != new.pod or abs(new.finish - old.finish) > max(SMALL, SMALL_SHARE * (new.finish - new.told))
+    return old.pod != new.pod or abs(new.finish - old.finish) > max(SMALL, SMALL_SHARE * (new.finish - new.received))

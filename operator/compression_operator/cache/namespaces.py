@@ -1,4 +1,4 @@
-"""The labels of namespaces, where the operator may read them: it serves all namespaces."""
+"""The labels of namespaces: only an operator that serves all namespaces may read them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,16 +24,16 @@ class Namespaces:
         self._records: dict[str, NamespaceRecord] = {}
 
     def get(self, name: str) -> NamespaceRecord | None:
-        """A namespace."""
+        """Return a namespace."""
         return self._records.get(name)
 
     def labels(self, name: str) -> Mapping[str, str] | None:
-        """The labels of a namespace, None where they are not known."""
+        """Return the labels of a namespace, None where they are not known."""
         record = self._records.get(name)
         return None if record is None else record.labels
 
     def put(self, raw: Raw) -> str:
-        """Remember a namespace as it is now; returns its name where its labels have changed, and "" otherwise."""
+        """Store the present state of a namespace; return its name if its labels have changed, else ""."""
         metadata = raw["metadata"]
         known = self._records.get(metadata["name"])
         if known is not None and known.uid == metadata["uid"] and known.version >= version(metadata):
@@ -51,5 +51,5 @@ class Namespaces:
             del self._records[name]
 
     def versions(self) -> dict[str, tuple[int, Mapping[str, Any]]]:
-        """Version and metadata of all namespaces, by uid."""
+        """Return version and metadata of all namespaces, by uid."""
         return {it.uid: (it.version, {"uid": it.uid, "name": it.name}) for it in self._records.values()}

@@ -1,4 +1,4 @@
-"""What the platform team keeps for jobs (runtimes, stores, labels of namespaces), and what jobs share."""
+"""Objects of the platform team (runtimes, stores, namespaces), and the jobs that depend on them."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,7 +18,7 @@ PlatformRecord = RuntimeRecord | StoreRecord | NamespaceRecord
 
 
 class Platform:
-    """The records of these kinds, and which jobs a change of one concerns."""
+    """The records of these kinds, and the jobs that a change of one concerns."""
 
     def __init__(self) -> None:
         self.runtimes = Runtimes()
@@ -35,7 +35,7 @@ class Platform:
         return self.stores.get(metadata["namespace"], metadata["name"])
 
     def put(self, resource: Resource, raw: Raw) -> set[str]:
-        """Remember an object as it is now; returns the uids of the jobs that this may concern."""
+        """Store the present state of an object; return the uids of the jobs that this may concern."""
         if resource is RUNTIMES:
             return self.runtimes.put(RuntimeRecord.of(raw))
         if resource is NAMESPACES:
@@ -44,7 +44,7 @@ class Platform:
         return self.stores.put(StoreRecord.of(raw))
 
     def drop(self, resource: Resource, metadata: Raw) -> set[str]:
-        """Forget an object that is gone; returns the uids of the jobs that this may concern."""
+        """Forget an object that is gone; return the uids of the jobs that this may concern."""
         if resource is RUNTIMES:
             self.runtimes.drop(metadata["name"], metadata["uid"])
             return set()
@@ -60,7 +60,7 @@ class Platform:
         return self.runtimes.versions() if resource is RUNTIMES else self.stores.versions()
 
     def put_job(self, job: JobRecord, before: JobRecord | None) -> None:
-        """Remember which objects a job depends on."""
+        """Record the objects that a job depends on."""
         self.runtimes.put_job(job, before)
         self.stores.put_job(job)
         self.checkpoint_users.put(job)
@@ -71,8 +71,8 @@ class Platform:
         self.stores.discard_job(job)
         self.checkpoint_users.discard(job)
 
-    def places(self, job: JobRecord) -> tuple[str, ...]:
+    def write_locations(self, job: JobRecord) -> tuple[str, ...]:
         """Return where the pods of a job write, with the claims of its runtime and the endpoints of its stores."""
         runtime = self.runtimes.get(job.present_runtime)
         endpoints = {name: store.endpoint for name, store in self.stores.of(job.namespace).items()}
-        return job.places(runtime.claims if runtime is not None else {}, endpoints)
+        return job.write_locations(runtime.claims if runtime is not None else {}, endpoints)

@@ -1,6 +1,6 @@
-"""Comparing the cache with the cluster: whether it has caught up, and what it still holds of objects that are gone.
+"""Resync of the cache: wait until it has caught up with the cluster, and remove objects that are gone.
 
-kopf does not tell handlers when its first listing is over, nor which objects vanished while a watch was broken. A
+kopf does not report to handlers when its first listing is over, nor which objects vanished while a watch was broken. A
 list of metadata answers both.
 """
 
@@ -23,15 +23,15 @@ from compression_operator.cluster.resources import (
 )
 from compressionjob.group import JOB_UID_LABEL
 
-LOOK: Final = 0.1
-PATIENCE: Final = 10.0
-"""Seconds after which the list is read again: what was deleted meanwhile will never be seen."""
+POLL_INTERVAL: Final = 0.1
+WATCH_LAG: Final = 10.0
+"""Seconds that a watch may lag behind a list. Then the list is read again: an object that was deleted never comes."""
 
 logger = logging.getLogger(__name__)
 
 
 class Resync:
-    """Reads the metadata of everything that the operator watches, in all namespaces or in those that it serves."""
+    """Lists the metadata of all watched objects, in all namespaces or in those that the operator serves."""
 
     def __init__(self, client: Client, cache: Cache, namespaces: Sequence[str]) -> None:
         self._client = client
@@ -46,33 +46,33 @@ class Resync:
         while True:
             missing = await self._compare_all(newest=True)
             waited = 0.0
-            while waited < PATIENCE:
+            while waited < WATCH_LAG:
                 while missing and self._cache.knows(*missing[-1]):
                     missing.pop()
                 if not missing:
                     break
-                await asyncio.sleep(LOOK)
-                waited += LOOK
+                await asyncio.sleep(POLL_INTERVAL)
+                waited += POLL_INTERVAL
             if not missing:
                 return
             logger.info("waiting for %d objects that were listed but not seen yet", len(missing))
 
     async def compare(self) -> list[tuple[Resource, dict[str, Any]]]:
-        """Forget what is gone, and return what the cache does not know yet: kind and metadata.
+        """Forget objects that are gone; return kind and metadata of those that the cache does not know yet.
 
-        The lists come from the API server's memory: what they are too old to hold is newer than their moment, and is
-        not forgotten. Raises ApiError when a list cannot be read.
+        The lists come from the API server's cache: an object that is newer than the list is not forgotten. Raises
+        ApiError when a list cannot be read.
         """
         return await self._compare_all(newest=False)
 
     async def missing(self) -> int:
-        """Forget what is gone, and count what the watches have not told PATIENCE seconds after it was listed.
+        """Forget objects that are gone; count listed objects that no watch has reported within WATCH_LAG seconds.
 
         Raises ApiError when a list cannot be read.
         """
         listed = await self.compare()
         if listed:
-            await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(WATCH_LAG)
         return sum(not self._cache.knows(*item) for item in listed)
 
     async def _compare_all(self, *, newest: bool) -> list[tuple[Resource, dict[str, Any]]]:
@@ -100,7 +100,7 @@ class Resync:
                     present.add(metadata["uid"])
                     if not self._cache.knows(resource, metadata):
                         missing.append((resource, _essence(metadata)))
-                # A page that has arrived already is handed on without a pause: let others work in between.
+                # Pages that have already arrived come without a pause: let other tasks run in between.
                 await asyncio.sleep(0)
         self._forget(resource, present, moment or 0)
         return missing
@@ -109,13 +109,13 @@ class Resync:
         self, resource: Resource, scope: str | None, selector: str, newest: bool
     ) -> AsyncIterator[dict[str, Any]]:
         if newest:
-            return self._client.pages(resource, scope, selector=selector, metadata_only=True, patient=True)
+            return self._client.pages(resource, scope, selector=selector, metadata_only=True, wait_when_busy=True)
         return self._client.cached_metadata(resource, scope, selector=selector)
 
     def _forget(self, resource: Resource, present: set[str], moment: int) -> None:
         for uid, (version, metadata) in self._cache.versions(resource).items():
             if uid not in present and version <= moment:
-                logger.info("forgetting %s %s: gone while nobody watched", resource.plural, uid)
+                logger.info("forgetting %s %s: deleted while no watch ran", resource.plural, uid)
                 self._cache.drop(resource, metadata)
 
 

@@ -1,4 +1,4 @@
-"""What the operator knows of CompressionReviews. All are kept, whatever their job: they are small, and few."""
+"""The cache of CompressionReviews. All are kept, for any job: they are small and few."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,44 +9,44 @@ from compression_operator.records.review import ReviewRecord
 class Reviews:
     """The reviews by uid, and by the job that they are about.
 
-    ``looked`` is called with ``namespace/name`` of a job whose reviews may count otherwise than before.
+    ``changed`` is called with ``namespace/name`` of a job whose reviews may become valid or invalid.
     """
 
     def __init__(self) -> None:
-        self.looked: Callable[[str], None] = lambda _: None
+        self.changed: Callable[[str], None] = lambda _: None
         self._reviews: dict[str, ReviewRecord] = {}
         self._by_job: dict[tuple[str, str], dict[str, ReviewRecord]] = {}
 
     def about(self, namespace: str, job: str) -> tuple[ReviewRecord, ...]:
-        """All reviews that name this job."""
+        """Return all reviews that name this job."""
         return tuple(self._by_job.get((namespace, job), {}).values())
 
-    def look(self, namespace: str, job: str) -> None:
-        """Note that a job has changed: its reviews, if there are any, may count otherwise than before."""
+    def recheck(self, namespace: str, job: str) -> None:
+        """Report that a job has changed: its reviews, if there are any, may become valid or invalid."""
         if (namespace, job) in self._by_job:
-            self.looked(f"{namespace}/{job}")
+            self.changed(f"{namespace}/{job}")
 
-    def look_at_all(self) -> None:
-        """Note all jobs that have reviews, for a leader that begins."""
+    def recheck_all(self) -> None:
+        """Report all jobs that have reviews, for a new leader."""
         for namespace, job in list(self._by_job):
-            self.looked(f"{namespace}/{job}")
+            self.changed(f"{namespace}/{job}")
 
     def get(self, uid: str) -> ReviewRecord | None:
-        """A review."""
+        """Return a review."""
         return self._reviews.get(uid)
 
     def put(self, review: ReviewRecord) -> ReviewRecord | None:
-        """Remember a review; returns it when it is news."""
+        """Store a review; return it if it is new or has changed."""
         known = self._reviews.get(review.uid)
         if known is not None and known.version >= review.version:
             return None
         self._reviews[review.uid] = review
         self._by_job.setdefault((review.namespace, review.job), {})[review.uid] = review
-        self.look(review.namespace, review.job)
+        self.recheck(review.namespace, review.job)
         return review
 
     def drop(self, uid: str) -> ReviewRecord | None:
-        """Forget a review; returns what it was."""
+        """Forget a review; return its last record."""
         known = self._reviews.pop(uid, None)
         if known is not None:
             about = self._by_job[known.namespace, known.job]
@@ -56,5 +56,5 @@ class Reviews:
         return known
 
     def versions(self) -> dict[str, tuple[int, Mapping[str, Any]]]:
-        """Version and metadata by uid."""
+        """Return version and metadata by uid."""
         return {uid: (review.version, {"uid": uid}) for uid, review in self._reviews.items()}

@@ -1,4 +1,4 @@
-"""CompressionRuntimes, which CompressionJobs name them, and how a job begins on them."""
+"""CompressionRuntimes, the jobs that name them, and the first part of a job on them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
 from compression_operator.records.runtime import RuntimeRecord
+from compressionjob.job_parts import RUN, first_part
 from compressionjob.measuring import NODE, Measuring
-from compressionjob.parts import RUN, first_part
 
 
 class Runtimes:
@@ -18,14 +18,14 @@ class Runtimes:
         self._jobs: dict[str, set[str]] = {}
 
     def get(self, name: str) -> RuntimeRecord | None:
-        """A CompressionRuntime."""
+        """Return a CompressionRuntime."""
         return self._records.get(name)
 
     def __iter__(self) -> Iterator[RuntimeRecord]:
         return iter(self._records.values())
 
     def put(self, runtime: RuntimeRecord) -> set[str]:
-        """Remember a runtime as it is now; returns the uids of the jobs that this may concern."""
+        """Store the present state of a runtime; return the uids of the jobs that this may concern."""
         known = self._records.get(runtime.name)
         if known is not None and known.uid == runtime.uid and known.version >= runtime.version:
             return set()
@@ -40,11 +40,11 @@ class Runtimes:
             del self._records[name]
 
     def versions(self) -> dict[str, tuple[int, Mapping[str, Any]]]:
-        """Version and metadata of all runtimes, by uid."""
+        """Return version and metadata of all runtimes, by uid."""
         return {it.uid: (it.version, {"uid": it.uid, "name": it.name}) for it in self._records.values()}
 
     def put_job(self, job: JobRecord, before: JobRecord | None) -> None:
-        """Remember which runtimes a job names now: the one that measures may have become another."""
+        """Record the runtimes that a job names now: the measuring runtime may have changed."""
         if before is not None:
             self.discard_job(before)
         for runtime in _names(job):
@@ -59,9 +59,9 @@ class Runtimes:
                 self._jobs.pop(runtime, None)
 
     def begin(self, job: JobRecord, child: ChildRecord | None) -> JobRecord:
-        """Return the job with its first part and the runtime that measures, as its runtimes have it now.
+        """Return the job with its first part and its measuring runtime, by the present state of its runtimes.
 
-        One that has begun, as its status or a child of its name says, goes on as it began.
+        A job that has begun, by its status or by a child of its name, keeps its part and runtime.
         """
         if job.begun:
             return job

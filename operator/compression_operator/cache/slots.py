@@ -1,7 +1,7 @@
-"""Measuring slots: how many pods wait for one, and which jobs do not begin meanwhile.
+"""Measuring slots: the pods that wait for one, and the jobs that are held back meanwhile.
 
-A pod that measures alone on a node gets it only when every other pod of CompressionJobs has left it. So no other job
-begins there as long as one waits and pods run whose ends make room. Where none runs, holding jobs back helps nothing.
+A pod that measures alone on a node needs a node that no other pod of a CompressionJob uses. So no other job begins
+there while one waits and the end of a running pod can free a node. If no pod runs, holding jobs back does not help.
 """
 
 from collections import Counter, deque
@@ -13,17 +13,17 @@ from compression_operator.cache.runtimes import Runtimes
 from compression_operator.records.job import JobRecord
 from compression_operator.records.pod import PodRecord
 from compression_operator.records.reading import parse_time
+from compressionjob.job_parts import COMPRESS, RUN
 from compressionjob.measuring import NODE, STATIC_CPUS
-from compressionjob.parts import COMPRESS, RUN
 
 _PLACED: Final = "placed"
 _REMEMBERED: Final = 20
-"""Pods of a runtime whose time in their slot says how long the next ones take."""
-_ON_THE_WAY: Final = ("", "ContainerCreating", "PodInitializing")
-"""What the kubelet calls a container that is about to start."""
+"""Number of ended pods of a runtime whose slot times are kept, to estimate the next ones."""
+_STARTING: Final = ("", "ContainerCreating", "PodInitializing")
+"""The kubelet's reasons for a container that is about to start."""
 
 State = tuple[str, str]
-"""What a pod waits for (Node, StaticCPUs), or that it has a node, and its runtime."""
+"""The slot that a pod waits for (Node, StaticCPUs) or "placed" if it has a node, and its runtime."""
 
 
 class MeasuringSlots:
@@ -37,12 +37,12 @@ class MeasuringSlots:
         self._seconds: dict[str, deque[float]] = {}
 
     def seconds(self, runtime: str) -> float | None:
-        """The time that a pod of a runtime has its slot for: the median of the last ones, None where none has ended."""
-        found = self._seconds.get(runtime)
-        return median(found) if found else None
+        """Return the median seconds for which the last pods of a runtime held their slot; None if none has ended."""
+        times = self._seconds.get(runtime)
+        return median(times) if times else None
 
     def waiting(self) -> Counter[str]:
-        """The number of jobs that wait for a measuring slot, by runtime."""
+        """Return the number of jobs that wait for a measuring slot, by runtime."""
         waiting: Counter[str] = Counter()
         for (kind, runtime), count in self._counts.items():
             if kind != _PLACED:
@@ -50,7 +50,7 @@ class MeasuringSlots:
         return waiting
 
     def ahead(self, job: JobRecord, runtimes: Runtimes) -> int:
-        """The number of jobs that must be measured before this one begins; it is looked at again when that changes."""
+        """Return the number of jobs that are measured before this one begins; the job is reconciled when it changes."""
         self._held.pop(job.uid, None)
         runtime, measuring = runtimes.get(job.runtime), runtimes.get(job.measuring_runtime)
         begins = not job.suspend and job.part in (RUN, COMPRESS)
@@ -69,7 +69,7 @@ class MeasuringSlots:
         return counts[NODE]
 
     def note(self, pod: PodRecord) -> None:
-        """Remember a pod as it is now."""
+        """Store the present state of a pod."""
         if self._states.get(pod.uid, ("",))[0] == _PLACED and (had := _time_in_slot(pod)) > 0:
             self._seconds.setdefault(pod.runtime, deque(maxlen=_REMEMBERED)).append(had)
         self._put(pod.uid, _state(pod))
@@ -91,14 +91,14 @@ class MeasuringSlots:
                     self._release()
 
     def _release(self) -> None:
-        """Let the jobs look again that are held back, the oldest first."""
+        """Reconcile the jobs that are held back, the oldest first."""
         held, self._held = self._held, {}
         for uid in sorted(held, key=held.__getitem__):
             self._changed(uid)
 
 
 def _time_in_slot(pod: PodRecord) -> float:
-    """The seconds that a pod had its slot for; 0 where it goes on, or the kubelet has lost its end with the node."""
+    """Return how many seconds a pod held its slot; 0 if it has not ended, or if its end was lost with the node."""
     if not pod.slot or not pod.placed or pod.terminated is None or not pod.terminated.finished:
         return 0.0
     return (parse_time(pod.terminated.finished) - parse_time(pod.placed)).total_seconds()
@@ -111,5 +111,5 @@ def _state(pod: PodRecord) -> State | None:
 
 
 def _cannot_start(pod: PodRecord) -> bool:
-    """Whether the kubelet goes on trying in vain: its image or a Secret is missing, and its end is nowhere near."""
-    return pod.waiting is not None and pod.waiting.reason not in _ON_THE_WAY
+    """Return whether the container cannot start: its image or a Secret is missing, and the kubelet keeps retrying."""
+    return pod.waiting is not None and pod.waiting.reason not in _STARTING

@@ -1,4 +1,4 @@
-"""CompressionStores by namespace, and the jobs that they concern: all of their namespace."""
+"""CompressionStores by namespace, and the jobs that they concern: all jobs of the namespace."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -26,7 +26,7 @@ class Stores:
         return self.of(namespace).get(name)
 
     def put(self, store: StoreRecord) -> set[str]:
-        """Remember a store as it is now; returns the uids of the jobs that this may concern."""
+        """Store the present state of a CompressionStore; return the uids of the jobs that this may concern."""
         known = self.get(store.namespace, store.name)
         if known is not None and known.uid == store.uid and known.version >= store.version:
             return set()
@@ -34,7 +34,7 @@ class Stores:
         return self.jobs_in(store.namespace)
 
     def drop(self, namespace: str, name: str, uid: str) -> set[str]:
-        """Forget a store that is gone; returns the uids of the jobs that this may concern."""
+        """Forget a store that is gone; return the uids of the jobs that this may concern."""
         known = self.get(namespace, name)
         if known is None or known.uid != uid:
             return set()
@@ -52,8 +52,8 @@ class Stores:
         }
 
     def put_job(self, job: JobRecord) -> None:
-        """Remember a job, until it has ended."""
-        if job.ended:
+        """Record a job until no Job works for it any more."""
+        if job.over:
             self.discard_job(job)
         else:
             self._jobs.setdefault(job.namespace, set()).add(job.uid)
@@ -67,5 +67,5 @@ class Stores:
                 del self._jobs[job.namespace]
 
     def jobs_in(self, namespace: str) -> set[str]:
-        """Return the uids of the jobs in a namespace that have not ended."""
+        """Return the uids of the jobs in a namespace that are not over."""
         return set(self._jobs.get(namespace, ()))

@@ -13,9 +13,9 @@ from compressionjob.report import Progress
 
 
 class OwnChildren:
-    """Which Jobs the operator created. Owner references and labels do not tell: anybody may write them.
+    """The Jobs that the operator created. Owner references and labels do not prove it: any user may write them.
 
-    ``protected``: the cluster lets nobody else create a Job with a label of ours.
+    ``protected``: admission policies of the cluster let no other user create a Job with the operator's labels.
     """
 
     def __init__(self, *, protected: bool = False) -> None:
@@ -23,11 +23,11 @@ class OwnChildren:
         self._created: set[str] = set()
 
     def add(self, uid: str) -> None:
-        """Note that the operator created a Job; its CompressionJob's status will say so, too."""
+        """Record a Job that the operator created; the status of its CompressionJob will name it, too."""
         self._created.add(uid)
 
     def has(self, job: JobRecord, child: ChildRecord) -> bool:
-        """Whether a Job that says that it works for this CompressionJob was created for it by the operator."""
+        """Return whether the operator created this Job, which claims to belong to the CompressionJob."""
         return self._protected or child.uid == job.child_uid or child.uid in self._created
 
     def forget(self, uid: str) -> None:
@@ -37,60 +37,60 @@ class OwnChildren:
 
 @dataclass(slots=True)
 class Workers:
-    """What works for one CompressionJob."""
+    """The child Jobs and pods of one CompressionJob, and the progress of its pod."""
 
     children: dict[str, ChildRecord] = field(default_factory=dict)
     pods: dict[str, PodRecord] = field(default_factory=dict)
     progress: Progress | None = None
     forecast: Forecast | None = None
-    noticed: Forecast | None = None
-    """The forecast that made somebody look last; ``forecast`` may be a little different by now."""
+    notified: Forecast | None = None
+    """The forecast at the last reconcile; ``forecast`` may differ a little by now."""
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is left."""
+        """Whether there are no Jobs and no pods."""
         return not self.children and not self.pods
 
     def child_of(self, job: JobRecord) -> ChildRecord | None:
-        """The child Job of a CompressionJob's present part, by its name and owner."""
+        """Return the child Job of a CompressionJob's present part, by its name and owner."""
         named = (item for item in self.children.values() if item.name == job.child_name and not item.deleting)
         return next((item for item in named if item.belongs_to(job)), None)
 
     def has_child_for(self, part: str) -> bool:
-        """Whether there is a child Job of this part."""
+        """Return whether there is a child Job of this part."""
         return any(child.part == part for child in self.children.values())
 
     def all(self) -> list[ChildRecord | PodRecord]:
-        """The records of Jobs and pods."""
+        """Return the records of Jobs and pods."""
         return [*self.children.values(), *self.pods.values()]
 
     def replace(self, child: ChildRecord | None, pods: list[PodRecord]) -> set[str]:
-        """Keep exactly this child and these pods; returns the uids of those that are gone."""
+        """Keep exactly this child and these pods; return the uids of those that are gone."""
         before = {*self.children, *self.pods}
         self.children = {child.uid: child} if child is not None else {}
         self.pods = {pod.uid: pod for pod in pods}
         return before - {*self.children, *self.pods}
 
     def take(self, progress: Progress, forecast: Forecast | None) -> tuple[bool, bool]:
-        """Remember what a pod told; says whether it got on, and whether that or its forecast is worth a look."""
-        got_on = _without_estimate(self.progress) != _without_estimate(progress)
+        """Store a pod's report; return whether it has advanced, and whether the job must be reconciled."""
+        advanced = _without_estimate(self.progress) != _without_estimate(progress)
         moved = self.progress is None or self.progress.percent != progress.percent
-        is_news = got_on or moved or differs(self.noticed, forecast)
+        significant = advanced or moved or differs(self.notified, forecast)
         self.progress, self.forecast = progress, forecast
-        if is_news:
-            self.noticed = forecast
-        return got_on, is_news
+        if significant:
+            self.notified = forecast
+        return advanced, significant
 
     def finish(self) -> datetime | None:
-        """When the pod that runs expects to be done."""
+        """Return when the pod that runs expects to be done."""
         pod = self.pods.get(self.forecast.pod) if self.forecast is not None else None
         return self.forecast.finish if self.forecast is not None and pod is not None and pod.running else None
 
     def of(self, resource: Resource) -> dict[str, Any]:
-        """The records of Jobs or pods by uid."""
+        """Return the records of Jobs or pods by uid."""
         return self.children if resource is JOBS else self.pods
 
 
 def _without_estimate(progress: Progress | None) -> Progress | None:
-    """Return what a pod told without what moves by itself: a pod that hangs does not get on."""
+    """Return a pod's progress without its estimate, which changes even if the pod hangs."""
     return progress.model_copy(update={"estimate": 0.0}) if progress is not None else None

@@ -1,1 +1,1 @@
-"""The child batch/v1 Job: what it runs, what it may do, what it mounts, and which failures end it."""
+"""The manifest of the child batch/v1 Job: containers, permissions, volumes and failure policy."""

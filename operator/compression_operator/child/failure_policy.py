@@ -1,4 +1,4 @@
-"""Which ends of a pod count, which end the Job at once, and which are not the job's fault."""
+"""The pod failure policy: which failures count, which end the Job at once, and which are ignored."""
 
 from typing import Any, Final
 
@@ -6,11 +6,11 @@ from compressionjob.exit_codes import PERMANENT
 from compressionjob.pod import CONTAINER
 
 POD_FAILURE_POLICY: Final[dict[str, Any]] = {
-    # The first rule that fits decides; what fits none counts against backoffLimit and is tried again with backoff.
+    # The first matching rule decides; other failures count against backoffLimit and are retried with backoff.
     "rules": [
-        # Preempted, drained, evicted by pressure or lost with its node: tried again, not counted.
+        # Preempted, drained, evicted by pressure or lost with its node: retried and not counted.
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        # Invalid, impossible, out of disk: another try would end the same way. Where the container was over its memory
+        # Invalid, impossible, out of disk: a retry would fail the same way. If the container exceeded its memory
         # limit, the exit code is that of any SIGKILL: the operator reads the reason and ends the Job.
         {
             "action": "FailJob",

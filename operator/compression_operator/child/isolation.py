@@ -8,7 +8,7 @@ from compressionjob.pod import CONTAINER, CPUS_VARIABLE, ISOLATION_VARIABLE
 
 
 def affinity_of(slot: str) -> dict[str, Any]:
-    """Return the pod's affinity: with the slot Node no pod of any CompressionJob may be on its node, now or later.
+    """Return the pod's affinity: with the slot Node, no other pod of a CompressionJob may use its node.
 
     A required anti-affinity holds both ways: the scheduler keeps later pods with that label off the node, too.
     """

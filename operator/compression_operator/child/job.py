@@ -15,15 +15,15 @@ from compression_operator.child.storage import (
     mounts_of,
     volumes_of,
 )
-from compression_operator.records import places as written
+from compression_operator.records import write_locations
 from compression_operator.records.annotations import (
     DEADLINE_ANNOTATION,
-    PLACES_ANNOTATION,
     PRICE_ANNOTATION,
     RETRIES_BEFORE,
     RUNTIME_ANNOTATION,
     SLOT_ANNOTATION,
     STORES_ANNOTATION,
+    WRITES_TO_ANNOTATION,
 )
 from compression_operator.records.job import JobRecord
 from compressionjob.group import (
@@ -32,11 +32,12 @@ from compressionjob.group import (
     JOB_KIND,
     QUEUE_LABEL,
 )
+from compressionjob.job_parts import CLEAN
 from compressionjob.measuring import slot_of
-from compressionjob.parts import CLEAN
 from compressionjob.placement import mounted_claims
 from compressionjob.pod import (
     CONTAINER,
+    LIFETIME_VARIABLE,
     PART_VARIABLE,
     PORT,
     PRICE_VARIABLE,
@@ -44,7 +45,8 @@ from compressionjob.pod import (
     WORKDIR,
     WORKDIR_VARIABLE,
 )
-from compressionjob.report import Judged
+from compressionjob.report import JudgedResult
+from compressionjob.retention import CHECKPOINTS, lifetimes
 from compressionjob.review import ReviewOutcome
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
@@ -76,21 +78,22 @@ def child_job(
     retries_before: int = 0,
     deadline: int | None = None,
     review: ReviewOutcome | None = None,
-    judged: Judged | None = None,
+    judged: JudgedResult | None = None,
 ) -> dict[str, Any]:
-    """The manifest of the child: ``deadline`` in seconds, ``retries_before`` tries are used up already.
+    """Return the manifest of the child; ``deadline`` is in seconds, ``retries_before`` counts attempts already used.
 
-    ``stores`` are those that the job names. ``review`` is what allows a child of the part Publish to do so, and
-    ``judged`` what it may publish.
+    ``stores`` are those that the job names. ``review`` allows a child of the part Publish to publish, and ``judged`` is
+    the result that it may publish.
 
-    A job with a queue label is created suspended: starting it is the queue's decision.
+    A job with a queue label is created suspended: its queue decides when it starts.
     """
     labels = labels_of(job)
     given = PodInput.of(job, review, judged)
     endpoints = {name: store.connection.endpoint or "" for name, store in stores.items()}
-    places = {PLACES_ANNOTATION: written.to_annotation(job.places(mounted_claims(runtime), endpoints))}
+    locations = job.write_locations(mounted_claims(runtime), endpoints)
+    writes_to = {WRITES_TO_ANNOTATION: write_locations.to_annotation(locations)}
     slot = slot_of(job.part, runtime.measuring.isolation)
-    annotations = {RUNTIME_ANNOTATION: job.present_runtime} | places | _price(runtime, PRICE_ANNOTATION)
+    annotations = {RUNTIME_ANNOTATION: job.present_runtime} | writes_to | _price(runtime, PRICE_ANNOTATION)
     annotations |= {SLOT_ANNOTATION: slot} if slot else {}
     manifest: dict[str, Any] = {
         "apiVersion": "batch/v1",
@@ -126,7 +129,7 @@ def child_job(
 
 
 def _pod_labels(runtime: CompressionRuntimeSpec) -> dict[str, str]:
-    """Labels of the pods that the Job itself has not: NetworkPolicies select by them."""
+    """Return the labels that only the pods have: NetworkPolicies select by them."""
     return {AMBIENT_IDENTITY_LABEL: "true"} if runtime.service_account_name else {}
 
 
@@ -171,9 +174,19 @@ def _pod(
 
 
 def _price(runtime: CompressionRuntimeSpec, name: str) -> dict[str, str]:
-    """The runtime's price as it stands now, under a name."""
-    found = runtime.to_json().get("pricePerHour")
-    return {} if found is None else {name: found}
+    """Return the runtime's present price, under a name."""
+    price = runtime.to_json().get("pricePerHour")
+    return {} if price is None else {name: price}
+
+
+def _lifetime(job: JobRecord, spec: CompressionJobSpec, runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
+    """The variable with the lifetime of checkpoints: as it was fixed, or as it will be with this Job."""
+    status = job.status()
+    if status.children_created:
+        lifetime = status.retention.checkpoints if status.retention is not None else ""
+    else:
+        lifetime = lifetimes(spec.retention, runtime.retention).get(CHECKPOINTS, "")
+    return [{"name": LIFETIME_VARIABLE, "value": lifetime}] if lifetime else []
 
 
 def _environment(
@@ -183,13 +196,14 @@ def _environment(
     stores: Mapping[str, ResolvedStore],
     given: PodInput,
 ) -> list[dict[str, Any]]:
-    """The operator's variables win over the runtime's of the same name."""
+    """Return the environment; the operator's variables override the runtime's of the same name."""
     own: list[dict[str, Any]] = [
         *given.environment,
         {"name": WORKDIR_VARIABLE, "value": WORKDIR},
         {"name": PART_VARIABLE, "value": job.part},
         {"name": "HOME", "value": TMP},
         *({"name": name, "value": value} for name, value in _price(runtime, PRICE_VARIABLE).items()),
+        *_lifetime(job, spec, runtime),
         *isolation_variables(runtime.measuring.isolation),
         *credentials_of(spec, stores, sources=job.part != CLEAN),
     ]

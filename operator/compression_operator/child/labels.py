@@ -12,11 +12,11 @@ _RECOMMENDED: Final = {
     "app.kubernetes.io/part-of": "compression-operator",
     MANAGED_BY_LABEL: MANAGED_BY,
 }
-"""Kubernetes' recommended labels; another name than the operator's, whose Service and policies select by it."""
+"""Kubernetes' recommended labels. The name differs from the operator's, since its Service and policies select by it."""
 
 
 def labels_of(job: JobRecord) -> dict[str, str]:
-    """Return the labels of a job's child and its pods; the uid says which job is theirs, the name is for people."""
+    """Return the labels of a job's child and its pods; the uid identifies the job, the name is for people."""
     name = label_value(job.name)
     return _RECOMMENDED | {
         "app.kubernetes.io/instance": name,

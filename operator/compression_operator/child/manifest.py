@@ -1,4 +1,4 @@
-"""A CompressionJob as the contract and the runner read it."""
+"""The manifest of a CompressionJob, as the contract and the runner read it."""
 
 from typing import Any, Final
 
@@ -8,11 +8,11 @@ from compressionjob.mutability import CHANGING_FIELDS
 from compressionjob.review_rules import stricter
 
 _OF_OPERATOR: Final = CHANGING_FIELDS | {"author", "maxInterruptions"}
-"""Fields that change nothing in a pod, or may change while it runs."""
+"""Fields that have no effect in a pod, or that may change while it runs."""
 
 
 def manifest_of(job: JobRecord) -> dict[str, Any]:
-    """The manifest of a job, with the metadata that this project reads."""
+    """Return the manifest of a job, with the metadata that this project reads."""
     return {
         "apiVersion": API_VERSION,
         "kind": JOB_KIND,
@@ -22,7 +22,7 @@ def manifest_of(job: JobRecord) -> dict[str, Any]:
 
 
 def pod_manifest_of(job: JobRecord) -> dict[str, Any]:
-    """The manifest that a pod gets: without what is the operator's business, and with the review that holds."""
+    """Return the manifest for a pod: without the fields of the operator, and with the effective review setting."""
     manifest = manifest_of(job)
     spec = {key: value for key, value in manifest["spec"].items() if key not in _OF_OPERATOR}
     terms = job.status().terms

@@ -1,6 +1,6 @@
-"""How a pod gets its input: as an annotation of its own, which the kubelet shows it as a file.
+"""The input of a pod: an annotation of the pod, which the kubelet mounts as a file.
 
-So there is no other object that somebody could change or lack rights for, and no text of a user in the environment.
+So there is no other object that a user could change or lack rights for, and no user text in the environment.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from compressionjob.pod import (
     INPUT_VOLUME,
 )
 from compressionjob.pod_input import digest_of, encode
-from compressionjob.report import Judged
+from compressionjob.report import JudgedResult
 from compressionjob.review import ReviewOutcome
 
 
@@ -31,8 +31,8 @@ class PodInput:
     text: str
 
     @classmethod
-    def of(cls, job: JobRecord, review: ReviewOutcome | None, judged: Judged | None) -> "PodInput":
-        """Return the input of a pod; a pod that publishes gets the review that allows it, and what was judged."""
+    def of(cls, job: JobRecord, review: ReviewOutcome | None, judged: JudgedResult | None) -> "PodInput":
+        """Return the input of a pod; a publishing pod also gets the review that allows it and the judged result."""
         documents = {INPUT_JOB: pod_manifest_of(job)}
         if review is not None:
             documents[INPUT_REVIEW] = review.to_json()
@@ -42,12 +42,12 @@ class PodInput:
 
     @property
     def annotations(self) -> dict[str, str]:
-        """The annotation that holds it."""
+        """The annotation that holds the input."""
         return {INPUT_ANNOTATION: self.text}
 
     @property
     def environment(self) -> list[dict[str, Any]]:
-        """The variables that say where it is, and which digest it has."""
+        """The variables with the path and the digest of the input."""
         return [
             {"name": INPUT_VARIABLE, "value": f"{INPUT_MOUNT}/{INPUT_FILE}"},
             {"name": INPUT_DIGEST_VARIABLE, "value": digest_of(self.text)},
@@ -55,11 +55,11 @@ class PodInput:
 
 
 def input_volume() -> dict[str, Any]:
-    """Return the volume that shows the annotation as a file."""
+    """Return the volume that exposes the annotation as a file."""
     item = {"path": INPUT_FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{INPUT_ANNOTATION}']"}}
     return {"name": INPUT_VOLUME, "downwardAPI": {"items": [item]}}
 
 
 def input_mount() -> dict[str, Any]:
-    """Return where the container sees that volume."""
+    """Return the mount of that volume."""
     return {"name": INPUT_VOLUME, "mountPath": INPUT_MOUNT, "readOnly": True}

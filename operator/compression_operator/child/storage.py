@@ -1,4 +1,4 @@
-"""What the pod mounts and which credentials it gets: nothing that its job does not name, or its stores allow."""
+"""Volumes and credentials of the pod: only those that its job names and its stores allow."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from compressionjob.job_locations import job_locations
 from compressionjob.locations import PVC_MOUNT_ROOT, Hub, Location, Storage
-from compressionjob.places import places
 from compressionjob.pod import (
     ACCESS_KEY_ID,
     ENDPOINT_URL,
@@ -25,7 +25,7 @@ from compressionjob.pod import (
 )
 from compressionjob.runtime import CompressionRuntimeSpec, RuntimeVolume
 from compressionjob.spec import CompressionJobSpec
-from compressionjob.store_access import allowing
+from compressionjob.store_access import deciding_prefix
 from compressionjob.stores import ResolvedStore
 
 TMP_SIZE: Final = "2Gi"
@@ -37,7 +37,7 @@ _SECRET_KEYS: Final = ((ACCESS_KEY_ID, False), (SECRET_ACCESS_KEY, False), (SESS
 
 @dataclass(frozen=True)
 class ClaimMount:
-    """A folder of a claim ("" for all of it), and whether it is written to."""
+    """A folder of a claim ("" for the whole claim), and whether the pod writes to it."""
 
     claim: str
     folder: str
@@ -47,12 +47,12 @@ class ClaimMount:
 def claims_of(
     spec: CompressionJobSpec, stores: Mapping[str, ResolvedStore] = NO_STORES, *, sources: bool = True
 ) -> list[ClaimMount]:
-    """The folders of claims that a job uses, in a steady order: whole claims, or what its stores allow of them.
+    """Return the folders of claims that a job uses, in a stable order: whole claims, or the part that its stores allow.
 
-    Without ``sources`` those that it writes to: its sources may be gone when its files are removed.
+    Without ``sources``, only those that it writes to: the sources may be gone when its files are removed.
     """
     mounts: dict[tuple[str, str], bool] = {}
-    for place in places(spec):
+    for place in job_locations(spec):
         if place.location.scheme == "pvc" and (sources or place.written):
             store = stores.get(place.storage.store or "")
             key = (place.location.container, _folder(place.location, store))
@@ -61,13 +61,13 @@ def claims_of(
 
 
 def _folder(location: Location, store: ResolvedStore | None) -> str:
-    """The folder of a claim that the prefix around a location allows: the pod sees no other one."""
-    decides = allowing(location, store.locations) if store is not None else None
+    """Return the folder of a claim that the prefix around a location allows: the pod sees no other one."""
+    decides = deciding_prefix(location, store.locations) if store is not None else None
     return decides.location.path if decides is not None else ""
 
 
 def volumes_of(claims: Sequence[ClaimMount], runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
-    """The pod's volumes: work directory, /tmp, the job's claims, the runtime's volumes."""
+    """Return the pod's volumes: work directory, /tmp, the job's claims, the runtime's volumes."""
     return [
         {"name": "work", "emptyDir": {"sizeLimit": runtime.workspace.size}},
         {"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}},
@@ -80,7 +80,7 @@ def volumes_of(claims: Sequence[ClaimMount], runtime: CompressionRuntimeSpec) ->
 
 
 def mounts_of(claims: Sequence[ClaimMount], runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
-    """Where the container sees the pod's volumes."""
+    """Return the mounts of the pod's volumes in the container."""
     names = {claim: f"claim-{index}" for index, claim in enumerate(_written(claims))}
     return [
         {"name": "work", "mountPath": WORKDIR},
@@ -94,7 +94,7 @@ def mounts_of(claims: Sequence[ClaimMount], runtime: CompressionRuntimeSpec) -> 
 
 
 def _written(claims: Sequence[ClaimMount]) -> dict[str, bool]:
-    """The claims, each once, and whether any folder of it is written to."""
+    """Return each claim once, and whether the pod writes to any folder of it."""
     written: dict[str, bool] = {}
     for mount in claims:
         written[mount.claim] = written.get(mount.claim, False) or mount.written
@@ -110,7 +110,7 @@ def _claim_mount(volume: str, mount: ClaimMount) -> dict[str, Any]:
 
 
 def connections_json(stores: Mapping[str, ResolvedStore]) -> str:
-    """The addresses and Secrets of stores, as JSON."""
+    """Return the addresses and Secrets of stores, as JSON."""
     connections = [store.connection.to_json() for _, store in sorted(stores.items())]
     return json.dumps(connections, separators=(",", ":"))
 
@@ -120,27 +120,27 @@ def credentials_of(
 ) -> list[dict[str, Any]]:
     """Environment variables by role, read from Secrets by the kubelet: the operator never sees them.
 
-    Without ``sources`` those of the output alone.
+    Without ``sources``, only those of the output.
     """
-    found: list[dict[str, Any]] = []
+    variables: list[dict[str, Any]] = []
     for role, storage in _storages(spec).items():
         if not sources and role != Role.OUTPUT:
             continue
         store = stores.get(storage.store or "")
-        found.extend(_keys(role, storage) if store is None else _keys(role, store.connection.storage, bound=True))
-    if sources and spec.hub is not None and any(place.location.scheme == "hf" for place in places(spec)):
+        variables.extend(_keys(role, storage) if store is None else _keys(role, store.connection.storage, bound=True))
+    if sources and spec.hub is not None and any(place.location.scheme == "hf" for place in job_locations(spec)):
         store = stores.get(spec.hub.store or "")
-        found.extend(_hub_token(spec.hub) if store is None else _hub_token(store.connection.hub, bound=True))
-    return found + ([{"name": STORES_VARIABLE, "value": connections_json(stores)}] if stores else [])
+        variables.extend(_hub_token(spec.hub) if store is None else _hub_token(store.connection.hub, bound=True))
+    return variables + ([{"name": STORES_VARIABLE, "value": connections_json(stores)}] if stores else [])
 
 
 def _storages(spec: CompressionJobSpec) -> dict[Role, Storage]:
-    """The settings for each role that has something in an object store."""
-    found: dict[Role, Storage] = {}
-    for place in places(spec):
+    """Return the storage settings of each role with a location in an object store."""
+    storages: dict[Role, Storage] = {}
+    for place in job_locations(spec):
         if place.location.scheme == "s3":
-            found.setdefault(_role(place.field), place.storage)
-    return {role: found[role] for role in Role if role in found}
+            storages.setdefault(_role(place.field), place.storage)
+    return {role: storages[role] for role in Role if role in storages}
 
 
 def _role(field: str) -> Role:
@@ -150,7 +150,7 @@ def _role(field: str) -> Role:
 
 
 def _keys(role: Role, storage: Storage, *, bound: bool = False) -> Iterator[dict[str, Any]]:
-    """Keys for an object store; where no store has ``bound`` them to an endpoint, the one that the Secret names."""
+    """Yield the keys for an object store, and the Secret's endpoint unless a store has ``bound`` them to its own."""
     if storage.secret_name is None:
         return
     for key, optional in (*_SECRET_KEYS, *([] if bound else [(ENDPOINT_URL, True)])):

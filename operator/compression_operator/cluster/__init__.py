@@ -1,1 +1,1 @@
-"""The one place that talks to the API server: credentials, paths, requests and errors."""
+"""Access to the API server: credentials, paths, requests and errors. No other package sends requests to it."""

@@ -1,4 +1,4 @@
-"""Requests to the API server: one session, raw JSON, our own errors."""
+"""Requests to the API server: one session, raw JSON, errors of ``cluster.errors``."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ FIELD_MANAGER: Final = "compression-operator"
 CHUNK: Final = 200
 """Objects in one page of a list."""
 PAGE_ATTEMPTS: Final = 4
-"""How often a page of a patient list is requested while the server asks to come back later."""
+"""Attempts for one page of a list with ``wait_when_busy``, while the server answers with Retry-After."""
 PAGE_PAUSE: Final = 10.0
 """Most seconds between two requests for the same page."""
 
@@ -34,18 +34,18 @@ _PIECE: Final = 64 * 1024
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _APPLY_PATCH: Final = "application/apply-patch+yaml"
 _WATCH_SECONDS: Final = 300
-"""How long a watch lasts, in seconds; then its caller begins another one."""
+"""Duration of a watch in seconds; then its caller begins another one."""
 _WATCH_TIMEOUT: Final = aiohttp.ClientTimeout(total=_WATCH_SECONDS + 60.0, sock_connect=5.0)
 _METADATA: Final = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 
 
 class Client:
-    """The operator's hands: every read and write of the control loop goes through here.
+    """Client of the API server: all reads and writes of the control loop.
 
-    Methods raise the errors of ``cluster.errors`` at once. An answer with Retry-After becomes an error that carries the
-    wait as ``retry_after``: the caller's work queue waits, and the worker goes on with another job. Only credentials
-    that have expired are replaced here, once.
+    Methods raise the errors of ``cluster.errors`` at once. A response with Retry-After becomes an error that carries
+    the wait as ``retry_after``: the caller's work queue waits, and the worker takes another job. Only expired
+    credentials are replaced here, once.
     """
 
     def __init__(self, credentials: Credentials, count: Count) -> None:
@@ -67,7 +67,7 @@ class Client:
         return await self._send("GET", resource.path(namespace, name))
 
     async def create(self, resource: Resource, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """Create an object; returns its metadata, as the rest is known."""
+        """Create an object; return its metadata, since the rest is known."""
         path, params = resource.path(namespace), {"fieldManager": FIELD_MANAGER}
         answer = await self._send("POST", path, manifest, params=params, headers={"Accept": _METADATA})
         metadata: dict[str, Any] = answer["metadata"]
@@ -83,7 +83,7 @@ class Client:
     ) -> dict[str, Any]:
         """Change fields of an object, and return it.
 
-        A resourceVersion in ``patch`` guards against what changed meanwhile, with Conflict.
+        With a resourceVersion in ``patch``, a change in the meantime raises Conflict.
         """
         path, params = resource.path(namespace, name), {"fieldManager": FIELD_MANAGER}
         return await self._send("PATCH", path, patch, params=params, headers={"Content-Type": _MERGE_PATCH})
@@ -91,7 +91,7 @@ class Client:
     async def patch_status(
         self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Change an object's status, and return its metadata, as the rest is known; guarded like ``merge_patch``."""
+        """Change an object's status, and return its metadata; guarded like ``merge_patch``."""
         path, params = resource.path(namespace, name, "status"), {"fieldManager": FIELD_MANAGER}
         headers = {"Content-Type": _MERGE_PATCH, "Accept": _METADATA}
         answer = await self._send("PATCH", path, patch, params=params, headers=headers)
@@ -99,13 +99,13 @@ class Client:
         return metadata
 
     async def apply(self, resource: Resource, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """Create an object or change what it has of ``manifest``, whoever wrote it last (server-side apply)."""
+        """Apply ``manifest`` (server-side apply), and take over its fields from other field managers."""
         path = resource.path(namespace, manifest["metadata"]["name"])
         params = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self._send("PATCH", path, manifest, params=params, headers={"Content-Type": _APPLY_PATCH})
 
     async def review(self, resource: Resource, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Have the API server decide something, as it does for a TokenReview, and return the status."""
+        """Create a review object, such as a TokenReview, and return its status."""
         path, kind = resource.path(), {"apiVersion": f"{resource.group}/{resource.version}"}
         answer = await self._send("POST", path, {**kind, "spec": spec})
         status: dict[str, Any] = answer.get("status") or {}
@@ -124,18 +124,19 @@ class Client:
         selector: str = "",
         fields: str = "",
         metadata_only: bool = False,
-        patient: bool = False,
+        wait_when_busy: bool = False,
     ) -> AsyncIterator[dict[str, Any]]:
-        """Read all objects of a kind, a list of CHUNK at a time, all of the same moment.
+        """List all objects of a kind in pages of CHUNK, all of one resourceVersion.
 
         ``selector`` is a label selector, ``fields`` a field selector. ``metadata_only`` leaves out everything but the
-        metadata. ``patient`` is for long lists outside the work queue: a page is requested again after Retry-After.
+        metadata. ``wait_when_busy`` requests a page again after Retry-After, for long lists outside the work queue.
         """
         params = {"limit": str(CHUNK)} | ({"labelSelector": selector} if selector else {})
         params |= {"fieldSelector": fields} if fields else {}
         headers = {"Accept": _METADATA_LIST} if metadata_only else {}
+        attempts = PAGE_ATTEMPTS if wait_when_busy else 1
         while True:
-            page = await self._page(resource.path(namespace), params, headers, attempts=PAGE_ATTEMPTS if patient else 1)
+            page = await self._page(resource.path(namespace), params, headers, attempts=attempts)
             page["items"] = page.get("items") or []  # null when there are none
             yield page
             token = page["metadata"].get("continue")
@@ -146,33 +147,33 @@ class Client:
     async def watch(
         self, resource: Resource, namespace: str | None, *, fields: str, version: str
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Follow what happens to objects after a version: the kind of change (ADDED and so on), and the object.
+        """Watch objects from a version on: yield the type of each event (ADDED and so on) and the object.
 
         Ends after some minutes, as every watch does. Raises Gone where the version is too old.
         """
-        path, what = resource.path(namespace), f"watch {resource.plural}"
+        path, action = resource.path(namespace), f"watch {resource.plural}"
         params = {
             "watch": "true", "fieldSelector": fields, "resourceVersion": version, "timeoutSeconds": str(_WATCH_SECONDS)
         }  # fmt: skip
         try:
             async with self._request("GET", path, None, params, {}, _WATCH_TIMEOUT) as response:
                 if response.status >= 400:
-                    raise _refusal(response, await response.read(), what)
+                    raise _refusal(response, await response.read(), action)
                 async for line in response.content:
                     event = json.loads(line)
                     if event["type"] == "ERROR":
                         status = event["object"]
-                        raise refusal(int(status.get("code") or 500), status, request=what, retry_after="")
+                        raise refusal(int(status.get("code") or 500), status, request=action, retry_after="")
                     yield event["type"], event["object"]
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise Unreachable(f"{what}: {type(error).__name__}: {error}") from error
+            raise Unreachable(f"{action}: {type(error).__name__}: {error}") from error
 
     async def cached_metadata(
         self, resource: Resource, namespace: str | None, *, selector: str = ""
     ) -> AsyncIterator[dict[str, Any]]:
-        """Read the metadata of all objects of a kind, as the API server remembers it, in small lists.
+        """List the metadata of all objects of a kind from the API server's watch cache, in small pages.
 
-        This costs no read of etcd. The list may be a little old; its resourceVersion says of which moment it is.
+        This costs no read of etcd. The list may be a little stale; its resourceVersion states how old it is.
         """
         path = resource.path(namespace)
         params = {"resourceVersion": "0"} | ({"labelSelector": selector} if selector else {})
@@ -188,18 +189,18 @@ class Client:
                 await self._reopen()
 
     async def _stream(self, path: str, params: Mapping[str, str]) -> AsyncGenerator[dict[str, Any], None]:
-        headers, what = {"Accept": _METADATA_LIST}, f"GET {path}"
+        headers, action = {"Accept": _METADATA_LIST}, f"GET {path}"
         try:
             async with self._request("GET", path, None, params, headers, _STREAM_TIMEOUT) as response:
                 if response.status >= 400:
-                    raise _refusal(response, await response.read(), what)
+                    raise _refusal(response, await response.read(), action)
                 async for page in item_reader.pages(response.content.iter_chunked(_PIECE)):
                     yield page
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise Unreachable(f"{what}: {type(error).__name__}: {error}") from error
+            raise Unreachable(f"{action}: {type(error).__name__}: {error}") from error
 
     async def kinds(self, group: str, version: str) -> set[str]:
-        """The plurals of the kinds that the API server serves in a group; empty when it does not know the group."""
+        """Return the plurals of the kinds that the API server serves in a group; empty for an unknown group."""
         try:
             answer = await self._send("GET", f"/apis/{group}/{version}")
         except NotFound:
@@ -279,10 +280,10 @@ class Client:
     async def _reopen(self) -> None:
         stale = self._session
         async with self._opening:
-            if self._session is stale:  # the first of many refused requests renews for all
+            if self._session is stale:  # the first refused request renews the session for all
                 await self._open()
                 if stale is not None:
-                    # Requests on their way end with an error and are tried again by the work queue.
+                    # Requests in flight end with an error, and the work queue retries them.
                     await stale.close()
 
 

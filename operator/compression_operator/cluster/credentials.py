@@ -1,4 +1,4 @@
-"""Where the API server is, and how to prove who we are.
+"""The address of the API server, and the operator's credentials.
 
 In a pod: the service account's files, whose token the kubelet replaces before it expires. Elsewhere: the kubeconfig,
 read by the kubernetes library (tokens, client certificates, exec plugins). The library needs 60 MB of memory and a
@@ -21,12 +21,12 @@ from compression_operator.cluster.errors import CredentialsError
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_MAX_AGE: Final = 60.0
-"""Seconds after which the token file is read again: the kubelet rotates it long before it expires."""
+"""Seconds until the token file is read again: the kubelet rotates it long before it expires."""
 
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach one API server: certificates as PEM text ("" for none), ``authorization`` as the header's value."""
+    """Connection to one API server: certificates as PEM text ("" for none), ``authorization`` as the header's value."""
 
     server: str
     ca: str = ""
@@ -36,9 +36,9 @@ class Connection:
     authorization: str = ""
 
     def ssl_context(self) -> ssl.SSLContext:
-        """The TLS settings: the cluster's CA, and the client certificate where there is one.
+        """Return the TLS settings: the cluster's CA, and the client certificate if there is one.
 
-        Raises CredentialsError when something is not PEM.
+        Raises CredentialsError if a certificate or key is not PEM.
         """
         try:
             context = ssl.create_default_context(cadata=self.ca or None)
@@ -53,7 +53,7 @@ class Connection:
 
 
 def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    # OpenSSL's binding reads files only; the directory is private and gone at once.
+    # OpenSSL's binding reads only files; the directory is private and removed at once.
     with tempfile.TemporaryDirectory() as directory:
         certificate_file, key_file = Path(directory, "client.crt"), Path(directory, "client.key")
         certificate_file.write_text(certificate, encoding="ascii")
@@ -62,7 +62,7 @@ def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str
 
 
 class Credentials:
-    """The current connection; ``load`` reads it anew, ``authorization`` keeps the token fresh."""
+    """The current connection; ``load`` reads it again, ``authorization`` keeps the token fresh."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ, service_account: Path = SERVICE_ACCOUNT) -> None:
         self._environment = environment
@@ -80,7 +80,7 @@ class Credentials:
         )
 
     async def load(self) -> Connection:
-        """Read the credentials anew.
+        """Read the credentials again.
 
         Raises CredentialsError when there are none.
         """
@@ -89,7 +89,7 @@ class Credentials:
         return connection
 
     def authorization(self) -> str:
-        """The Authorization header to send now, or "" (client certificates)."""
+        """Return the Authorization header to send now, or "" (client certificates)."""
         if self._connection is None:
             return ""
         if self.in_cluster and time.monotonic() - self._read_at > TOKEN_MAX_AGE:

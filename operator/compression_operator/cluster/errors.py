@@ -1,4 +1,4 @@
-"""What can go wrong between the operator and the API server.
+"""Errors of requests to the API server.
 
 ApiError
 |-- Unreachable            no answer: connection refused, reset, timeout
@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 MAX_RETRY_AFTER: Final = 120.0
-"""Seconds after which a request may be sent again, whatever the server asked for."""
+"""Upper bound, in seconds, of the wait that a server may ask for."""
 
 
 class CredentialsError(Exception):
@@ -108,7 +108,7 @@ class TooManyRequests(Refused):
 
 
 class ServerTrouble(Refused):
-    """The API server, or something behind it, is in trouble."""
+    """The API server, or a component behind it, failed."""
 
     reason = "ServerTrouble"
 
@@ -141,7 +141,7 @@ def refusal(code: int, status: Mapping[str, Any], *, request: str, retry_after: 
 
 
 def parse_retry_after(value: object) -> float:
-    """Return a wait within its bounds; 0 for what is not a number, such as a date."""
+    """Return a wait within its bounds; 0 if it is not a number, such as a date."""
     try:
         return min(max(0.0, float(str(value))), MAX_RETRY_AFTER)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Taking a list apart while it arrives: a list of 10,000 objects would need 100 MB of memory as a whole."""
+"""Parse a list while it arrives: a whole list of 10,000 objects would need 100 MB of memory."""
 
 import codecs
 import json
@@ -10,7 +10,7 @@ _DECODER: Final = json.JSONDecoder()
 
 
 async def pages(chunks: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
-    """Yield what has arrived so far, as small lists, each with the metadata of the whole list.
+    """Yield the items that have arrived so far as small lists, each with the metadata of the whole list.
 
     The API server writes the metadata of a list before its items. Raises ValueError for anything else, and for a list
     that ends in the middle.
@@ -20,8 +20,8 @@ async def pages(chunks: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
     async for chunk in chunks:
         text += decode(chunk)
         if metadata is None:
-            head, found, rest = text.partition(_ITEMS)
-            if not found or not rest.strip():
+            head, separator, rest = text.partition(_ITEMS)
+            if not separator or not rest.strip():
                 continue
             metadata, text = _metadata(head), rest.lstrip()
             if text.startswith("n"):  # null: there are none

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def read() -> dict[str, Any]:
-    """The fields of a ``Connection`` for the kubeconfig's current context; exec plugins run here.
+    """Return the fields of a ``Connection`` for the kubeconfig's current context; exec plugins run here.
 
     Raises kubernetes.config.ConfigException when there is no usable kubeconfig.
     """

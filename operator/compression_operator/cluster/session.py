@@ -1,4 +1,4 @@
-"""Sessions with the API server: fresh credentials with every request, and every request counted."""
+"""HTTP sessions with the API server: each request carries fresh credentials and is counted."""
 
 import asyncio
 import random
@@ -14,12 +14,12 @@ from compression_operator.cluster.errors import parse_retry_after
 Count = Callable[[str, str, str], None]
 """Counts a request by its verb, resource and status code ("none" without an answer)."""
 Answered = Callable[[str, bool, int], None]
-"""Takes note of an answer: the request's path, whether it is a watch, and the status code."""
+"""Called with each response: the request's path, whether it is a watch, and the status code."""
 
 USER_AGENT: Final = "compression-operator"
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)
 SHORTEST_WAIT: Final = 1.0
-"""Seconds before a request is sent again to a server that is too busy and does not say for how long."""
+"""Seconds until a request is sent again to a busy server that sends no Retry-After."""
 _VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -30,12 +30,12 @@ def open_session(
     answered: Answered = lambda *_: None,
     middlewares: tuple[ClientMiddlewareType, ...] = (),
 ) -> aiohttp.ClientSession:
-    """Return a session that sends fresh credentials with every request and counts the answers.
+    """Return a session that sends fresh credentials with each request and counts the responses.
 
-    ``middlewares`` come before that: what they send again is counted again.
+    ``middlewares`` run before that: each of their retries is counted.
     """
 
-    async def prove_and_count(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
+    async def authenticate_and_count(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
         authorization = credentials.authorization()
         if authorization:
             request.headers["Authorization"] = authorization
@@ -56,14 +56,14 @@ def open_session(
         connector=aiohttp.TCPConnector(limit=0, ssl=connection.ssl_context()),
         headers={"User-Agent": USER_AGENT},
         timeout=TIMEOUT,
-        middlewares=(*middlewares, prove_and_count),
+        middlewares=(*middlewares, authenticate_and_count),
     )
 
 
-async def wait_when_told(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
-    """Send a request again, after Retry-After within its bounds, until the API server is not too busy for it.
+async def retry_when_throttled(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a request again after Retry-After, within bounds, until the API server accepts it.
 
-    A middleware for kopf, which would wait for as long as the header says, be it a day.
+    A middleware for kopf, which would wait for the full time in the header, even a day.
     """
     while True:
         response = await send(request)

@@ -1,4 +1,4 @@
-"""Kueue's Workloads: where a queue owns the field ``suspend`` of a Job, this is how it is told to let it rest.
+"""Kueue's Workloads: where a queue owns the field ``suspend`` of a Job, ``spec.active`` suspends and resumes the Job.
 
 https://kueue.sigs.k8s.io/docs/concepts/workload/#active
 """
@@ -19,7 +19,7 @@ JOB_UID_LABEL: Final = f"{GROUP}/job-uid"
 async def set_active(client: Client, namespace: str, job_uid: str, *, active: bool) -> bool:
     """Set ``spec.active`` of the Workload of a Job; False takes its quota and its pods away.
 
-    Returns whether there is one. Raises the errors of ``cluster.errors``.
+    Returns whether the Job has a Workload. Raises the errors of ``cluster.errors``.
     """
     for version in VERSIONS:
         resource = Resource(GROUP, version, "workloads")
@@ -31,11 +31,11 @@ async def set_active(client: Client, namespace: str, job_uid: str, *, active: bo
 
 
 async def _set_active(client: Client, resource: Resource, namespace: str, job_uid: str, *, active: bool) -> bool:
-    found = False
+    exists = False
     async for page in client.pages(resource, namespace, selector=f"{JOB_UID_LABEL}={job_uid}"):
         for workload in page["items"]:
-            found = True
+            exists = True
             if workload["spec"].get("active", True) != active:
                 name = workload["metadata"]["name"]
                 await client.merge_patch(resource, namespace, name, {"spec": {"active": active}})
-    return found
+    return exists

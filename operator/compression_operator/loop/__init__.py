@@ -1,1 +1,1 @@
-"""The control loop: a job that changed is looked at, and what must be done is planned and done."""
+"""The control loop: for each job that has changed, plan the next steps and carry them out."""

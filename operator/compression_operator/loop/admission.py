@@ -1,8 +1,9 @@
-"""Offering children that the API server refused (a quota, an admission policy): one at a time, with pauses.
+"""Retries of children that the API server refused (a quota, an admission policy): one at a time, with backoff.
 
 Jobs that were refused for the same reason in the same namespace form a group. While the group is closed, none of them
-sends a request. When it opens, one is offered. If it is refused again, the group closes for twice as long; if it is
-taken, the next one follows at once. All of it is in memory: a new leader learns it with one request a job.
+sends a request. When it opens, one child is offered. If it is refused again, the group closes for twice as long; if it
+is accepted, the next one follows at once. The state is in memory only: a new leader rebuilds it with one request for
+each job.
 """
 
 import random
@@ -20,20 +21,20 @@ from compression_operator.records.job import JobRecord
 
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 300.0
-MAX_WORDS: Final = 800
-"""Characters of the API server's words in a status."""
+MAX_REFUSAL_TEXT: Final = 800
+"""Maximum characters of the API server's message in a status."""
 
 _WORD: Final = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 _DIGIT: Final = re.compile(r"\d")
 
 Turn = tuple[int, str, str]
-"""A member's place: its round, when it was created, its uid."""
+"""Sort key of a member: its round, its creation time, its uid."""
 GroupKey = tuple[str, str]
 """Namespace and reason."""
 
 
 def reason_of(job: JobRecord, refusal: Refused) -> str:
-    """Return a refusal's message without the job's own name and words with digits: the same whichever job asks.
+    """Return a refusal's message without the job's name and words with digits, so that it is equal for all jobs.
 
     Words with digits are numbers, quantities and uids.
     """
@@ -48,7 +49,7 @@ def reason_of(job: JobRecord, refusal: Refused) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A job that was refused: its place, what it offered, and the refusal as its status states it."""
+    """A refused job: its turn, its offer, and the refusal as stated in its status."""
 
     group: GroupKey
     turn: Turn
@@ -58,7 +59,7 @@ class _Member:
 
 @dataclass(slots=True)
 class _Group:
-    """Jobs that one reason keeps out; ``opens`` is when the next one may be offered."""
+    """Jobs that were refused for one reason; ``opens`` is when the next one may be offered."""
 
     opens: float
     pause: float = FIRST_PAUSE
@@ -66,14 +67,14 @@ class _Group:
 
     @property
     def head(self) -> str:
-        """The uid of the member that is offered next: it was offered least often, and then it is the oldest."""
+        """The uid of the next member to offer: the one with the fewest offers, then the oldest."""
         return self.turns[0][2]
 
 
 class Admission:
-    """Groups of refused jobs. ``wake`` is called with the uid of the job to look at next, and in how many seconds.
+    """Groups of refused jobs. ``wake`` is called with the uid of the next job, and the delay in seconds.
 
-    Pauses are those of ``clock``, times in messages those of ``now``; ``jitter`` gives a number from 0 to 1.
+    Pauses use ``clock``, times in messages use ``now``; ``jitter`` returns a number from 0 to 1.
     """
 
     def __init__(
@@ -92,13 +93,13 @@ class Admission:
         self._members: dict[str, _Member] = {}
 
     def __len__(self) -> int:
-        """How many jobs wait."""
+        """Return the number of waiting jobs."""
         return len(self._members)
 
     def hold(self, job: JobRecord, offer: Hashable) -> Refused | None:
-        """Return why the job may not be offered now, or None when it may.
+        """Return the refusal if the job may not be offered now, or None if it may.
 
-        ``offer`` identifies what would be sent: a job that has something else to offer than what was refused is new.
+        ``offer`` identifies the manifest: a job with another offer than the refused one counts as new.
         """
         member = self._members.get(job.uid)
         if member is None:
@@ -115,7 +116,7 @@ class Admission:
         return member.refusal
 
     def refuse(self, job: JobRecord, offer: Hashable, refusal: Refused) -> Refused:
-        """Note that the API server refused a job: it joins its group, which closes for longer where it was a member.
+        """Record a refusal of the API server: the job joins its group, which closes for longer if it was a member.
 
         Returns the refusal with the time at which the job is offered again at the latest.
         """
@@ -127,7 +128,7 @@ class Admission:
             if before.group != key:
                 self._wake_head(before.group)
         group = self._groups.setdefault(key, _Group(self._clock() + self._spread(FIRST_PAUSE)))
-        # A newcomer joins the latest round: in an earlier one, a stream of newcomers would always go before the others.
+        # A new member joins the latest round: otherwise a stream of new members would always precede the others.
         round_ = before.turn[0] + 1 if before is not None and before.group == key else 0
         turn = (max(round_, group.turns[-1][0] if group.turns else 0), job.created, job.uid)
         insort(group.turns, turn)
@@ -138,21 +139,21 @@ class Admission:
         return stated
 
     def admit(self, uid: str) -> None:
-        """Note that the API server took a job: the next one of its group follows at once."""
+        """Record that the API server accepted a job: the next one of its group follows at once."""
         member = self._members.get(uid)
         if member is not None:
             self._open(member.group)
             self.leave(uid)
 
     def leave(self, uid: str) -> None:
-        """Forget a job that has nothing to offer: it is gone, held, ended or waits for something else."""
+        """Forget a job that offers no child: it is gone, suspended or ended, or waits for something else."""
         member = self._members.get(uid)
         if member is not None:
             self._remove(uid)
             self._wake_head(member.group)
 
     def release(self, namespace: str) -> None:
-        """Note that a Job of a namespace has ended or is gone: there may be room for another now."""
+        """Open the groups of a namespace in which a Job has ended or is gone: another Job may fit now."""
         for key in [key for key in self._groups if key[0] == namespace]:
             self._open(key)
             self._wake_head(key)
@@ -164,7 +165,7 @@ class Admission:
 
     def _state(self, refusal: Refused, seconds: float) -> Refused:
         time = timestamp(self._now() + timedelta(seconds=seconds))
-        text = f"{refusal.message[:MAX_WORDS]}; the operator offers it again by {time} at the latest"
+        text = f"{refusal.message[:MAX_REFUSAL_TEXT]}; the operator offers it again by {time} at the latest"
         return type(refusal)(refusal.code, text, request="create")
 
     def _open(self, key: GroupKey) -> None:
@@ -172,7 +173,7 @@ class Admission:
         group.opens, group.pause = self._clock(), FIRST_PAUSE
 
     def _close(self, key: GroupKey, *, doubled: bool) -> None:
-        """Close a group: longer each time for one reason, from the start where its member met another reason."""
+        """Close a group: ``doubled`` after another refusal for the same reason, else for the first pause."""
         group = self._groups[key]
         group.pause = min(LONGEST_PAUSE, group.pause * 2) if doubled else FIRST_PAUSE
         group.opens = self._clock() + self._spread(group.pause)

@@ -1,6 +1,6 @@
-"""A plan in the making: policies write into it, and it keeps the promises of a status.
+"""The draft of a plan: policies write into it, and it keeps the rules of a status.
 
-An end is the end, a verdict is given once, and a status that did not change is not written.
+A job ends once, a verdict is given once, and a status that has not changed is not written.
 """
 
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from compression_operator.cache.observed import Observed
+from compression_operator.cache.observed_job import ObservedJob
 from compression_operator.loop import readiness, steps
-from compression_operator.loop.job_events import news
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.job_events import updated_notifications
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.records.child import ChildRecord
 from compression_operator.telemetry import event_reasons
 from compression_operator.telemetry.notes import MAX_NOTE, EventType, Note
@@ -29,7 +29,7 @@ from compressionjob.usage import ActiveTime, Interruptions, Usage
 MAX_MESSAGE: Final = 1024
 MAX_CONDITION_MESSAGE: Final = 4096
 
-_WHILE_IT_LASTS: Final[tuple[ConditionType, ...]] = (conditions.SUSPENDED, conditions.DEADLINE_AT_RISK)
+_UNTIL_END: Final[tuple[ConditionType, ...]] = (conditions.SUSPENDED, conditions.DEADLINE_AT_RISK)
 """Conditions of a job that has not ended."""
 
 ConditionStatus = Literal["True", "False", "Unknown"]
@@ -37,7 +37,7 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 @dataclass(frozen=True)
 class Accepted:
-    """A job that can work, with the runtime that its present part will work on, and the stores that it names."""
+    """An accepted job: its spec, the runtime of its present part, and the stores that it names."""
 
     spec: CompressionJobSpec
     runtime: CompressionRuntimeSpec
@@ -45,9 +45,9 @@ class Accepted:
 
 
 class Draft:
-    """The plan for one job; ``observed`` and ``now`` are what policies look at."""
+    """The plan for one job; ``observed`` and ``now`` are the input of the policies."""
 
-    def __init__(self, observed: Observed, now: datetime) -> None:
+    def __init__(self, observed: ObservedJob, now: datetime) -> None:
         self.observed = observed
         self.now = now
         self.before = observed.job.status()
@@ -63,20 +63,20 @@ class Draft:
 
     @property
     def child(self) -> ChildRecord:
-        """The child of the present part, for policies that come after its creation."""
+        """The child of the present part, for policies that run after its creation."""
         if self.observed.child is None:
             raise ValueError(f"{self.observed.job.name} has no child yet")
         return self.observed.child
 
     @property
     def accepted(self) -> Accepted:
-        """The job's spec and runtime, for policies that come after its acceptance."""
+        """The job's spec and runtime, for policies that run after its acceptance."""
         if self._accepted is None:
             raise ValueError(f"{self.observed.job.name} is not accepted yet")
         return self._accepted
 
     def accept(self, accepted: Accepted) -> None:
-        """Note that the job can work."""
+        """Record that the job is accepted."""
         self._accepted = accepted
 
     @property
@@ -86,19 +86,19 @@ class Draft:
 
     @property
     def notifications(self) -> list[Notification]:
-        """What receivers are told, as it stands now."""
-        found: list[Notification] = self._fields.get("notifications", self.before.notifications)
-        return found
+        """The notifications of the job, including the changes of this plan."""
+        notifications: list[Notification] = self._fields.get("notifications", self.before.notifications)
+        return notifications
 
     def condition(self, kind: str) -> Condition | None:
-        """A condition as it stands now."""
+        """Return a condition, including the changes of this plan."""
         return self._conditions.get(kind)
 
     def set_condition(self, kind: ConditionType, status: ConditionStatus, reason: str, message: str = "") -> None:
-        """State a condition; the transition time moves only when ``status`` changes."""
+        """Set a condition; the transition time changes only when ``status`` changes."""
         old = self._conditions.get(kind)
         since = old.last_transition_time if old is not None and old.status == status else timestamp(self.now)
-        # Nothing here comes from outside: constants, and texts that are cut to their length.
+        # No validation: all values are constants, or texts that are cut to their length.
         self._conditions[kind] = Condition.model_construct(
             type=kind,
             status=status,
@@ -109,49 +109,49 @@ class Draft:
         )
 
     def set(self, **fields: Any) -> None:
-        """Change fields of the status, by their Python names."""
+        """Set fields of the status, by their Python names."""
         self._fields.update(fields)
 
     def reach(self, percent: int) -> None:
-        """State how far the job has come."""
+        """Set the progress of the job."""
         self.set(progress=percent, progress_text=f"{percent}%")
 
     @property
     def steps(self) -> list[RunStep]:
-        """The steps of the run, as they stand now."""
-        found: list[RunStep] = self._fields.get("steps", self.before.steps)
-        return found
+        """The steps of the run, including the changes of this plan."""
+        current: list[RunStep] = self._fields.get("steps", self.before.steps)
+        return current
 
     def accompany(self, **fields: Any) -> None:
-        """Change fields that move all the time: written when something else is, and never for their own sake."""
+        """Set fields that change all the time: they are written only together with another change."""
         self._companions.update(fields)
 
     @property
     def usage(self) -> Usage:
-        """What the job's pods have used, as far as this plan knows."""
+        """The usage of the job's pods, including the changes of this plan."""
         known = self._fields.get("usage") or self._companions.get("usage") or self.before.usage
         return known if isinstance(known, Usage) else Usage()
 
     @property
     def active_time(self) -> ActiveTime:
-        """How long the job's Jobs were active, as far as this plan knows."""
+        """How long the job's Jobs were active, including the changes of this plan."""
         known: ActiveTime | None = self._fields.get("active_time", self.before.active_time)
         return known or ActiveTime()
 
     @property
     def interruptions(self) -> Interruptions:
-        """Pods that the job lost, as far as this plan knows."""
+        """Pods that the job lost, including the changes of this plan."""
         known: Interruptions | None = self._fields.get("interruptions", self.before.interruptions)
         return known or Interruptions()
 
     def set_phase(self, phase: Phase, message: str) -> None:
-        """State the phase of a job that goes on. What a pod is doing is said of a pod that runs, and of no other."""
+        """Set the phase of a job that has not ended. Only a running job has a stage."""
         self.set(phase=phase, message=message[:MAX_MESSAGE])
         if phase != "Running":
             self.set(stage="")
 
     def finish(self, phase: Literal["Succeeded", "Failed"], reason: str, message: str) -> None:
-        """End the job for good, and look again when its ttl is over: the write of this end tells nobody."""
+        """End the job, and requeue it for its ttl and lifetimes: the operator's own write triggers no reconcile."""
         succeeded = phase == "Succeeded"
         self.set_condition(conditions.COMPLETE, "True" if succeeded else "False", reason, message)
         self.set_condition(conditions.FAILED, "False" if succeeded else "True", reason, message)
@@ -163,14 +163,14 @@ class Draft:
         event_reason = event_reasons.COMPLETED if succeeded else event_reasons.FAILED
         self.note("Normal" if succeeded else "Warning", event_reason, f"{reason}: {message}")
         if self.observed.job.ttl is not None:
-            self.look_again(self.observed.job.ttl)
+            self.requeue_after(self.observed.job.ttl)
         state: RetentionStatus | None = self._fields.get("retention", self.before.retention)
         for _, lifetime in state.pending() if state is not None else ():
-            self.look_again(lifetime)
+            self.requeue_after(lifetime)
 
     def _conclude_conditions(self, reason: str) -> None:
-        """Leave no condition that speaks of something that goes on."""
-        for kind in _WHILE_IT_LASTS:
+        """Set the conditions that only hold until the end of a job."""
+        for kind in _UNTIL_END:
             held = self._conditions.get(kind)
             if held is not None and held.status != "False":
                 self.set_condition(kind, "False", reason, "the job has ended")
@@ -178,7 +178,7 @@ class Draft:
         if self.usage.pods or self._ran:
             self.set_condition(conditions.SCHEDULED, "True", conditions.POD_SCHEDULED, "its last pod had a node")
         elif placed is not None and placed.status == "False":
-            text = f"the job ended without a pod; the last that was known: {placed.reason}: {placed.message}"
+            text = f"the job ended without a pod; last known state: {placed.reason}: {placed.message}"
             self.set_condition(conditions.SCHEDULED, "False", conditions.JOB_ENDED, text)
         if judged is not None and judged.reason == conditions.NO_VERDICT_YET:
             self.set_condition(conditions.SLA_SATISFIED, "Unknown", conditions.NO_VERDICT, "the job ended without one")
@@ -188,11 +188,11 @@ class Draft:
         return any(pod.over and pod.terminated is not None for pod in self.observed.pods)
 
     def note(self, kind: EventType, reason: str, text: str, *, cause: str = "") -> None:
-        """Tell it in an Event; ``cause`` is why a try failed."""
+        """Add an Event; ``cause`` is the reason of a failed attempt."""
         self._notes.append(Note(kind, reason, text if len(text) <= MAX_NOTE else text[: MAX_NOTE - 3] + "...", cause))
 
     def patch_child(self, spec: dict[str, Any], annotations: dict[str, str | None] | None = None) -> None:
-        """Change fields of the child Job's spec, and annotations of it; what was asked for before stays.
+        """Patch fields and annotations of the child Job, in addition to earlier patches of this plan.
 
         None removes a field or an annotation.
         """
@@ -203,20 +203,20 @@ class Draft:
         self._patch_child = patch | {"spec": patch["spec"] | spec}
 
     def set_queued(self, *, wanted: bool) -> None:
-        """Let the child's queue start it, or take it back and not start it again."""
+        """Let the child's queue start it (``wanted``), or suspend it and not start it again."""
         self._queued = wanted
 
     def delete_job(self) -> None:
         """Delete the CompressionJob and everything that it owns."""
         self._delete = True
 
-    def look_again(self, seconds: float) -> None:
-        """Ask for another look in ``seconds`` at the latest."""
+    def requeue_after(self, seconds: float) -> None:
+        """Requeue the job in at most ``seconds``."""
         seconds = max(0.0, seconds)
         self._requeue_after = seconds if self._requeue_after is None else min(seconds, self._requeue_after)
 
-    def plan(self) -> Plan:
-        """The finished plan; its status is None when nothing in it changed."""
+    def plan(self) -> ReconcilePlan:
+        """Return the finished plan; its status is None when nothing in it changed."""
         after = self.before.model_copy(update=self._fields | {"observed_generation": self.observed.job.generation})
         known = {item.type: (item.status, item.reason) for item in self._conditions.values()}
         reason = conditions.reason_of(after.phase, known)
@@ -224,14 +224,16 @@ class Draft:
             update={"conditions": self._all_conditions(after.model_copy(update={"reason": reason}))}
         )
         job, receivers = self.observed.job, self.observed.receivers
-        told = news(self.before, after, chosen=job.receivers, subscriptions=receivers, time=timestamp(self.now))
-        after = after.model_copy(update={"notifications": told})
+        notifications = updated_notifications(
+            self.before, after, chosen=job.receivers, subscriptions=receivers, time=timestamp(self.now)
+        )
+        after = after.model_copy(update={"notifications": notifications})
         changed = after != self.before
         if changed:
-            # A CRD that is older drops the reason: it is no reason to write.
+            # An older CRD drops the reason: a different reason alone must not cause a write.
             companions = {key: it for key, it in self._companions.items() if key not in self._fields}
             after = after.model_copy(update=companions | {"reason": reason})
-        return Plan(
+        return ReconcilePlan(
             patch_child=self._patch_child,
             queued=self._queued,
             status=status_json(after) if changed else None,
@@ -241,7 +243,7 @@ class Draft:
         )
 
     def _all_conditions(self, after: CompressionJobStatus) -> list[Condition]:
-        """Return the conditions as set, and those that follow from the status; each keeps its place in the list."""
+        """Return the set conditions and those derived from the status; each keeps its position in the list."""
         derived = {item.type: item for item in readiness.readiness(after, self._conditions, timestamp(self.now))}
         known = {kind: derived.get(kind, item) for kind, item in self._conditions.items()}
         return [
@@ -252,10 +254,10 @@ class Draft:
 
 
 def status_json(status: CompressionJobStatus) -> dict[str, Any]:
-    """A status as it is written: without what was never set."""
+    """Return a status as JSON, without fields that were never set."""
     return {key: value for key, value in status.to_json().items() if value not in ("", [], None)}
 
 
 def timestamp(time: datetime) -> str:
-    """A time as Kubernetes writes it, to the second."""
+    """Format a time as a Kubernetes timestamp, in seconds."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")

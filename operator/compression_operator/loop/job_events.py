@@ -1,7 +1,7 @@
-"""Job events that receivers get: what a new status says and the old one did not.
+"""Job events for receivers: the changes from the old status of a job to the new one.
 
-The news is written into the status by the same write as what it tells of: so neither a restart nor another leader can
-lose it, and its time, hence its id, is fixed once.
+Each notification is written into the status together with its change. So neither a restart nor a new leader can lose
+it, and its time, hence its id, never changes.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,7 @@ from compressionjob.notifications import MAX_NOTIFICATIONS, Notification, Notifi
 from compressionjob.status import CompressionJobStatus
 
 
-def news(
+def updated_notifications(
     before: CompressionJobStatus,
     after: CompressionJobStatus,
     *,
@@ -21,9 +21,9 @@ def news(
     subscriptions: Subscriptions,
     time: str,
 ) -> list[Notification]:
-    """The notifications of ``after``: those that it has, and those of what has happened since ``before``.
+    """Return the notifications of ``after``, and new ones for the events since ``before``.
 
-    One entry for each receiver and event: what happens again takes the place of what happened before.
+    One entry for each receiver and event: a repeated event replaces the earlier one.
     """
     wanted = [name for name in chosen if name in subscriptions]
     if not wanted:
@@ -41,19 +41,19 @@ def news(
 
 def _condition(kind: str, status: str, reason: str | None = None) -> Callable[[CompressionJobStatus], bool]:
     def holds(job: CompressionJobStatus) -> bool:
-        found = next((item for item in job.conditions if item.type == kind), None)
-        return found is not None and found.status == status and reason in (None, found.reason)
+        condition = next((item for item in job.conditions if item.type == kind), None)
+        return condition is not None and condition.status == status and reason in (None, condition.reason)
 
     return holds
 
 
 _HOLDS: Final[Mapping[NotificationEvent, Callable[[CompressionJobStatus], bool]]] = {
     "Accepted": _condition(ACCEPTED, "True"),
-    # A pod that ended before anybody looked had started all the same.
+    # A verdict implies a start, even if no reconcile saw the pod running.
     "Started": lambda job: job.start_time is not None or job.verdict is not None,
     "Verdict": lambda job: job.verdict is not None,
     "AwaitingReview": _condition(REVIEWED, "Unknown", AWAITING_REVIEW),
     "Completed": _condition(COMPLETE, "True"),
     "Failed": _condition(FAILED, "True"),
 }
-"""When each event has happened; in the order in which a job comes to them."""
+"""The test for each event, in the order in which they happen to a job."""

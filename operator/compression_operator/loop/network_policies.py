@@ -1,7 +1,7 @@
-"""Keeping the runners' NetworkPolicies: there before the first pod, and as they should be until the last one is gone.
+"""Reconcile the runners' NetworkPolicies: create them before the first pod, and keep them until the last one is gone.
 
-The operator may touch no other NetworkPolicy than those two names. So it applies (RBAC checks no name when an object is
-created by POST), and lists and watches with a field selector.
+The operator's RBAC is limited to two names of NetworkPolicies. So it uses server-side apply (RBAC cannot check the name
+in a POST), and lists and watches with a field selector.
 """
 
 import asyncio
@@ -30,14 +30,14 @@ from compression_operator.queue import WorkQueue
 from compressionjob.group import MANAGED_BY, MANAGED_BY_LABEL
 
 SWEEP: Final = 10.0
-"""Seconds between two looks for namespaces that have lost their last job, or should have other policies by now."""
+"""Seconds between two checks for namespaces that have lost their last job, or whose policies have changed."""
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
-"""Seconds between two attempts to list and watch, at most; half of it is jitter."""
+"""Maximum seconds between two attempts to list and watch; half of it is jitter."""
 
 Manifest = Mapping[str, Any]
 Content = Callable[[str], Mapping[str, Manifest]]
-"""Returns the policies that a namespace with runners should have, by name."""
+"""Returns the wanted policies of a namespace with runners, by name."""
 Key = tuple[str, str]
 """Namespace and name."""
 
@@ -55,19 +55,19 @@ class _Policy:
 
     @property
     def ours(self) -> bool:
-        """Whether the operator made it."""
+        """Whether the operator created it."""
         return self.labels.get(MANAGED_BY_LABEL) == MANAGED_BY
 
     def has(self, labels: Mapping[str, str], spec: Any) -> bool:
-        """Whether it has these labels, others beside them, and exactly this content."""
+        """Return whether it has at least these labels, and exactly this spec."""
         return labels.items() <= self.labels.items() and self.spec == spec
 
 
 class NetworkPolicies:
     """The policies of all namespaces with CompressionJobs. Only the leader runs it.
 
-    ``names`` are those that a policy of the operator can have, ``content`` what a namespace should have now. No
-    ``namespaces`` means all of them.
+    ``names`` are the possible names of the operator's policies, ``content`` returns the wanted policies of a namespace.
+    No ``namespaces`` means all of them.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class NetworkPolicies:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def ensure(self, namespace: str) -> None:
-        """Let a namespace have its policies: they must be there before a pod is.
+        """Apply the policies of a namespace, before its first pod is created.
 
-        Raises PolicyRefused where the API server does not take one, and the other errors of ``cluster.errors``.
+        Raises PolicyRefused if the API server refuses one, and the other errors of ``cluster.errors``.
         """
         async with self._locks[namespace]:
             await self._apply(namespace)
@@ -96,7 +96,7 @@ class NetworkPolicies:
         return sorted(key for key, policy in self._known.items() if policy.ours)
 
     async def run(self) -> None:
-        """Keep the policies until cancelled."""
+        """Reconcile the policies until cancelled."""
         self._queue.clear()
         self._known.clear()
         async with asyncio.TaskGroup() as group:
@@ -136,10 +136,10 @@ class NetworkPolicies:
                 logger.info("removed the NetworkPolicy %s", name, extra={"namespace": namespace})
 
     async def _apply(self, namespace: str) -> Mapping[str, Manifest]:
-        """Apply the policies of a namespace that are not as they should be; returns all that it should have."""
+        """Apply the missing or changed policies of a namespace; return all wanted policies."""
         wanted = self._content(namespace)
         for name, manifest in wanted.items():
-            if self._is_right((namespace, name), manifest):
+            if self._is_current((namespace, name), manifest):
                 continue
             try:
                 answer = await self._client.apply(NETWORK_POLICIES, namespace, manifest)
@@ -150,7 +150,7 @@ class NetworkPolicies:
             logger.info("applied the NetworkPolicy %s", name, extra={"namespace": namespace})
         return wanted
 
-    def _is_right(self, key: Key, manifest: Manifest) -> bool:
+    def _is_current(self, key: Key, manifest: Manifest) -> bool:
         policy, (applied, stored) = self._known.get(key), self._applied.get(key, (None, None))
         labels = manifest["metadata"]["labels"]
         # The API server adds defaults to what it stores.
@@ -163,16 +163,16 @@ class NetworkPolicies:
             self.sweep()
 
     def sweep(self) -> None:
-        """Queue the namespaces whose policies are missing, not as they should be, or one too many."""
+        """Queue the namespaces with missing, changed or superfluous policies."""
         with_runners = self._with_runners()
         for namespace in with_runners:
-            if not all(self._is_right((namespace, name), it) for name, it in self._content(namespace).items()):
+            if not all(self._is_current((namespace, name), it) for name, it in self._content(namespace).items()):
                 self._queue.add(namespace)
         for namespace in {namespace for namespace, _ in self._known} - with_runners:
             self._queue.add(namespace)
 
     def _with_runners(self) -> set[str]:
-        """Return the namespaces with CompressionJobs, or with Jobs and pods that these have left behind."""
+        """Return the namespaces with CompressionJobs, or with Jobs and pods of deleted ones."""
         return {job.namespace for job in self._cache.jobs()} | self._cache.writers.namespaces()
 
     async def _follow(self, scope: str | None, name: str) -> None:
@@ -213,7 +213,7 @@ class NetworkPolicies:
             self._queue.add(key[0])
 
     def _note(self, raw: Manifest) -> Key:
-        """Remember a policy as it is now; an event that is older than what is known says nothing new."""
+        """Store the present state of a policy; ignore events that are older than the stored one."""
         key, metadata = _key(raw), raw["metadata"]
         known, version = self._known.get(key), int(metadata["resourceVersion"])
         if known is None or known.uid != metadata["uid"] or known.version <= version:

@@ -1,4 +1,4 @@
-"""The result of reconcile: data only. The controller carries it out."""
+"""The result of reconcile, as data: the controller carries it out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,15 +9,16 @@ from compression_operator.telemetry.notes import Note
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The next steps for one job, in the order of the fields; an empty plan means that all is as it should be.
+class ReconcilePlan:
+    """The next steps for one job, in the order of the fields; an empty plan means that nothing has to be done.
 
-    ``confirm``: read child and pods from the API server and ask again, before anything that cannot be undone.
-    ``delete_child``: delete this Job, which has the child's name and was not created by the operator; ask again.
-    ``create``: the manifest of the child Job; ask again once it exists.
-    ``patch_child``: a merge patch for the child Job. ``queued``: whether its queue may start it; None leaves it so.
-    ``status``: the whole new status. ``delete``: delete the CompressionJob and what it owns.
-    ``requeue_after``: seconds until the job must be looked at even if nothing happens.
+    ``confirm``: read child and pods from the API server and plan again, before an irreversible step.
+    ``delete_child``: delete this Job. Without a ``status`` it has the child's name and was not created by the operator:
+    plan again.
+    ``create``: the manifest of the child Job; plan again once it exists.
+    ``patch_child``: a merge patch for the child Job. ``queued``: whether its queue may start it; None changes nothing.
+    ``status``: the whole new status. ``delete``: delete the CompressionJob and its dependents.
+    ``requeue_after``: seconds until the next reconcile, even if nothing changes.
     """
 
     confirm: bool = False

@@ -1,7 +1,7 @@
-"""The conditions that every tool reads: Ready, and Reconciling or Stalled as kstatus defines them.
+"""The conditions for other tools: Ready, and Reconciling or Stalled as kstatus defines them.
 
-Flux, Argo CD and ``helm --wait`` (by https://pkg.go.dev/sigs.k8s.io/cli-utils/pkg/kstatus/status) know no
-CompressionJob: for them it is in progress while Reconciling is True, failed while Stalled is, and done when Ready is.
+For Flux, Argo CD and ``helm --wait`` (https://pkg.go.dev/sigs.k8s.io/cli-utils/pkg/kstatus/status), a CompressionJob is
+in progress while Reconciling is True, failed while Stalled is True, and done when Ready is True.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from compressionjob.status import CompressionJobStatus
 
 MAX_MESSAGE: Final = 200
 RUNNING: Final = "a pod of the job is running"
-"""Stands for the message of a job whose pod runs: that changes with each step."""
+"""Fixed message of a job with a running pod, whose own message changes with each step."""
 
 
 def readiness(status: CompressionJobStatus, conditions: Mapping[str, Condition], now: str) -> list[Condition]:
-    """Return these conditions for a status whose phase, reason and message stand; ``now`` is the time of a change.
+    """Derive the conditions from phase, reason and message of a status; ``now`` is the time of a change.
 
-    Reconciling and Stalled are absent where they do not hold, as kstatus advises.
+    Reconciling and Stalled are absent if they are not True, as kstatus advises.
     """
     ended = status.phase in ("Succeeded", "Failed")
     holds: dict[str, Literal["True", "False"]] = {READY: "True" if status.phase == "Succeeded" else "False"}
@@ -41,7 +41,7 @@ def readiness(status: CompressionJobStatus, conditions: Mapping[str, Condition],
 
 
 def _since(kind: str, value: str, conditions: Mapping[str, Condition], now: str) -> str:
-    """Return when a condition came to hold: in a status of an older operator, when another one changed last."""
+    """Return when a condition changed last; in a status of an older operator, when any condition changed last."""
     old = conditions.get(kind)
     if old is not None:
         return old.last_transition_time if old.status == value else now

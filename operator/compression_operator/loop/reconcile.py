@@ -1,12 +1,12 @@
-"""From what is, to what must be done: a pure function, without I/O and with the clock handed in."""
+"""Plan the next steps of a job from its observed state: a pure function, with the time as an argument."""
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from compression_operator.cache.observed import Observed
+from compression_operator.cache.observed_job import ObservedJob
 from compression_operator.loop.draft import Draft
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.policies import (
     acceptance,
     budget,
@@ -29,56 +29,55 @@ from compression_operator.loop.policies import (
     ttl,
 )
 
-Policy = Callable[[Draft], Plan | None]
-"""Writes into the draft; a plan ends the look at the job, None leaves it to the next policy."""
+Policy = Callable[[Draft], ReconcilePlan | None]
+"""Writes into the draft; a returned plan ends the reconcile, None continues with the next policy."""
 
 POLICIES: Final[tuple[Policy, ...]] = (
-    # 1. What receivers were told is noted. A job that has ended stays as it ended: its files are removed when their
-    # lifetimes are over, and then the job itself when its time to live is.
+    # 1. Record the outcomes of notifications. The status of an ended job does not change: its files are removed when
+    # their lifetimes have passed, and then the job itself when its ttl has passed.
     notifications.settle,
     retention.clean,
     ttl.expire,
     notifications.check,
-    # 2. Every pod that ran is paid for, whatever became of it, and the deadline knows what was used; pods that were
-    # taken away are counted.
+    # 2. Account for the cost and the time of each pod that ran; count the pods that were preempted.
     cost.account,
     clock.account,
     interruptions.count,
-    # 3. A result that a person must decide about waits, without a pod.
+    # 3. A result that needs a review waits, without a pod.
     review.decide,
-    # 4. A job without a child must be able to work before it gets one: else it is refused, or waits for its runtime.
+    # 4. A job without a child is validated before it gets one: otherwise it is refused, or waits for its runtime.
     acceptance.accept,
-    # 5. A job without a child lets those go first that wait to be measured. There is one child Job for each part,
-    # created once; one that was deleted is replaced as often as retries allow.
-    measuring_slot.let_measure_first,
-    child_creation.bring_up,
+    # 5. A job without a child waits for jobs that wait for a measuring slot. There is one child Job for each part,
+    # created once; a deleted one is replaced as often as retries allow.
+    measuring_slot.hold_back,
+    child_creation.create,
     child_creation.adopt,
-    # 6. A child that has ended makes room for the next part, or ends the job with a verdict or a reason; where the
-    # pod's words are missing, look again.
+    # 6. A child that has ended leads to the next part, or ends the job with a verdict or a reason. If the summary of
+    # its pod is missing, the state is read again.
     completion.conclude,
     failure.conclude,
-    # 7. Tries that failed are counted and told, and settings that were raised over a limit.
+    # 7. Count and report failed attempts, and settings that exceed a limit.
     retries.count,
     terms.keep,
-    # 8. Whoever suspends the job gets its hardware back, and resuming goes on with what was left of its deadline.
+    # 8. Suspending a job frees its hardware; resuming continues with the rest of its deadline.
     clock.keep,
     suspension.hold,
     budget.guard,
-    # 9. Where is the pod, and why does it not run yet; how far has it come, and will it be done in time.
+    # 9. State where the pod is and why it does not run yet, its progress, and whether it meets the deadline.
     scheduling.place,
     progress.show,
     deadline.watch,
 )
-"""Every policy has a file of its own; this is their order."""
+"""The policies in their order; each has a file of its own."""
 
 
-def reconcile(observed: Observed, now: datetime) -> Plan:
+def reconcile(observed: ObservedJob, now: datetime) -> ReconcilePlan:
     """Return the next steps for one CompressionJob.
 
-    A job that is being deleted needs nothing: its child and pods go with it, by their owner references.
+    A job that is being deleted needs no steps: Kubernetes deletes its child and pods by their owner references.
     """
     if observed.job.deleting:
-        return Plan()
+        return ReconcilePlan()
     draft = Draft(observed, now)
     for policy in POLICIES:
         plan = policy(draft)

@@ -1,4 +1,4 @@
-"""How a job is kept from a child: refused for good, or waiting for the platform team."""
+"""Keep a job from getting a child: refuse it, or let it wait for the platform team."""
 
 from compression_operator.loop.draft import Draft
 from compression_operator.telemetry import event_reasons
@@ -6,14 +6,14 @@ from compressionjob.conditions import ACCEPTED
 
 
 def refuse(draft: Draft, reason: str, message: str) -> None:
-    """End a job that cannot work, however often it is tried."""
+    """End a job that no retry can make work."""
     draft.set_condition(ACCEPTED, "False", reason, message)
     draft.finish("Failed", reason, message)
     draft.note("Warning", event_reasons.REFUSED, message)
 
 
 def other_job(draft: Draft, namespace: str, name: str) -> str:
-    """Return how a message calls another job: those of other namespaces have no names here."""
+    """Return the text for another job in a message: without a name if it is in another namespace."""
     return f"the CompressionJob {name}" if namespace == draft.observed.job.namespace else "a job elsewhere"
 
 

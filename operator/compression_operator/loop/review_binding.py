@@ -1,6 +1,6 @@
-"""Which reviews of a job count: those that name its uid and the digest of the result that it waits with.
+"""Validity of reviews: a review counts if it names the uid of its job and the digest of the waiting result.
 
-Clocks decide nothing here: a review is stamped by the API server, and the job's conditions by the operator.
+Times are not compared: the API server sets those of reviews, and the operator those of the job's conditions.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Cause = Literal["NoSuchJob", "FieldsMissing", "WrongJob", "OwnReview", "Ended", 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Why a review does not count: in a few words for the job, and with what to do for the reviewer."""
+    """Why a review does not count: a ``summary`` for the job's status, a ``text`` with the remedy for the reviewer."""
 
     cause: Cause
     summary: str
@@ -24,7 +24,7 @@ class Ignored:
 
 
 def why_ignored(review: ReviewRecord, job: JobRecord | None, status: CompressionJobStatus | None) -> Ignored | None:
-    """Say why a review does not count; None for one that counts, or has decided. ``job`` is the one that it names."""
+    """Return why a review does not count; None if it counts or has decided. ``job`` is the job that it names."""
     if job is None or status is None:
         text = f"there is no CompressionJob {review.job} in the namespace {review.namespace}: check spec.job"
         return Ignored("NoSuchJob", "there is no such job", text)

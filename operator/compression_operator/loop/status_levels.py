@@ -1,4 +1,4 @@
-"""What of a status is written where the API server refuses all of it, and the condition that says so."""
+"""Reduced statuses, for an API server that refuses the full one, and the condition that reports it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from compressionjob.conditions import STATUS_COMPLETE, STATUS_REFUSED
 Status = Mapping[str, Any]
 
 MAX_SHORT: Final = 200
-"""Characters of a text that even a narrow schema takes."""
+"""Maximum characters of a text in the least status: any schema accepts it."""
 MAX_QUOTE: Final = 600
-"""Characters of the API server's words in the condition."""
+"""Maximum characters of the API server's message in the condition."""
 
 _REMEDY: Final = "upgrade the CRDs to the operator's version"
 _LEAST: Final = frozenset({"observedGeneration", "phase", "message", "completionTime", "conditions"})
@@ -28,16 +28,16 @@ _MINIMAL: Final = _LEAST | {
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A part of the status: its fields, and how long a text may be in it."""
+    """A subset of the status: its fields, and the maximum length of a text."""
 
     name: str
     fields: frozenset[str]
     longest: int | None
 
     def reduce(self, stored: JobRecord, status: Status, refusal: str, now: datetime) -> dict[str, Any]:
-        """The fields of this level, and the condition StatusComplete that names the others and quotes ``refusal``."""
+        """Return the fields of this level, and the condition StatusComplete with the other names and ``refusal``."""
         kept = {name: value for name, value in status.items() if name in self.fields}
-        conditions = [*_others(status), _mark(stored, status.keys() - kept.keys(), refusal, now)]
+        conditions = [*_others(status), _incomplete(stored, status.keys() - kept.keys(), refusal, now)]
         kept["conditions"] = [item | {"message": item.get("message", "")[: self.longest]} for item in conditions]
         if "message" in kept:
             kept["message"] = kept["message"][: self.longest]
@@ -45,11 +45,11 @@ class Level:
 
 
 LEVELS: Final = (Level("minimal", _MINIMAL, None), Level("least", _LEAST, MAX_SHORT))
-"""From more to less: decisions rest on nothing beyond the minimal one."""
+"""From larger to smaller: all decisions use only fields of the minimal level."""
 
 
-def unmarked(stored: JobRecord, status: Status) -> Status:
-    """A status without the condition StatusComplete, unless figures are missing that nothing will bring back."""
+def without_marker(stored: JobRecord, status: Status) -> Status:
+    """Return a status without the condition StatusComplete, unless its missing figures are lost for good."""
     if stored.ended or (status.get("verdict") and "compressed" not in status):
         return status
     return {**status, "conditions": _others(status)} if "conditions" in status else status
@@ -59,7 +59,7 @@ def _others(status: Status) -> list[dict[str, Any]]:
     return [item for item in status.get("conditions", ()) if item["type"] != STATUS_COMPLETE]
 
 
-def _mark(stored: JobRecord, missing: set[str], refusal: str, now: datetime) -> dict[str, Any]:
+def _incomplete(stored: JobRecord, missing: set[str], refusal: str, now: datetime) -> dict[str, Any]:
     old = next((item for item in stored.status().conditions if item.type == STATUS_COMPLETE), None)
     reason = refusal.partition(" is invalid: ")[2] or refusal
     names = f"; left out: {', '.join(sorted(missing))}" if missing else ""

@@ -1,4 +1,4 @@
-"""The smallest change from one status to another."""
+"""The smallest merge patch from one status to another."""
 
 import json
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from compression_operator.records.job import JobRecord
 
 
 def status_patch(job: JobRecord, status: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A merge patch that brings the job's status to ``status``, or None when nothing would change.
+    """Return a merge patch that changes the job's status to ``status``, or None if nothing changes.
 
-    The patch carries the resourceVersion that the decision was made on: the API server refuses it with Conflict when
-    the job has changed since, instead of mixing two states.
+    The patch carries the resourceVersion of the record: the API server refuses it with Conflict if the job has changed
+    since, instead of mixing two states.
     """
     before: dict[str, Any] = json.loads(job.status_json)
     changed = {key: value for key, value in status.items() if before.get(key) != value}

@@ -1,4 +1,4 @@
-"""Writing a status: all of it where the API server takes it, and the most that it takes where the CRDs are older."""
+"""Write statuses: in full, or the largest subset that the API server accepts if its CRDs are older."""
 
 import logging
 import time
@@ -11,15 +11,15 @@ from compression_operator.cache.cache import Cache
 from compression_operator.cluster.client import Client
 from compression_operator.cluster.errors import Conflict, Invalid, NotFound
 from compression_operator.cluster.resources import COMPRESSION_JOBS
-from compression_operator.loop.status_levels import LEVELS, Level, unmarked
+from compression_operator.loop.status_levels import LEVELS, Level, without_marker
 from compression_operator.loop.status_patch import status_patch
 from compression_operator.records.job import JobRecord
-from compression_operator.telemetry.figures import Figures
+from compression_operator.telemetry.job_metrics import JobMetrics
 from compression_operator.telemetry.metrics import Metrics
 from compressionjob.status import TERMINAL_PHASES
 
 FULL_AGAIN: Final = 600.0
-"""Seconds until a job that goes on offers its full status again: the CRDs may have been upgraded."""
+"""Seconds until the full status of an unfinished job is tried again: the CRDs may have been upgraded."""
 
 _UNPROCESSABLE: Final = 422
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """What the API server said to the full status of a job, when to offer it again, and what it takes meanwhile."""
+    """A refused full status: the message, when to try again, the intended status, and the accepted level."""
 
     message: str
     again: float
@@ -39,7 +39,7 @@ class _Refusal:
 
 
 class StatusWriter:
-    """Writes statuses, and remembers those that the API server refused until their jobs end."""
+    """Writes statuses, and keeps the refused ones until their jobs end."""
 
     def __init__(
         self,
@@ -47,20 +47,20 @@ class StatusWriter:
         cache: Cache,
         client: Client,
         metrics: Metrics,
-        figures: Figures,
+        job_metrics: JobMetrics,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cache = cache
         self._client = client
         self._metrics = metrics
-        self._figures = figures
+        self._job_metrics = job_metrics
         self._now = now
         self._clock = clock
         self._refused: dict[str, _Refusal] = {}
 
     def restore(self, job: JobRecord) -> JobRecord:
-        """Give a job the status that was decided, where the API server holds less: nothing is decided twice."""
+        """Return the job with its intended status if the API server stores less: nothing is decided twice."""
         refusal = self._refused.get(job.uid)
         return job if refusal is None else job.rewritten({"resourceVersion": job.version}, refusal.intended)
 
@@ -73,9 +73,9 @@ class StatusWriter:
         self._refused.clear()
 
     async def write(self, job: JobRecord, status: Status) -> bool:
-        """Write a job's status, or the most of it that the API server takes; says whether there was a change.
+        """Write a job's status, or the largest accepted subset of it; return whether there was a change.
 
-        Raises Invalid when the API server takes not even the least of it, and the other errors of ``cluster.errors``.
+        Raises Invalid if the API server refuses even the smallest subset, and the other errors of ``cluster.errors``.
         """
         try:
             changed = await self._write(self._cache.job(job.uid) or job, status)
@@ -86,7 +86,7 @@ class StatusWriter:
             self._cache.drop(COMPRESSION_JOBS, {"uid": job.uid})
             return False
         if changed:
-            self._figures.tell(job, status)
+            self._job_metrics.record_status(job, status)
         if status.get("phase") != job.phase:
             names = job.log_fields | {"phase": status["phase"]}
             logger.info("%s: %s", status["phase"], status.get("message", ""), extra=names)
@@ -94,7 +94,7 @@ class StatusWriter:
 
     async def _write(self, stored: JobRecord, status: Status) -> bool:
         ends = status.get("phase") in TERMINAL_PHASES
-        status = unmarked(stored, status)
+        status = without_marker(stored, status)
         refusal = self._refused.get(stored.uid)
         if refusal is None or ends or self._clock() >= refusal.again:
             try:
@@ -106,11 +106,11 @@ class StatusWriter:
                 return changed
         self._refused[stored.uid] = await self._write_less(stored, status, refusal)
         if ends:
-            self.forget(stored.uid)  # nothing will be decided about it any more
+            self.forget(stored.uid)  # no decision about the job follows
         return True
 
     async def _write_less(self, stored: JobRecord, status: Status, refusal: _Refusal) -> _Refusal:
-        """Write less and less of a status, until the API server takes it; returns what it took and what it refused."""
+        """Write smaller subsets of a status until the API server accepts one; return the refusal and that level."""
         message = refusal.message
         for level in LEVELS[LEVELS.index(refusal.level) :]:
             try:
@@ -135,11 +135,11 @@ class StatusWriter:
     def _refusal(self, stored: JobRecord, status: Status, error: Invalid) -> _Refusal:
         self._note("full", error)
         if stored.uid not in self._refused:
-            logger.warning("writing less of the status, it was refused: %s", error, extra=stored.log_fields)
+            logger.warning("status refused; writing a part of it: %s", error, extra=stored.log_fields)
         return _Refusal(error.message, self._clock() + FULL_AGAIN, status, LEVELS[0])
 
     def _note(self, level: str, error: Invalid) -> None:
-        """Count a refused status; raises the error again where it is not about the status."""
+        """Count a refused status; raise the error again if it is not about the status."""
         if error.code != _UNPROCESSABLE:
             raise error
         self._metrics.status_refused.labels(level).inc()

@@ -1,4 +1,4 @@
-"""The steps of a job's run as the status keeps them: what became of them when the pod that told of them has ended."""
+"""The steps of a run in the status, and their states when the pod that reported them has ended."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,17 +11,17 @@ _OPEN: Final = ("Running", "Pending")
 
 
 def kept(steps: Sequence[RunStep]) -> list[RunStep]:
-    """Return what the status has room for."""
+    """Return the steps that fit into the status."""
     return list(steps[:MAX_STEPS])
 
 
 def completed(steps: Sequence[RunStep], *, publish: str = "Done") -> list[RunStep]:
-    """Return the steps of a run that came to its end, whose last one stands as `publish` says."""
+    """Return the steps of a completed run; `publish` is the state of the publish step."""
     return [_with(step, publish if step.title == PUBLISH_STEP else "Done") for step in steps]
 
 
 def failed(steps: Sequence[RunStep], title: str = "") -> list[RunStep]:
-    """Return the steps of a run that failed in the step of this title, or else in the one that was seen last."""
+    """Return the steps of a run that failed in the step with this title, or else in the running step."""
     at = next((index for index, step in enumerate(steps) if title and step.title == title), None)
     if at is None:
         return [_with(step, "Failed") if step.state == "Running" else step for step in steps]

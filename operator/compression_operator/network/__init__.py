@@ -1,1 +1,1 @@
-"""The NetworkPolicies of the runners' pods: settings and content."""
+"""Settings and manifests of the NetworkPolicies for the runners' pods."""

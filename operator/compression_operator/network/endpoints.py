@@ -1,4 +1,4 @@
-"""From the URL of a store to a rule of a NetworkPolicy: that knows addresses and pods, but no host names."""
+"""Egress rules for the URLs of stores: a NetworkPolicy knows addresses and pods, but no host names."""
 
 import ipaddress
 import re
@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
-"""The label that each namespace has, with its own name: Kubernetes sees to it."""
+"""The label that Kubernetes sets on each namespace, with the namespace's name as its value."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -15,10 +15,10 @@ _SERVICE: Final = re.compile(rf"{_LABEL}(?:\.({_LABEL})\.svc(?:\.cluster\.local)
 
 
 def egress_rule(endpoint: str) -> dict[str, Any] | None:
-    """Return the egress rule that opens the way to an endpoint; None where a policy cannot name it.
+    """Return the egress rule for an endpoint; None if a policy cannot name it.
 
-    An address is opened on its port. The pods behind a Service are unknown, and so are their ports: all pods of its
-    namespace are opened.
+    An address is allowed on its port. The pods of a Service and their ports are unknown, so all pods of its namespace
+    are allowed.
     """
     try:
         url = urlsplit(endpoint)

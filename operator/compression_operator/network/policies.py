@@ -1,7 +1,7 @@
-"""The content of the runners' NetworkPolicies: who may reach the pods, and where they may connect to.
+"""Manifests of the runners' NetworkPolicies: ingress to the pods, and egress from them.
 
-Policies add up: what one of them allows to a pod is allowed. So the policy of all runners leaves the metadata addresses
-out, and a second one allows them to pods that have an identity of the cloud.
+Policies are additive. So the policy of all runners excludes the metadata addresses, and a second policy allows them
+for pods that have a cloud identity.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,16 +21,17 @@ Rule = dict[str, Any]
 
 
 def policy_names(settings: NetworkSettings) -> tuple[str, str]:
-    """Return the names of the policies: of all runners, and of those with an identity of the cloud."""
+    """Return the names of the policies: for all runners, and for those with a cloud identity."""
     return settings.name, f"{settings.name}-identity"
 
 
 def runner_policies(
-    settings: NetworkSettings, namespace: str, endpoints: Sequence[str] | None = None
+    settings: NetworkSettings, namespace: str, endpoints: Sequence[str] | None = None, begun: Sequence[str] = ()
 ) -> dict[str, Manifest]:
     """Return the policies of a namespace with runners, by name.
 
-    ``endpoints`` are the URLs of its stores, "" for a public service; None where it has no stores.
+    ``endpoints`` are the URLs of its stores, "" for a public service; None if it has no stores. ``begun`` are those
+    that jobs began with and keep, even if the stores have other endpoints now.
     """
     runners, identity = policy_names(settings)
     egress = settings.egress
@@ -43,7 +44,7 @@ def runner_policies(
                 "podSelector": {"matchLabels": {MANAGED_BY_LABEL: MANAGED_BY}},
                 "policyTypes": ["Ingress", "Egress"],
                 "ingress": [_ingress(settings)],
-                "egress": [_dns(egress), *_destinations(egress, endpoints)],
+                "egress": [_dns(egress), *_destinations(egress, endpoints, begun)],
             },
         )
     }
@@ -68,7 +69,7 @@ def _manifest(settings: NetworkSettings, namespace: str, name: str, spec: dict[s
 
 
 def _ingress(settings: NetworkSettings) -> Rule:
-    """Only the operator, and who may read metrics."""
+    """Return the ingress rule: only the operator, and the peers that may read metrics."""
     operator = {
         "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: settings.operator.namespace}},
         "podSelector": {"matchLabels": dict(settings.operator.pod_labels)},
@@ -82,8 +83,9 @@ def _dns(egress: Egress) -> Rule:
     return rule | ({"to": _peers(egress.dns)} if egress.dns else {})
 
 
-def _destinations(egress: Egress, endpoints: Sequence[str] | None) -> list[Rule]:
-    rules = [egress_rule(endpoint) for endpoint in dict.fromkeys(endpoints or ())]
+def _destinations(egress: Egress, endpoints: Sequence[str] | None, begun: Sequence[str]) -> list[Rule]:
+    # In a steady order: other content would be applied anew.
+    rules = [egress_rule(endpoint) for endpoint in sorted({*(endpoints or ()), *begun})]
     stores = [rule for rule in rules if rule is not None]
     all_known = endpoints is not None and len(stores) == len(rules)
     if egress.mode == "Open" or (egress.mode == "Auto" and not all_known):
@@ -97,7 +99,7 @@ def _destinations(egress: Egress, endpoints: Sequence[str] | None) -> list[Rule]
 
 
 def _peers(peers: Iterable[Peer], closed: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Return peers as a policy has them, their blocks without the addresses that are ``closed``."""
+    """Return peers in the form of a NetworkPolicy; address blocks exclude the ``closed`` addresses."""
     return [
         peer.to_json() if peer.ip_block is None else _block(peer.ip_block.cidr, peer.ip_block.excluded, closed)
         for peer in peers

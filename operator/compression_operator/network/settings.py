@@ -1,4 +1,4 @@
-"""What the platform team allows the runners' pods on the network: the file of ``--network-policy``.
+"""Settings of the NetworkPolicies for the runners' pods: the file of ``--network-policy``.
 
 The chart writes it from ``networkPolicy`` in its values.
 """
@@ -21,8 +21,8 @@ METADATA_ADDRESSES: Final = (
     "fd00:ec2::254/128",
     "fd00:ec2::23/128",
 )
-"""Where clouds serve credentials to pods: instance metadata (AWS, Google Cloud, Azure and others; GKE's own second
-address; Alibaba Cloud), and the agent of EKS Pod Identity."""
+"""Addresses at which clouds serve credentials to pods: instance metadata (AWS, Google Cloud, Azure and others; the
+second address of GKE; Alibaba Cloud), and the agent of EKS Pod Identity."""
 
 _PEER_TEXT: Final = "name ipBlock alone, or podSelector and namespaceSelector"
 _CIDR_TEXT: Final = "must be an address block such as 10.0.0.0/8 or fd00::/8"
@@ -32,7 +32,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 def network_of(cidr: str) -> Network:
-    """Return the addresses of a block in CIDR notation; raises ValueError where it is none."""
+    """Parse an address block in CIDR notation; raise ValueError if it is malformed."""
     try:
         return ipaddress.ip_network(cidr, strict=False)
     except ValueError:
@@ -71,17 +71,17 @@ Peers = Annotated[list[Peer], Field(max_length=64)]
 
 
 class OperatorPods(Schema):
-    """How a policy in another namespace recognizes the operator's pods."""
+    """Selectors of the operator's pods, for a policy in another namespace."""
 
     namespace: Label
     pod_labels: Annotated[dict[str, str], Field(min_length=1)]
 
 
 class Egress(Schema):
-    """Where the runners' pods may connect to.
+    """Allowed egress of the runners' pods.
 
-    Open: everything but ``metadata_addresses``. Restricted: ``dns``, ``to``, and those endpoints of the namespace's
-    stores that a policy can name. Auto: Restricted where there are stores and all endpoints can be named, else Open.
+    Open: everything except ``metadata_addresses``. Restricted: ``dns``, ``to``, and those endpoints of the namespace's
+    stores that a policy can name. Auto: Restricted if there are stores and all their endpoints can be named, else Open.
     """
 
     mode: Literal["Auto", "Open", "Restricted"] = "Auto"
@@ -99,7 +99,7 @@ class Egress(Schema):
 
 
 class NetworkSettings(Schema):
-    """Names, labels and peers of the policies that the operator keeps."""
+    """Names, labels and peers of the policies that the operator manages."""
 
     name: ObjectName
     labels: dict[str, str] = {}
@@ -109,9 +109,9 @@ class NetworkSettings(Schema):
 
 
 def read_settings(path: Path | None) -> NetworkSettings | None:
-    """Return what the file of ``--network-policy`` says; without a file the operator keeps no policies.
+    """Read the file of ``--network-policy``; without a file the operator manages no policies.
 
-    Raises InvalidSpec, which names every field that is wrong, its value and the remedy.
+    Raises InvalidSpec, which names each invalid field, its value and the remedy.
     """
     if path is None:
         return None

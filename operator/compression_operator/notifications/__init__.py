@@ -1,1 +1,1 @@
-"""Telling receivers of jobs: who they are, what they are told, and sending it until they take it."""
+"""Notifications about jobs: the receivers, the messages, and delivery with retries."""

@@ -1,7 +1,7 @@
-"""A notification as it goes over the wire: a CloudEvent 1.0, JSON, in HTTP's structured mode.
+"""The message of a notification: a CloudEvent 1.0 as JSON, in HTTP's structured mode.
 
-Structured, because the signature covers the body only: in binary mode type, source and subject would be unsigned
-headers. A message holds nothing that could be otherwise at the next try, so that one id always means one content.
+Structured mode, because the signature covers only the body: in binary mode, type, source and subject would be unsigned
+headers. A message holds nothing that may change before a retry, so that each id has one content.
 """
 
 import re
@@ -28,22 +28,24 @@ _ENDED: Final = (*_MEASURED, "artifact", "review", "retries", "startTime", "comp
 _FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "AwaitingReview": _MEASURED, "Verdict": _MEASURED, "Completed": _ENDED, "Failed": _ENDED,
 }  # fmt: skip
-"""The parts of the status that an event tells: those that do not change after it."""
-_EXPLAINED_BY: Final = {
+"""The fields of the status in each event: those that do not change after it."""
+_CONDITION_OF: Final = {
     "AwaitingReview": SLA_SATISFIED, "Verdict": SLA_SATISFIED, "Completed": COMPLETE, "Failed": FAILED,
 }  # fmt: skip
-"""The condition whose reason and message explain an event."""
+"""The condition whose reason and message are in an event."""
 
 
 def event_id(job: JobRecord, key: NotificationKey) -> str:
-    """The id of a notification: the same at every try, from every replica, for every receiver. No dots: they separate
-    what is signed."""
+    """Return the id of a notification: equal for all attempts, replicas and receivers.
+
+    It contains no dots: they separate the parts of the signed text.
+    """
     _, event, time = key
     return f"{job.uid}-{_words(event)}-{re.sub('[^0-9TZ]', '', time)}"
 
 
 def message(job: JobRecord, status: CompressionJobStatus, key: NotificationKey, source: str) -> HTTPMessage:
-    """The headers and the body of a notification."""
+    """Return the headers and the body of a notification."""
     _, event, time = key
     attributes = {
         "specversion": "1.0",
@@ -58,18 +60,18 @@ def message(job: JobRecord, status: CompressionJobStatus, key: NotificationKey, 
 
 
 def _data(job: JobRecord, status: CompressionJobStatus, event: str) -> dict[str, Any]:
-    told = status.to_json()
+    fields = status.to_json()
     data: dict[str, Any] = {
         "job": {"namespace": job.namespace, "name": job.name, "uid": job.uid, "runtime": job.runtime},
         "event": event,
     }
-    kind = _EXPLAINED_BY.get(event)
+    kind = _CONDITION_OF.get(event)
     explanation = next((item for item in status.conditions if item.type == kind), None)
     if explanation is not None:
         data |= {"reason": explanation.reason, "message": explanation.message}
-    return data | {name: told[name] for name in _FIELDS.get(event, ()) if told.get(name) not in (None, "", [])}
+    return data | {name: fields[name] for name in _FIELDS.get(event, ()) if fields.get(name) not in (None, "", [])}
 
 
 def _words(event: str) -> str:
-    """``AwaitingReview`` as ``awaiting-review``."""
+    """Return ``AwaitingReview`` as ``awaiting-review``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", event).lower()

@@ -1,8 +1,8 @@
-"""Notifications as the control loop sees them: whom to tell, what is owed, and what became of it.
+"""The interface between the control loop and notifications: receivers, pending notifications and outcomes.
 
-What is owed stands in the statuses. The control loop shows every job that it has looked at; what a receiver took or
-what was given up goes back through the work queue into the status, since only reconcile writes it. Everything else is
-in memory, and is found again by the next leader.
+Pending notifications are in the statuses. The control loop calls ``update`` after each reconcile. Outcomes go back
+through the work queue into the status, since only reconcile writes it. All other state is in memory, and the next
+leader rebuilds it.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Final
 import aiohttp
 
 from compression_operator.cache.cache import Cache
-from compression_operator.cache.observed import Observed
+from compression_operator.cache.observed_job import ObservedJob
 from compression_operator.notifications.channel import Channel
 from compression_operator.notifications.receivers import Receivers
 from compression_operator.queue import WorkQueue
@@ -21,10 +21,10 @@ from compression_operator.records.delivery import Delivery, NotificationKey
 from compression_operator.telemetry.metrics import Metrics
 
 USER_AGENT: Final = "compression-operator"
-HANDED_BACK: Final = 16
-"""Most jobs that wait for a worker when one more is handed back: others wait for no more than these."""
-COURTESY: Final = 5.0
-COURTESY_LOOK: Final = 0.05
+MAX_WAITING: Final = 16
+"""Maximum number of waiting jobs at which an outcome is queued for its status: other jobs come first."""
+MAX_YIELD: Final = 5.0
+YIELD_POLL: Final = 0.05
 
 
 class Notifier:
@@ -54,36 +54,36 @@ class Notifier:
             for name, receiver in self._receivers.receivers.items()
         }
 
-    def inform(self, observed: Observed) -> Observed:
-        """Add who can be told, and what became of the job's notifications and may not stand in its status yet."""
+    def inform(self, observed: ObservedJob) -> ObservedJob:
+        """Add the receivers, and the outcomes of the job's notifications that its status may not have yet."""
         deliveries = tuple(self._outcomes.get(observed.job.uid, {}).values())
         return replace(observed, receivers=self._subscriptions, deliveries=deliveries)
 
-    def show(self, uid: str) -> None:
-        """Look at a job that has just been brought forward, and begin to send what it owes."""
+    def update(self, uid: str) -> None:
+        """Read a job that was just reconciled, and begin to send its pending notifications."""
         job = self._cache.job(uid)
         if job is None:
             self._outcomes.pop(uid, None)
             for channel in self._channels.values():
                 channel.forget(uid)
             return
-        outcomes = self._known(uid, job.unsent)
+        outcomes = self._unwritten(uid, job.unsent)
         for name in {receiver for receiver, _, _ in job.unsent} & self._channels.keys():
-            owed = frozenset(key for key in job.unsent if key[0] == name and key not in outcomes)
-            self._channels[name].offer(uid, owed)
+            pending = frozenset(key for key in job.unsent if key[0] == name and key not in outcomes)
+            self._channels[name].offer(uid, pending)
 
     def pending(self) -> Counter[str]:
-        """How many notifications each receiver is owed, by its name."""
-        found = Counter(dict.fromkeys(self._channels, 0))
+        """Return the number of pending notifications of each receiver, by its name."""
+        counts = Counter(dict.fromkeys(self._channels, 0))
         for uid in self._cache.uids():
             job, outcomes = self._cache.job(uid), self._outcomes.get(uid, {})
             if job is not None:
-                found.update(key[0] for key in job.unsent if key[0] in self._channels and key not in outcomes)
-        return found
+                counts.update(key[0] for key in job.unsent if key[0] in self._channels and key not in outcomes)
+        return counts
 
     async def run(self) -> None:
-        """Send until cancelled, and then know of nothing: whoever leads next is shown every job."""
-        # No cookies, no proxies or passwords from the environment or from a file of the machine.
+        """Send until cancelled, then forget all state: the next leader reads all jobs."""
+        # No cookies, and no proxies or passwords from the environment or from files of the machine.
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -91,20 +91,20 @@ class Notifier:
         )
         try:
             async with session, asyncio.TaskGroup() as group:
-                group.create_task(self._hand_back())
+                group.create_task(self._queue_outcomes())
                 for channel in self._channels.values():
                     group.create_task(channel.run(session))
         finally:
             self._reset()
 
-    async def _hand_back(self) -> None:
-        """Ask for statuses to be written, a few at a time and while few jobs wait for a worker."""
+    async def _queue_outcomes(self) -> None:
+        """Queue jobs whose outcomes must be written, one at a time, while few jobs wait for a worker."""
         while True:
             uid = await self._to_write.get()
             waited = 0.0
-            while len(self._work) >= HANDED_BACK and waited < COURTESY:
-                await asyncio.sleep(COURTESY_LOOK)
-                waited += COURTESY_LOOK
+            while len(self._work) >= MAX_WAITING and waited < MAX_YIELD:
+                await asyncio.sleep(YIELD_POLL)
+                waited += YIELD_POLL
             self._work.add(uid)
             self._to_write.done(uid)
 
@@ -115,8 +115,8 @@ class Notifier:
         if uid in self._outcomes:
             self._to_write.add(uid)
 
-    def _known(self, uid: str, unsent: tuple[NotificationKey, ...]) -> dict[NotificationKey, Delivery]:
-        """The outcomes of a job, less those that stand in its status."""
+    def _unwritten(self, uid: str, unsent: tuple[NotificationKey, ...]) -> dict[NotificationKey, Delivery]:
+        """Return the outcomes of a job that are not in its status yet."""
         outcomes = {key: item for key, item in self._outcomes.get(uid, {}).items() if key in unsent}
         if outcomes:
             self._outcomes[uid] = outcomes

@@ -1,4 +1,4 @@
-"""Who may be told of jobs: a file that the platform team writes, so that no user can make the operator call an address.
+"""The receivers of notifications: a file of the platform team, so that no user can make the operator call an address.
 
 The chart writes it from ``notifications`` in its values.
 """
@@ -44,7 +44,7 @@ def _timeout(text: str) -> str:
 
 
 class Receiver(Schema):
-    """Where notifications go. ``key_file`` holds the keys that sign them; without one they are not signed."""
+    """A receiver of notifications. ``key_file`` holds the keys that sign them; without one they are not signed."""
 
     url: Annotated[str, Field(max_length=2048), AfterValidator(_url)]
     events: Annotated[frozenset[NotificationEvent], Field(min_length=1)] = frozenset(NOTIFICATION_EVENTS)
@@ -53,13 +53,13 @@ class Receiver(Schema):
 
 
 class Receivers(Schema):
-    """All receivers by name. ``source`` is a URI that says which cluster; CloudEvents' attribute begins with it."""
+    """All receivers by name. ``source`` is the URI of the cluster, the prefix of the CloudEvents attribute source."""
 
     source: Annotated[str, Field(max_length=512, pattern=r"^\S*$")] = ""
     receivers: Annotated[dict[Label, Receiver], Field(max_length=MAX_RECEIVERS)] = {}
 
     def unusable_keys(self) -> Iterator[str]:
-        """What is wrong with each key file that cannot be used now; it is read again at each use."""
+        """Yield the problem of each key file that cannot be used now; files are read again at each use."""
         for receiver in self.receivers.values():
             if receiver.key_file is not None:
                 try:
@@ -69,15 +69,15 @@ class Receivers(Schema):
 
     @property
     def subscriptions(self) -> Subscriptions:
-        """The events that each receiver wants."""
+        """The events that each receiver subscribes to."""
         return {name: receiver.events for name, receiver in self.receivers.items()}
 
 
 def read_receivers(path: Path | None) -> Receivers:
-    """Read the file of ``--notifications``; none means no receivers.
+    """Read the file of ``--notifications``; without a file there are no receivers.
 
-    Raises InvalidSpec, which names every field that is wrong, its value and the remedy. What a URL has after its host
-    is not shown: it may be a secret.
+    Raises InvalidSpec, which names each invalid field, its value and the remedy. It shows URLs only up to the host: the
+    rest may be a secret.
     """
     if path is None:
         return Receivers()
@@ -86,11 +86,11 @@ def read_receivers(path: Path | None) -> Receivers:
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(path, f"cannot be read ({_why(error)}); mount it, or leave --notifications out") from error
     except yaml.YAMLError as error:
-        raise _unusable(path, f"is not YAML ({_where(error)}); mend it") from error
+        raise _unusable(path, f"is not YAML ({_where(error)}); correct it") from error
     try:
         return Receivers.model_validate({} if content is None else content)
     except ValidationError as error:
-        raise InvalidSpec([_discreet(problem) for problem in problems_of(error, "notifications", Receivers)]) from None
+        raise InvalidSpec([_redacted(problem) for problem in problems_of(error, "notifications", Receivers)]) from None
 
 
 def _unusable(path: Path, remedy: str) -> InvalidSpec:
@@ -107,8 +107,8 @@ def _where(error: yaml.YAMLError) -> str:
     return "no line is known" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"
 
 
-def _discreet(problem: FieldProblem) -> FieldProblem:
-    # Also where the field's name is misspelt, or the whole receiver is the value.
+def _redacted(problem: FieldProblem) -> FieldProblem:
+    # Also if the field's name is misspelt, or if the value is the whole receiver.
     text = problem.value
     start = text.index("://") + len("://") if "://" in text else 0
     if not start and not problem.field.endswith(".url"):

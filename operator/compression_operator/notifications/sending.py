@@ -1,4 +1,4 @@
-"""One try of a notification: a signed request, and what its answer means."""
+"""One attempt to send a notification: a signed request, and the meaning of its response."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,15 +15,15 @@ from compression_operator.records.reading import parse_time
 from compressionjob.schema import parse_duration
 from compressionjob.status import CompressionJobStatus
 
-LONGEST_TRYING: Final = timedelta(hours=72)
-"""A notification that is older is given up when a try fails."""
+MAX_AGE: Final = timedelta(hours=72)
+"""An older notification is dropped when an attempt fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A try that failed; ``retry_after`` is the wait in seconds that the receiver asked for.
+    """A failed attempt; ``retry_after`` is the wait in seconds that the receiver asked for.
 
-    ``final`` says that no other try is wanted.
+    ``final``: the receiver wants no retry.
     """
 
     text: str
@@ -32,8 +32,8 @@ class Failure:
 
 
 def too_old(key: NotificationKey, now: datetime) -> bool:
-    """Whether a notification has been tried for long enough."""
-    return now - parse_time(key[2]) > LONGEST_TRYING
+    """Return whether a notification is too old for another attempt."""
+    return now - parse_time(key[2]) > MAX_AGE
 
 
 async def send(
@@ -44,7 +44,7 @@ async def send(
     key: NotificationKey,
     source: str,
 ) -> Failure | None:
-    """Send a notification once; None when the receiver took it. The answer's body is not read."""
+    """Send a notification once; return None if the receiver accepted it. The response body is not read."""
     content = message(job, status, key, source)
     try:
         signed = signing.headers(receiver.key_file, event_id(job, key), datetime.now(UTC), content.body)
@@ -55,22 +55,22 @@ async def send(
         async with session.post(
             receiver.url, data=content.body, headers=content.headers | signed, timeout=timeout, allow_redirects=False
         ) as response:
-            return _judged(response)
+            return _failure_of(response)
     except TimeoutError:
         return Failure(f"no answer within {receiver.timeout}")
     except aiohttp.ClientConnectionError as error:
-        # It names host and port. Texts of other errors may hold the whole URL, which may be a secret.
+        # The text names host and port. Texts of other errors may contain the whole URL, which may be a secret.
         return Failure(f"no connection: {error}")
     except aiohttp.ClientError as error:
         return Failure(f"no HTTP: {type(error).__name__}")
 
 
-def _judged(response: aiohttp.ClientResponse) -> Failure | None:
+def _failure_of(response: aiohttp.ClientResponse) -> Failure | None:
     code = response.status
     if 200 <= code < 300:
         return None
     if 300 <= code < 400:
         return Failure(f"answered {code}, but redirects are not followed; give the receiver its final URL")
     wait = response.headers.get("Retry-After", "")
-    # Standard Webhooks: Gone is a receiver's way to say that it wants no more.
+    # Standard Webhooks: with 410 Gone, a receiver asks for no more messages.
     return Failure(f"answered {code}", retry_after=float(wait) if wait.isdecimal() else 0.0, final=code == 410)

@@ -1,8 +1,8 @@
-"""Signatures of notifications, as Standard Webhooks (https://www.standardwebhooks.com) specifies them: HMAC-SHA256 over
-id, time of sending and body.
+"""Signatures of notifications by Standard Webhooks (https://www.standardwebhooks.com): HMAC-SHA256 over id, time of
+sending and body.
 
-A key file holds one key a line, and a message bears a signature by each: to change a key without losing a message, add
-the new one, teach it to the receiver, take the old one away.
+A key file holds one key in each line, and a message carries a signature by each key. To rotate a key without losing a
+message, add the new key, configure it in the receiver, and remove the old key.
 """
 
 import base64
@@ -26,24 +26,24 @@ _REMEDY: Final = (
 
 
 class UnusableKey(Exception):
-    """The key file cannot be read or holds no key; the message shows nothing of its content."""
+    """The key file cannot be read or holds no key; the message shows none of its content."""
 
 
 def headers(key_file: Path | None, event_id: str, sent: datetime, body: bytes) -> dict[str, str]:
-    """The headers webhook-id, webhook-timestamp and, with a key, webhook-signature. ``sent`` is in UTC.
+    """Return the headers webhook-id, webhook-timestamp and, with a key, webhook-signature. ``sent`` is in UTC.
 
-    The file is read each time, so that a Secret that changes is used at once. Raises UnusableKey.
+    The file is read each time, so that a changed Secret takes effect at once. Raises UnusableKey.
     """
-    found = {"webhook-id": event_id, "webhook-timestamp": str(int(sent.timestamp()))}
+    fields = {"webhook-id": event_id, "webhook-timestamp": str(int(sent.timestamp()))}
     if key_file is not None:
         keys = read_keys(key_file)
         text = body.decode()
-        found["webhook-signature"] = " ".join(Webhook(key).sign(event_id, sent, text) for key in keys)
-    return found
+        fields["webhook-signature"] = " ".join(Webhook(key).sign(event_id, sent, text) for key in keys)
+    return fields
 
 
 def read_keys(path: Path) -> list[bytes]:
-    """The keys in a file; raises UnusableKey."""
+    """Return the keys in a file; raises UnusableKey."""
     try:
         with path.open("rb") as file:
             lines = file.read(MAX_FILE).split()

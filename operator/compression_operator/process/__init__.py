@@ -1,1 +1,1 @@
-"""The operator's process: options, election, watches, its HTTP server, start and end."""
+"""The operator's process: options, leader election, watches, HTTP server, start and shutdown."""

@@ -1,4 +1,4 @@
-"""Comparing the cache with the cluster: at fixed times, and when a watch had a gap."""
+"""Periodic resync of the cache with the cluster, and an extra one after a gap of a watch."""
 
 import asyncio
 import logging
@@ -10,11 +10,11 @@ from compression_operator.cluster.errors import ApiError
 from compression_operator.telemetry.metrics import Metrics
 
 INTERVAL: Final = 45.0
-"""Seconds from the start of one comparison to the next on the leader: what no watch told is known within a minute."""
+"""Seconds from the start of one comparison to the next on the leader: a missed change is seen within a minute."""
 STANDBY_INTERVAL: Final = 600.0
-"""The same on a standby. One that begins to lead compares within INTERVAL."""
+"""The same on a standby. A new leader compares within INTERVAL."""
 PAUSE: Final = 5.0
-"""Least seconds between two comparisons, however often the watches have gaps."""
+"""Minimum seconds between two comparisons, even if the watches often have gaps."""
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 async def keep_comparing(
     resync: Resync, metrics: Metrics, soon: asyncio.Event, leads: Callable[[], bool], interval: float = INTERVAL
 ) -> None:
-    """Compare until cancelled: every ``interval`` seconds while ``leads``, and soon after ``soon`` was set."""
+    """Compare until cancelled: every ``interval`` seconds while ``leads``, and shortly after ``soon`` is set."""
     clock = asyncio.get_running_loop().time
     began, pause = clock() - PAUSE, PAUSE
     while True:

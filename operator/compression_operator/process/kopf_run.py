@@ -1,7 +1,7 @@
-"""kopf as one part of a process that goes on when kopf ends.
+"""Run kopf as one task of a process that continues when kopf ends.
 
-``kopf.operator`` takes the whole event loop for its own: when one watch fails, it cancels every task that began after
-it did, also those that work on jobs. Here only the tasks are cancelled that kopf itself began.
+``kopf.operator`` treats the whole event loop as its own: when one watch fails, it cancels all tasks that began after
+it, including the workers of the control loop. Here only the tasks that kopf created are cancelled.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from typing import Any, Final, TypeVar
 from compression_operator.process.lean_kopf import kopf
 
 CANCELS: Final = 4
-"""How often kopf's tasks are cancelled: they take a cancellation for the end of one request at times."""
+"""How often kopf's tasks are cancelled: they sometimes treat a cancellation as the end of one request."""
 ENDING: Final = 2.5
-"""Seconds that they have each time; kopf itself gives its handlers two."""
+"""Seconds to wait after each cancellation; kopf itself gives its handlers two."""
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 async def run_kopf(started: Callable[[], None], **options: Any) -> None:
-    """Run kopf until it ends or the caller is cancelled, and leave nothing of it behind.
+    """Run kopf until it ends or the caller is cancelled, and cancel all its tasks.
 
     ``started`` is called when kopf has taken over the signal handlers; ``options`` are those of ``kopf.operator``.
     Raises the error that kopf ended with, and RuntimeError when it ended without one.
@@ -52,7 +52,7 @@ async def run_kopf(started: Callable[[], None], **options: Any) -> None:
 def _remember(
     loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T] | Generator[Any, None, T], **options: Any
 ) -> "asyncio.Task[T]":
-    """Make a task, and remember it when kopf, or a task of kopf's, makes it: tasks inherit their maker's context."""
+    """Create a task, and record it if kopf or a task of kopf creates it: tasks inherit the context of their creator."""
     task = asyncio.Task(work, loop=loop, **options)
     own = _own_tasks.get()
     if own is not None:
@@ -62,7 +62,7 @@ def _remember(
 
 
 async def _cancel(tasks: _Tasks) -> None:
-    """Cancel tasks, and those that they begin meanwhile: the oldest first, which end what they wait for."""
+    """Cancel tasks and those that they create meanwhile, the oldest first: parents end their children."""
     for _ in range(CANCELS):
         running = list(tasks)
         for task in running:
@@ -75,6 +75,6 @@ async def _cancel(tasks: _Tasks) -> None:
 
 
 def _errors(tasks: Iterable["asyncio.Task[Any]"]) -> list[BaseException]:
-    """Return the errors of tasks that have ended; asyncio complains about errors that nobody asked for."""
+    """Return the errors of tasks that have ended; asyncio warns about errors that are never retrieved."""
     errors = [task.exception() for task in tasks if task.done() and not task.cancelled()]
     return [error for error in errors if error is not None]

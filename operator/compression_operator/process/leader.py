@@ -1,7 +1,7 @@
-"""Leader election by a Lease of coordination.k8s.io, as Kubernetes' own components do it.
+"""Leader election with a Lease of coordination.k8s.io, as in Kubernetes' own components.
 
-One replica holds the Lease and renews it. The others watch the record; only when it has not changed for a whole lease
-duration by their own clock, may they take it: clocks of different machines are never compared.
+One replica holds the Lease and renews it. The others watch the record. They may take the Lease only if it has not
+changed for a whole lease duration by their own clock: clocks of different machines are never compared.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LeaseTimes:
-    """How long a Lease holds, how long renewing may take before the leader gives up, and the pause between tries."""
+    """Lease duration, the time limit for a renewal by the leader, and the pause between attempts, in seconds."""
 
     duration: float = LEASE_DURATION
     renew_deadline: float = RENEW_DEADLINE
@@ -34,7 +34,7 @@ class LeaseTimes:
 
 
 class LeaderElection:
-    """Runs something while this replica holds the Lease, and cancels it at once when it does not."""
+    """Runs a coroutine while this replica holds the Lease, and cancels it at once when it loses the Lease."""
 
     def __init__(
         self, client: Client, *, namespace: str, name: str, identity: str, times: LeaseTimes = LeaseTimes()
@@ -48,9 +48,9 @@ class LeaderElection:
         self._seen_at = 0.0
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
-        """Stand by, lead, stand by again, until cancelled; then give the Lease back.
+        """Stand by, lead, stand by again, until cancelled; then release the Lease.
 
-        An error of ``lead`` gives the Lease back and is raised. Raises RuntimeError when ``lead`` ends without one.
+        An error of ``lead`` releases the Lease and is raised. Raises RuntimeError if ``lead`` ends without an error.
         """
         while True:
             await self._acquire()
@@ -59,7 +59,7 @@ class LeaderElection:
             try:
                 lost = await self._renew_until_lost(leading)
             finally:
-                # Nothing may be reconciled from here on, whatever the reason.
+                # From here on, this replica must not reconcile.
                 leading.cancel()
                 await asyncio.wait([leading])
                 await self._release()
@@ -75,11 +75,11 @@ class LeaderElection:
             except (Conflict, AlreadyExists):
                 logger.info("another replica took the lease first")
             except ApiError as error:
-                logger.warning("cannot ask for the lease: %s", error)
+                logger.warning("cannot read or take the lease: %s", error)
             await asyncio.sleep(self._times.retry_period * random.uniform(1.0, 1.2))
 
     async def _renew_until_lost(self, leading: "asyncio.Future[None]") -> bool:
-        """Renew the Lease; True when it is lost, False when ``leading`` ended by itself."""
+        """Renew the Lease; return True if it is lost, False if ``leading`` ended by itself."""
         loop = asyncio.get_running_loop()
         renewed_at = loop.time()
         while True:
@@ -98,9 +98,9 @@ class LeaderElection:
                     return True
 
     async def _try_to_take(self) -> bool:
-        """Create the Lease, or take it over; False while another replica holds it.
+        """Create the Lease, or take it over; return False while another replica holds it.
 
-        Raises Conflict or AlreadyExists when it has changed since it was read.
+        Raises Conflict or AlreadyExists if it has changed since it was read.
         """
         lease = await self._read()
         if lease is None:
@@ -114,9 +114,9 @@ class LeaderElection:
         return True
 
     async def _try_to_renew(self) -> bool:
-        """Write a new time into the Lease; False when it names another holder, even one that has expired.
+        """Write a new time into the Lease; return False if it names another holder, even an expired one.
 
-        Raises Conflict or AlreadyExists when it has changed since it was read: whoever changed it need not hold it.
+        Raises Conflict or AlreadyExists if it has changed since it was read: that change need not be a new holder.
         """
         lease = await self._read()
         if lease is None:
@@ -165,12 +165,12 @@ class LeaderElection:
                 for _ in range(RELEASE_ATTEMPTS):
                     if await self._try_to_release():
                         return
-            logger.warning("the lease was not given back, as it kept changing; it will expire")
+            logger.warning("the lease was not released, as it kept changing; it will expire")
         except (ApiError, TimeoutError) as error:
-            logger.warning("the lease was not given back; it will expire: %r", error)
+            logger.warning("the lease was not released; it will expire: %r", error)
 
     async def _try_to_release(self) -> bool:
-        """Give the Lease back if this replica holds it; False when it has changed since it was read."""
+        """Release the Lease if this replica holds it; return False if it has changed since it was read."""
         lease = await self._read()
         if lease is None or (lease.get("spec") or {}).get("holderIdentity") != self._identity:
             return True
@@ -183,7 +183,7 @@ class LeaderElection:
 
 
 def _cause(ended: "asyncio.Future[None]") -> BaseException:
-    """Return why work ended that should not have: its error, or that it has none."""
+    """Return the error of the leader's work, or a RuntimeError if it ended without one."""
     if ended.cancelled():
         return RuntimeError("the leader's work was cancelled")
     return ended.exception() or RuntimeError("the leader's work ended without an error")

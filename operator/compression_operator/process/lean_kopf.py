@@ -1,7 +1,7 @@
 """kopf, imported without the kubernetes client library.
 
 kopf imports that library wherever it is installed, to recognise its model classes, which the operator never uses: 62 MB
-of memory and a second of CPU. It stays importable for everybody else.
+of memory and a second of CPU. Other modules can still import it.
 """
 
 import sys

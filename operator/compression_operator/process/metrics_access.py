@@ -1,4 +1,4 @@
-"""Who may read the metrics: the API server says whose token it is (TokenReview), and whether that user may
+"""Access control of the metrics: the API server identifies the token's user (TokenReview) and checks the permission
 (SubjectAccessReview).
 
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#bearer-tokens
@@ -18,15 +18,15 @@ from compression_operator.cluster.resources import ACCESS_REVIEWS, TOKEN_REVIEWS
 from compressionjob.pod import METRICS_PATH
 
 ALLOWED_FOR: Final = 60.0
-"""Seconds for which a token may read on, whatever becomes of its rights."""
+"""Seconds for which a granted access is cached."""
 REFUSED_FOR: Final = 10.0
-"""Seconds for which a token is refused without another question."""
+"""Seconds for which a refusal is cached."""
 MAX_REMEMBERED: Final = 1024
-"""How many tokens are remembered."""
-MAX_QUESTIONS: Final = 4
-"""How many tokens the API server checks at a time: nobody may flood it through the operator."""
+"""Maximum number of cached decisions."""
+MAX_CHECKS: Final = 4
+"""Maximum concurrent checks: no client may flood the API server through the operator."""
 MAX_TOKEN: Final = 16384
-"""Characters of the longest token that is worth a question."""
+"""Maximum characters of a token that is checked."""
 
 _SCHEME: Final = "bearer"
 
@@ -34,13 +34,13 @@ logger = logging.getLogger(__name__)
 
 
 class MetricsAccess:
-    """Decides about bearer tokens, and remembers for a short time what it has decided. Tokens are kept as digests."""
+    """Checks bearer tokens, and caches the decisions for a short time, by the digests of the tokens."""
 
     def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._clock = clock
         self._decided: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
-        self._questions = asyncio.Semaphore(MAX_QUESTIONS)
+        self._checks = asyncio.Semaphore(MAX_CHECKS)
 
     async def check(self, authorization: str) -> int:
         """Return the status for an Authorization header: 200, 401 (no such user), 403 (no right) or 503 (no answer)."""
@@ -52,8 +52,8 @@ class MetricsAccess:
         status = self._remembered(digest)
         if status is not None:
             return status
-        async with self._questions:
-            status = self._remembered(digest)  # somebody else may have asked while this one waited
+        async with self._checks:
+            status = self._remembered(digest)  # another request may have checked the token meanwhile
             if status is None:
                 status = await self._decide(token)
                 self._remember(digest, status)
@@ -61,10 +61,10 @@ class MetricsAccess:
 
     async def _decide(self, token: str) -> int:
         try:
-            found = await self._client.review(TOKEN_REVIEWS, {"token": token})
-            if found.get("authenticated") is not True:
+            identity = await self._client.review(TOKEN_REVIEWS, {"token": token})
+            if identity.get("authenticated") is not True:
                 return 401
-            allowed = await self._client.review(ACCESS_REVIEWS, _access(found.get("user") or {}))
+            allowed = await self._client.review(ACCESS_REVIEWS, _access(identity.get("user") or {}))
         except ApiError as error:
             logger.warning("the API server did not check a token for %s: %s", METRICS_PATH, error)
             return 503

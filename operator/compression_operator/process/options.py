@@ -1,4 +1,4 @@
-"""Command line and environment of the operator."""
+"""Command-line options of the operator, with defaults from the environment."""
 
 import argparse
 import os
@@ -19,11 +19,11 @@ PREFIX: Final = "COMPRESSION_OPERATOR_"
 
 @dataclass(frozen=True)
 class Options:
-    """How one replica runs.
+    """The options of one replica.
 
-    No ``namespaces`` means all of them; ``progress_interval`` is in seconds. ``children_protected`` says that the API
-    server lets nobody but the operator create child Jobs: the chart's admission policies are installed. With a
-    ``metrics_certificate`` /metrics is on ``metrics_port``, for tokens that may read it.
+    No ``namespaces`` means all of them; ``progress_interval`` is in seconds. ``children_protected``: the chart's
+    admission policies let only the operator create child Jobs. With a ``metrics_certificate``, /metrics is served on
+    ``metrics_port``, for tokens that may read it.
     """
 
     namespaces: tuple[str, ...]
@@ -45,9 +45,9 @@ class Options:
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
-    """Read the command line; every option has an environment variable COMPRESSION_OPERATOR_<OPTION> as its default.
+    """Parse the command line; the default of each option is the variable COMPRESSION_OPERATOR_<OPTION>.
 
-    Exits with status 2 and a message when something is wrong.
+    Exits with status 2 and a message if an option is invalid.
     """
     values = _parser(environment).parse_args(arguments)
     host = environment.get("POD_NAME") or socket.gethostname()
@@ -94,26 +94,30 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     run.add_argument(
         "--metrics-certificate", default=default("metrics-certificate", ""), metavar="DIRECTORY",
-        help="tls.crt and tls.key; with them /metrics is served over HTTPS, to bearer tokens that may get it",
+        help="folder with tls.crt and tls.key; /metrics is then served over HTTPS, to bearer tokens with access",
     )  # fmt: skip
     run.add_argument(
         "--metrics-port", type=int, default=default("metrics-port", "8443"), metavar="PORT",
-        help="port of /metrics where it is served over HTTPS; 0: any",
+        help="port of /metrics if it is served over HTTPS; 0: any",
     )  # fmt: skip
     run.add_argument(
         "--network-policy", default=default("network-policy", ""), metavar="FILE",
-        help="settings of the NetworkPolicies of runners, as YAML; none are kept by default",
+        help="settings of the NetworkPolicies for runners, as YAML; none are created by default",
     )  # fmt: skip
     run.add_argument(
-        "--workers", type=_positive, default=default("workers", "8"), metavar="N", help="jobs worked on at a time"
+        "--workers",
+        type=_positive,
+        default=default("workers", "8"),
+        metavar="N",
+        help="jobs reconciled at a time",
     )
     run.add_argument(
         "--progress-interval", type=_seconds, default=default("progress-interval", "5"), metavar="SECONDS",
-        help="pause between two questions to a running pod about its progress",
+        help="pause between two progress requests to a running pod",
     )  # fmt: skip
     run.add_argument(
         "--max-job-series", type=int, default=default("max-job-series", str(DEFAULT_JOB_SERIES)), metavar="N",
-        help="most jobs that have metrics of their own",
+        help="maximum number of jobs with metrics of their own",
     )  # fmt: skip
     run.add_argument(
         "--notifications", default=default("notifications", ""), metavar="FILE",
@@ -127,7 +131,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     run.add_argument(
         "--identities-verified", type=_truth, nargs="?", const=True, default=default("identities-verified", "false"),
         metavar="true|false",
-        help="the API server admits spec.author and spec.reviewer only in the name of the user who asks (the chart's "
+        help="the API server admits spec.author and spec.reviewer only if they name the requesting user (the chart's "
         "admission policies); default: false",
     )  # fmt: skip
     run.add_argument(

@@ -1,10 +1,10 @@
-"""Noticing that a kind was listed again: what was deleted in the gap between two watches, neither of them tells."""
+"""Detect repeated lists of a kind: no watch reports objects that were deleted between two watches."""
 
 import asyncio
 
 
 class Relists:
-    """Follows kopf's requests; ``again`` is set when the watch after a repeated list has begun."""
+    """Observes kopf's requests; ``again`` is set when the watch after a repeated list has begun."""
 
     def __init__(self) -> None:
         self.again = asyncio.Event()
@@ -12,7 +12,7 @@ class Relists:
         self._listed_again: set[str] = set()
 
     def answered(self, path: str, watching: bool, status: int) -> None:
-        """Take note of an answer to a list or a watch."""
+        """Record a response to a list or a watch."""
         if not watching:
             if path in self._watched:
                 self._listed_again.add(path)

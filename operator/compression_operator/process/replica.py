@@ -1,4 +1,4 @@
-"""One replica: watching, electing, reconciling, serving; and how it all starts and ends."""
+"""One replica of the operator: watches, leader election, control loop, HTTP server, start and shutdown."""
 
 import asyncio
 import logging
@@ -18,6 +18,7 @@ from compression_operator.loop.controller import Controller
 from compression_operator.loop.network_policies import NetworkPolicies
 from compression_operator.loop.progress_polls import ProgressPolls
 from compression_operator.loop.review_notices import SETTLE, ReviewNotices
+from compression_operator.loop.store_endpoints import StoreEndpoints
 from compression_operator.network.policies import policy_names, runner_policies
 from compression_operator.network.settings import NetworkSettings
 from compression_operator.notifications.notifier import Notifier
@@ -27,25 +28,25 @@ from compression_operator.process.comparing import keep_comparing
 from compression_operator.process.leader import LeaderElection
 from compression_operator.process.metrics_access import MetricsAccess
 from compression_operator.process.options import Options
-from compression_operator.process.parts import PartEnded, end, run_together
 from compression_operator.process.relists import Relists
 from compression_operator.process.serving_certificate import ServingCertificate
+from compression_operator.process.tasks import TaskEnded, end, run_together
 from compression_operator.queue import WorkQueue
 from compression_operator.telemetry.event_recorder import EventRecorder
-from compression_operator.telemetry.figures import Figures
 from compression_operator.telemetry.fleet import FleetSeries
+from compression_operator.telemetry.job_metrics import JobMetrics
 from compression_operator.telemetry.metrics import JobSeries, JobTally, Metrics, PendingNotifications
 from compressionjob.group import GROUP, JOB_PLURAL, REVIEW_PLURAL, RUNTIME_PLURAL, STORE_PLURAL, VERSION
 
-PATIENCE: Final = 5.0
-"""Seconds between two tries of something that must work before the operator can start."""
+STARTUP_RETRY: Final = 5.0
+"""Seconds between two attempts of a step that must succeed before the operator can start."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the files say that options name."""
+class LoadedFiles:
+    """The content of the files that the options name."""
 
     receivers: Receivers
     network: NetworkSettings | None
@@ -53,10 +54,10 @@ class Settings:
 
 
 class Replica:
-    """The parts of one operator process, put together."""
+    """The components of one operator process."""
 
     def __init__(
-        self, options: Options, settings: Settings, credentials: Credentials, client: Client, metrics: Metrics
+        self, options: Options, settings: LoadedFiles, credentials: Credentials, client: Client, metrics: Metrics
     ) -> None:
         self._options = options
         self._certificate = settings.certificate
@@ -67,7 +68,7 @@ class Replica:
         self._admission = Admission(self._queue.add)
         self._cache = Cache(self._changed, self._admission.release, children_protected=options.children_protected)
         self._reviewed = WorkQueue()
-        self._cache.reviews.looked = self._review_changed
+        self._cache.reviews.changed = self._review_changed
         self._resync = Resync(client, self._cache, options.namespaces)
         self._recorder = EventRecorder(client, metrics, options.identity, busy=lambda: len(self._queue) > 0)
         self._review_notices = ReviewNotices(self._cache, self._recorder, self._reviewed)
@@ -80,7 +81,7 @@ class Replica:
             queue=self._queue,
             recorder=self._recorder,
             metrics=metrics,
-            figures=Figures(metrics, self._series),
+            job_metrics=JobMetrics(metrics, self._series),
             notifier=self._notifier,
             admission=self._admission,
             follow=self._polls.follow,
@@ -95,35 +96,35 @@ class Replica:
         self._ready = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until ``stop`` is set; raises what made a part of it end."""
+        """Run until ``stop`` is set; raise the error of a task that ended."""
         self._metrics.queue_depth.set_function(lambda: len(self._queue))
         self._metrics.queue_age.set_function(lambda: self._queue.age)
         self._metrics.registry.register(JobTally(self._cache.tally))
         self._metrics.registry.register(self._series)
         limit = self._options.max_job_series
-        self._metrics.registry.register(FleetSeries(self._cache, lambda: self._polls.last_news, limit=limit))
+        self._metrics.registry.register(FleetSeries(self._cache, lambda: self._polls.last_progress, limit=limit))
         self._metrics.registry.register(PendingNotifications(self._notifier.pending))
         async with self._serving():
             if not await _first(self._kinds_are_served(), stop):
                 return
-            # In the order in which they end: the lease is given back while the API server can still be reached.
-            parts = {
+            # In the order of shutdown: the lease is released while the API server can still be reached.
+            tasks = {
                 "waiting for a signal": self._until(stop),
                 "leader election": self._stand_for_election(),
                 "cache resync": self._keep_in_step(),
                 "watching": watching.keep_watching(lambda: self._watch(stop), self._metrics),
             }
             if self._certificate is not None:
-                parts["metrics certificate"] = self._certificate.keep_fresh()
+                tasks["metrics certificate"] = self._certificate.keep_fresh()
             try:
-                await run_together(parts)
-            except PartEnded:
+                await run_together(tasks)
+            except TaskEnded:
                 if not stop.is_set():
                     raise
 
     @asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        """Answer the kubelet's probes and Prometheus."""
+        """Serve the kubelet's probes and Prometheus."""
         options, certificate = self._options, self._certificate
         identity = {"identity": options.identity}
         probes, registry = web.health_routes(lambda: self._ready), self._metrics.registry
@@ -144,18 +145,14 @@ class Replica:
     def _network_policies(self, network: NetworkSettings | None) -> NetworkPolicies | None:
         if network is None:
             return None
+        endpoints = StoreEndpoints(self._cache)
         return NetworkPolicies(
             self._client,
             self._cache,
             policy_names(network),
-            lambda namespace: runner_policies(network, namespace, self._endpoints(namespace)),
+            lambda namespace: runner_policies(network, namespace, endpoints.now(namespace), endpoints.begun(namespace)),
             self._options.namespaces,
         )
-
-    def _endpoints(self, namespace: str) -> list[str] | None:
-        """Return the URLs of a namespace's stores, None where it has none."""
-        stores = self._cache.platform.stores.of(namespace).values()
-        return [endpoint for store in stores for endpoint in store.endpoints] if stores else None
 
     async def _isolate(self, namespace: str) -> None:
         if self._network is not None:
@@ -167,7 +164,7 @@ class Replica:
 
     async def _watch(self, stop: asyncio.Event) -> None:
         await self._kinds_are_served()
-        # kopf takes the signals when it starts, and would end before the lease is given back: take them again.
+        # kopf installs signal handlers when it starts, and would end before the lease is released: replace them.
         await watching.watch(self._handlers, self._options.namespaces, lambda: _handle_signals(stop))
 
     async def _stand_for_election(self) -> None:
@@ -181,13 +178,13 @@ class Replica:
 
     async def _lead(self) -> None:
         try:
-            # Whatever changed since then is met with Conflict or AlreadyExists, and read anew.
+            # Later changes lead to Conflict or AlreadyExists, and are read again.
             await self._caught_up.wait()
-            await self._catch_up()  # a Job of the last leader that no watch has told of yet may write, too
+            await self._catch_up()  # a Job of the last leader that no watch has reported yet may write, too
             self._leading = True
             self._metrics.leader.set(1)
-            self._cache.reviews.look_at_all()
-            parts = {
+            self._cache.reviews.recheck_all()
+            tasks = {
                 "controller": self._controller.run(self._options.workers),
                 "event recorder": self._recorder.run(),
                 "review notices": self._review_notices.run(),
@@ -195,8 +192,8 @@ class Replica:
                 "notifier": self._notifier.run(),
             }
             if self._network is not None:
-                parts["network policies"] = self._network.run()
-            await run_together(parts)
+                tasks["network policies"] = self._network.run()
+            await run_together(tasks)
         finally:
             self._leading = False
             self._queue.clear()
@@ -215,11 +212,11 @@ class Replica:
             try:
                 return await self._resync.catch_up()
             except ApiError as error:
-                logger.warning("cannot list what is watched: %s", error)
-                await asyncio.sleep(max(PATIENCE, error.retry_after))
+                logger.warning("cannot list the watched objects: %s", error)
+                await asyncio.sleep(max(STARTUP_RETRY, error.retry_after))
 
     async def _kinds_are_served(self) -> None:
-        """kopf looks once, at its start, which kinds exist: so the CRDs must be there before."""
+        """Wait until the CRDs are served: kopf checks only at its start which kinds exist."""
         while True:
             try:
                 missing = {JOB_PLURAL, RUNTIME_PLURAL, REVIEW_PLURAL, STORE_PLURAL} - await self._client.kinds(
@@ -229,11 +226,11 @@ class Replica:
                     return
                 logger.warning("the API server does not know %s; install the CRDs", ", ".join(sorted(missing)))
             except ApiError as error:
-                logger.warning("cannot ask the API server for its kinds: %s", error)
-            await asyncio.sleep(PATIENCE)
+                logger.warning("cannot read the kinds of the API server: %s", error)
+            await asyncio.sleep(STARTUP_RETRY)
 
     def _changed(self, uid: str) -> None:
-        """Queue a job for the workers, which only a leader has; a new leader begins with all jobs."""
+        """Queue a job if this replica leads; a new leader begins with all jobs."""
         if self._leading:
             self._queue.add(uid)
 
@@ -246,8 +243,8 @@ class Replica:
             self._controller.noticed(uid)
 
 
-async def run(options: Options, settings: Settings) -> None:
-    """Run a replica until SIGTERM or SIGINT; raises what made it end otherwise."""
+async def run(options: Options, settings: LoadedFiles) -> None:
+    """Run a replica until SIGTERM or SIGINT; raise any error that ends it."""
     stop = asyncio.Event()
     _handle_signals(stop)
     credentials, metrics = Credentials(), Metrics()
@@ -256,7 +253,7 @@ async def run(options: Options, settings: Settings) -> None:
 
 
 async def _first(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
-    """Do something, but not longer than until ``stop`` is set; says whether it was done."""
+    """Run ``work`` until it is done or ``stop`` is set; return whether it was done."""
     tasks = [asyncio.create_task(work), asyncio.create_task(stop.wait())]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     await end(tasks)

@@ -1,4 +1,4 @@
-"""The certificate of the operator's HTTPS port, read again when its files change: cert-manager renews them."""
+"""The certificate of the operator's HTTPS port, loaded again when its files change: cert-manager renews them."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from typing import Final
 from compressionjob.errors import FieldProblem, InvalidSpec
 
 INTERVAL: Final = 30.0
-"""Seconds between two looks at the files."""
+"""Seconds between two checks of the files."""
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 class ServingCertificate:
     """``tls.crt`` and ``tls.key`` of a folder, as in a Secret of the type kubernetes.io/tls.
 
-    Raises InvalidSpec when they cannot be used.
+    Raises InvalidSpec if they cannot be used.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,25 +32,25 @@ class ServingCertificate:
             raise InvalidSpec([FieldProblem("--metrics-certificate", str(folder), remedy)]) from error
 
     def load(self) -> bool:
-        """Read the files, and use them if they have changed: the next connections get the new certificate.
+        """Read the files, and load them if they have changed: new connections get the new certificate.
 
-        Returns whether they had. Raises OSError or ssl.SSLError, and then goes on with what it has.
+        Returns whether they have changed. Raises OSError or ssl.SSLError, and then keeps the old certificate.
         """
         content = b"\0".join(path.read_bytes() for path in self._files)
         if content == self._loaded:
             return False
-        # A key that does not match must not spoil the context that is in use.
+        # A key that does not match must not break the context in use.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*self._files)
         self.context.load_cert_chain(*self._files)
         self._loaded = content
         return True
 
     async def keep_fresh(self, interval: float = INTERVAL) -> None:
-        """Follow the files until cancelled."""
+        """Reload the files when they change, until cancelled."""
         while True:
             await asyncio.sleep(interval)
             try:
                 if self.load():
-                    logger.info("the certificate of the metrics was renewed")
+                    logger.info("the certificate of the metrics was reloaded")
             except (OSError, ssl.SSLError) as error:
-                logger.warning("the certificate of the metrics stays as it was: %s", error)
+                logger.warning("the new certificate of the metrics cannot be loaded; the old one stays: %s", error)

@@ -1,4 +1,4 @@
-"""What the operator serves: /healthz and /readyz in plain HTTP; /metrics beside them, or over HTTPS with a check."""
+"""HTTP server: /healthz and /readyz in plain HTTP; /metrics on the same port, or over HTTPS with access control."""
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -24,7 +24,7 @@ def health_routes(ready: Callable[[], bool]) -> list[web.RouteDef]:
     """Return the routes of the kubelet's probes."""
 
     async def healthz(_: web.Request) -> web.Response:
-        # That the loop answers is the news: a loop that is stuck answers nobody.
+        # Any response is a sign of life: a stuck event loop does not respond.
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
@@ -36,7 +36,7 @@ def health_routes(ready: Callable[[], bool]) -> list[web.RouteDef]:
 
 
 def metrics_routes(registry: CollectorRegistry, check: Check | None = None) -> list[web.RouteDef]:
-    """Return the route of the metrics, for everybody or for those whom ``check`` lets in."""
+    """Return the route of the metrics, open to all clients or only to those that ``check`` admits."""
 
     async def metrics(request: web.Request) -> web.Response:
         status = 200 if check is None else await check(request.headers.get("Authorization", ""))
@@ -50,7 +50,7 @@ def metrics_routes(registry: CollectorRegistry, check: Check | None = None) -> l
 
 @asynccontextmanager
 async def serve(port: int, routes: Sequence[web.RouteDef], tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serve on all addresses until the block ends; yields the port (IPv4's), which 0 leaves to the system."""
+    """Serve on all addresses until the block ends; yield the IPv4 port, which the system chooses for 0."""
     application = web.Application()
     application.add_routes(routes)
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
@@ -58,7 +58,7 @@ async def serve(port: int, routes: Sequence[web.RouteDef], tls: ssl.SSLContext |
     try:
         site = web.TCPSite(runner, port=port, ssl_context=tls)
         await site.start()
-        # One socket for each IP version; where the system chose, each has a port of its own.
+        # One socket for each IP version; if the system chooses, each has a port of its own.
         yield int(min(runner.addresses, key=len)[1])
     finally:
         await runner.cleanup()

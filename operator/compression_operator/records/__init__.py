@@ -1,5 +1,5 @@
-"""What the operator remembers of each object: the few facts that reconcile needs, and nothing else.
+"""Trimmed records of cluster objects: only the fields that reconcile needs.
 
-10,000 jobs must fit into memory, so specs and statuses are kept as JSON text and read when they are needed, and
-managedFields, pod specs and the like are dropped at the door.
+10,000 jobs must fit into memory. So specs and statuses are kept as JSON text and parsed when they are needed, and
+managedFields, pod specs and similar fields are dropped.
 """

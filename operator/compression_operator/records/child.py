@@ -1,4 +1,4 @@
-"""What is kept of the batch/v1 Job that works for a CompressionJob."""
+"""The record of a child Job."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,17 +9,25 @@ from pydantic import TypeAdapter, ValidationError
 
 from compression_operator.records.annotations import (
     DEADLINE_ANNOTATION,
-    PLACES_ANNOTATION,
     PRICE_ANNOTATION,
     RETRIES_BEFORE,
     SLOT_ANNOTATION,
     STORES_ANNOTATION,
+    WRITES_TO_ANNOTATION,
 )
 from compression_operator.records.job import JobRecord
-from compression_operator.records.places import from_annotation
-from compression_operator.records.reading import Mark, Raw, amount, controller, job_uid, true_conditions, version
+from compression_operator.records.reading import (
+    ConditionRecord,
+    Raw,
+    amount,
+    controller,
+    job_uid,
+    true_conditions,
+    version,
+)
+from compression_operator.records.write_locations import from_annotation
 from compressionjob.group import JOB_KIND, JOB_LABEL, PART_LABEL, QUEUE_LABEL
-from compressionjob.parts import RUN
+from compressionjob.job_parts import RUN
 from compressionjob.stores import StoreConnection
 
 _CONNECTIONS: Final = TypeAdapter(list[StoreConnection])
@@ -27,11 +35,11 @@ _CONNECTIONS: Final = TypeAdapter(list[StoreConnection])
 
 @dataclass(frozen=True, slots=True)
 class ChildRecord:
-    """The batch/v1 Job that works for a CompressionJob. ``conditions`` holds those that are True, by type.
+    """The batch/v1 Job of a CompressionJob. ``conditions`` holds the True ones, by type.
 
-    ``clock`` is its activeDeadlineSeconds, ``deadline`` what spec.deadline leaves it: with a budget they differ.
-    ``owns_clock`` says that the operator set the clock, for a deadline or a budget.
-    ``slot`` is the kind of measuring slot that its pods need, "" for none. ``stores`` are those that it uses, as JSON.
+    ``clock`` is its activeDeadlineSeconds, ``deadline`` the rest of spec.deadline: with a budget they differ.
+    ``owns_clock``: the operator set the clock, for a deadline or a budget.
+    ``slot`` is the kind of measuring slot that its pods need, "" for none. ``stores`` are the stores it uses, as JSON.
     """
 
     uid: str
@@ -55,14 +63,14 @@ class ChildRecord:
     part: str
     queue: str
     job: str
-    places: tuple[str, ...]
+    write_locations: tuple[str, ...]
     slot: str
-    conditions: Mapping[str, Mark]
+    conditions: Mapping[str, ConditionRecord]
     stores: str = ""
 
     @classmethod
     def of(cls, raw: Raw) -> "ChildRecord":
-        """Trim a batch/v1 Job."""
+        """Build the record of a batch/v1 Job."""
         metadata, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
         owner = controller(metadata)
         annotations = metadata.get("annotations") or {}
@@ -88,14 +96,14 @@ class ChildRecord:
             part=intern(str((metadata.get("labels") or {}).get(PART_LABEL, RUN))),
             queue=intern(str((metadata.get("labels") or {}).get(QUEUE_LABEL, ""))),
             job=str((metadata.get("labels") or {}).get(JOB_LABEL, "")),
-            places=from_annotation(annotations.get(PLACES_ANNOTATION)),
+            write_locations=from_annotation(annotations.get(WRITES_TO_ANNOTATION)),
             slot=intern(str(annotations.get(SLOT_ANNOTATION, ""))),
             conditions=true_conditions(status),
             stores=intern(str(annotations.get(STORES_ANNOTATION, ""))),
         )
 
     def store_connections(self) -> list[StoreConnection]:
-        """Return the stores that it uses; none where the operator did not write them."""
+        """Return the stores that it uses; none if the annotation was not written by the operator."""
         try:
             return _CONNECTIONS.validate_json(self.stores) if self.stores else []
         except ValidationError:
@@ -103,18 +111,18 @@ class ChildRecord:
 
     @property
     def ended(self) -> bool:
-        """Whether the Job controller has given it an end."""
+        """Whether the Job is complete or has failed."""
         return not self.conditions.keys().isdisjoint(("Complete", "Failed"))
 
     def belongs_to(self, job: JobRecord) -> bool:
-        """Whether this CompressionJob controls it: a label alone could be anybody's."""
+        """Return whether this CompressionJob is its controller: a label alone proves nothing."""
         return self.owner_kind == JOB_KIND and self.owner == job.uid and self.namespace == job.namespace
 
 
 def _count(text: object) -> int:
-    """Return a small number; 0 for what the operator did not write."""
-    found = str(text)
-    return int(found) if found.isascii() and found.isdigit() and len(found) < 10 else 0
+    """Return a small number; 0 for text that the operator did not write."""
+    digits = str(text)
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0
 
 
 def _deadline(annotations: Raw, spec: Raw) -> int | None:

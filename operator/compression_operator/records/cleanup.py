@@ -1,4 +1,4 @@
-"""What is kept of a CompressionJob's retention: whether files are left to remove, and whether a Job removes them."""
+"""The retention state of a CompressionJob: files left to remove, and the Job that removes them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,9 +9,9 @@ from compressionjob.retention import RETAINED
 
 @dataclass(frozen=True, slots=True)
 class Cleanup:
-    """The removal of files whose lifetime is over.
+    """The removal of files whose lifetime has passed.
 
-    ``retains``: files with a lifetime are left. ``active``: a Job of the part Clean works, or is about to.
+    ``retains``: files with a lifetime are left. ``active``: a Job of the part Clean runs, or is about to start.
     ``attempts`` is the number of such Jobs that have ended.
     """
 
@@ -21,7 +21,7 @@ class Cleanup:
 
     @classmethod
     def of(cls, status: Raw) -> "Cleanup":
-        """Read it from a status."""
+        """Read the state from a status."""
         retention = status.get("retention")
         if not retention:
             return NO_CLEANUP

@@ -1,4 +1,4 @@
-"""What becomes of notifications."""
+"""Outcomes of notifications."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from typing import Literal
 NotificationKey = tuple[str, str, str]
 """Receiver, event and time of a notification."""
 Subscriptions = Mapping[str, frozenset[str]]
-"""The events that each receiver wants, by its name."""
+"""The events that each receiver subscribes to, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a notification; ``text`` says why it was dropped."""
+    """The outcome of a notification; ``text`` is the reason for a drop."""
 
     key: NotificationKey
     result: Literal["Delivered", "Dropped"]

@@ -1,4 +1,4 @@
-"""What is kept of a CompressionJob."""
+"""The record of a CompressionJob."""
 
 import json
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from compression_operator.records.cleanup import Cleanup
 from compression_operator.records.delivery import NotificationKey
-from compression_operator.records.places import CLEANING, checkpoints_of, places_of
 from compression_operator.records.reading import Raw, to_json, version
-from compression_operator.records.settings import Settings, settings_of
+from compression_operator.records.settings import JobSettings, settings_of
+from compression_operator.records.write_locations import CLEANING, checkpoint_location_of, write_locations_of
 from compressionjob.conditions import SUSPENDED, reason_of
 from compressionjob.group import QUEUE_LABEL
-from compressionjob.parts import CLEAN, COMPRESS, RUN, Part, first_part
+from compressionjob.job_parts import CLEAN, COMPRESS, RUN, Part, first_part
 from compressionjob.spec import DEFAULT_RUNTIME
 from compressionjob.status import TERMINAL_PHASES, CompressionJobStatus
 
@@ -24,12 +24,12 @@ _MAX_CHILD_NAME: Final = 52
 class JobRecord:
     """A CompressionJob.
 
-    ``since`` is when it came to stand as it stands: when a condition changed last. ``receivers`` are those that it
-    chose, ``unsent`` the notifications that none has taken yet. ``child_uid`` is the Job that the operator created.
-    ``endpoints`` are those of the stores that it began with.
-    ``names_measuring`` says that it names the runtime that measures itself, and ``begun`` that its part is decided:
-    before that its runtime has a say in both (``begin``). ``settings`` are those that hold, by its spec and its terms.
-    ``checkpoints`` is the place of its checkpoints.
+    ``since``: when a condition changed last. ``receivers``: the receivers that it chose. ``unsent``: the notifications
+    that no receiver has accepted yet. ``child_uid``: the Job that the operator created. ``endpoints``: the endpoints of
+    the stores that it began with. ``names_measuring``: its spec names the measuring runtime. ``begun``: its part is
+    decided; before that, its runtime determines the part and the measuring runtime (``begin``). ``rests``: its queue
+    was asked to suspend it. ``settings``: the effective settings, by its spec and its terms. ``checkpoints``: the
+    location of its checkpoints.
     """
 
     uid: str
@@ -50,7 +50,7 @@ class JobRecord:
     author: str
     suspend: bool
     rests: bool
-    settings: Settings
+    settings: JobSettings
     receivers: tuple[str, ...]
     unsent: tuple[NotificationKey, ...]
     cleanup: Cleanup
@@ -64,17 +64,17 @@ class JobRecord:
 
     @property
     def ended(self) -> bool:
-        """Whether the job has succeeded or failed for good."""
+        """Whether the job has succeeded or failed."""
         return self.phase in TERMINAL_PHASES
 
     @property
     def cleaning(self) -> bool:
-        """Whether it has ended, and a Job of it removes files whose lifetime is over."""
+        """Whether it has ended, and a Job of it removes files whose lifetime has passed."""
         return self.ended and self.cleanup.active
 
     @property
     def over(self) -> bool:
-        """Whether it has ended and no Job works for it any more."""
+        """Whether it has ended and no Job of it runs any more."""
         return self.ended and not self.cleanup.active
 
     @property
@@ -84,12 +84,12 @@ class JobRecord:
 
     @property
     def log_fields(self) -> dict[str, str]:
-        """What log lines about the job carry (``compressionjob.logs``)."""
+        """The fields of log lines about the job (``compressionjob.logs``)."""
         return {"namespace": self.namespace, "job": self.name}
 
     @property
     def child_name(self) -> str:
-        """The name of the present part's Job: the same at every try, so that no second one is created by mistake."""
+        """The name of the present part's Job: the same at each attempt, so that no second one is created by mistake."""
         suffix = "" if self.part in (RUN, COMPRESS) else f"-{self.part.lower()}"
         number = self.cleanup.attempts if self.part == CLEAN else self.restarts
         suffix += f"-{number}" if number else ""
@@ -97,17 +97,17 @@ class JobRecord:
 
     @property
     def retries(self) -> int:
-        """How often a failure that may pass is tried again."""
+        """Maximum number of retries of a transient failure."""
         return self.settings.retries
 
     @property
     def ttl(self) -> float | None:
-        """Seconds for which the job is kept once it has ended."""
+        """Seconds for which the job is kept after its end."""
         return self.settings.ttl
 
     @property
     def budget(self) -> float | None:
-        """Most that its pods may cost."""
+        """Maximum cost of its pods."""
         return self.settings.budget
 
     @property
@@ -115,42 +115,42 @@ class JobRecord:
         """Longest time from start to end, in seconds."""
         return self.settings.deadline
 
-    def places(self, claims: Mapping[str, str], endpoints: Mapping[str, str] | None = None) -> tuple[str, ...]:
-        """Where its pods write, with the claims of its runtime and the endpoints of its stores.
+    def write_locations(self, claims: Mapping[str, str], endpoints: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """Return the locations its pods write to, with the claims of its runtime and the endpoints of its stores.
 
-        Endpoints of a job that has begun stay as they were. Nothing is known of a job that is over.
+        The endpoints of a job that has begun do not change. A job that is over has no locations.
         """
         spec = self.spec() if self.spec_json else {}
         removed = (f"{CLEANING}{self.checkpoints}",) if spec and self.cleaning and self.checkpoints else ()
-        return places_of(spec, self.namespace, claims, {**(endpoints or {}), **dict(self.endpoints)}) + removed
+        return write_locations_of(spec, self.namespace, claims, {**(endpoints or {}), **dict(self.endpoints)}) + removed
 
     def status(self) -> CompressionJobStatus:
-        """The status as last seen or written."""
+        """Return the status as last seen or written."""
         return CompressionJobStatus.model_validate_json(self.status_json)
 
     def spec(self) -> dict[str, Any]:
-        """The spec as its author wrote it."""
+        """Return the spec as its author wrote it."""
         spec: dict[str, Any] = json.loads(self.spec_json)
         return spec
 
     def begin(self, part: Part, measuring_runtime: str) -> "JobRecord":
-        """The job with the part that it begins with, and the runtime that measures."""
+        """Return the job with its first part and its measuring runtime."""
         return replace(self, part=part, measuring_runtime=measuring_runtime)
 
     def rewritten(self, metadata: Raw, status: Raw) -> "JobRecord":
-        """The job with another status, in the version of ``metadata``."""
+        """Return the job with another status, at the version of ``metadata``."""
         phase, cleanup = str(status.get("phase") or "Pending"), Cleanup.of(status)
         return replace(
             self,
             version=version(metadata),
             measuring_runtime=intern(_measuring_runtime(status, self.measuring_runtime)),
             begun=bool(status.get("part")),
-            part=intern(str(status.get("part") or self.part)),
+            part=intern(_part(status, phase, cleanup, self.part)),
             restarts=int(status.get("restarts") or 0),
             child_uid=_child_uid(status),
             queue=intern(str(status.get("queue") or self.queue)),
             rests=_rests(status),
-            # An ended job has no spec here any more, and its terms do not change.
+            # The record of an ended job has no spec any more, and its terms do not change.
             settings=settings_of(self.spec(), status) if self.spec_json and "terms" in status else self.settings,
             unsent=_unsent(status),
             cleanup=cleanup,
@@ -164,7 +164,7 @@ class JobRecord:
 
     @classmethod
     def of(cls, raw: Raw) -> "JobRecord":
-        """Trim a CompressionJob."""
+        """Build the record of a CompressionJob."""
         metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
         phase, cleanup = str(status.get("phase") or "Pending"), Cleanup.of(status)
         runtime = str(spec.get("runtime", DEFAULT_RUNTIME))
@@ -178,13 +178,13 @@ class JobRecord:
             generation=int(metadata.get("generation") or 0),
             created=metadata.get("creationTimestamp") or "",
             deleting="deletionTimestamp" in metadata,
-            # The queue of the first Job is that of all: taking the label away afterwards must not pass a quota by.
+            # All Jobs use the queue of the first one: removing the label later must not bypass a quota.
             queue=intern(str(status.get("queue") or (metadata.get("labels") or {}).get(QUEUE_LABEL, ""))),
             runtime=intern(runtime),
             measuring_runtime=intern(measuring),
             names_measuring=bool(named),
             begun=bool(status.get("part")),
-            part=intern(str(status.get("part") or first_part(apart=measuring != runtime))),
+            part=intern(_part(status, phase, cleanup, first_part(apart=measuring != runtime))),
             restarts=int(status.get("restarts") or 0),
             child_uid=_child_uid(status),
             author=intern(str(spec.get("author") or "")),
@@ -194,11 +194,11 @@ class JobRecord:
             receivers=tuple(intern(str(name)) for name in spec.get("notifications") or ()),
             unsent=_unsent(status),
             cleanup=cleanup,
-            checkpoints=intern(checkpoints_of(spec, metadata["namespace"])),
+            checkpoints=intern(checkpoint_location_of(spec, metadata["namespace"])),
             phase=intern(phase),
             reason=intern(_reason(status, phase)),
             since=_since(status) or metadata.get("creationTimestamp") or "",
-            # An ended job needs its spec for the removal of its files, and for nothing else.
+            # An ended job needs its spec only for the removal of its files.
             spec_json=b"" if phase in TERMINAL_PHASES and not cleanup.retains else to_json(spec),
             status_json=to_json(status),
             endpoints=_endpoints(status),
@@ -206,13 +206,13 @@ class JobRecord:
 
 
 def _reason(status: Raw, phase: str) -> str:
-    """The reason that explains the phase best: one of the constants of compressionjob.conditions."""
+    """Return the reason for the phase: one of the constants of compressionjob.conditions."""
     items = status.get("conditions") or ()
     return reason_of(phase, {item["type"]: (item.get("status", ""), str(item.get("reason", ""))) for item in items})
 
 
 def _rests(status: Raw) -> bool:
-    """Whether its queue was told to let it rest, and not yet to go on: spec.suspend may say otherwise by now."""
+    """Return whether its queue was asked to suspend it and not yet to resume it; spec.suspend may differ by now."""
     return any(item["type"] == SUSPENDED and item.get("status") != "False" for item in status.get("conditions") or ())
 
 
@@ -220,8 +220,15 @@ def _measuring_runtime(status: Raw, otherwise: str) -> str:
     return str(status.get("measuringRuntime") or otherwise)
 
 
+def _part(status: Raw, phase: str, cleanup: Cleanup, otherwise: str) -> str:
+    """The present part. Clean is never in status.part: operators that do not know it could not read the status."""
+    if phase in TERMINAL_PHASES and cleanup.active:
+        return CLEAN
+    return str(status.get("part") or otherwise)
+
+
 def _endpoints(status: Raw) -> tuple[tuple[str, str], ...]:
-    """The names of the stores that it began with, and their endpoints."""
+    """Return names and endpoints of the stores that it began with."""
     return tuple((str(item.get("name", "")), str(item.get("endpoint", ""))) for item in status.get("stores") or ())
 
 

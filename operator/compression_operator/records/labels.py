@@ -4,15 +4,15 @@ import hashlib
 from typing import Final
 
 MAX_LABEL: Final = 63
-"""Most characters of a label's value; an object's name may have 253."""
+"""Maximum characters of a label value; an object's name may have 253."""
 
 _HASH: Final = 16
 
 
 def label_value(name: str) -> str:
-    """Return an object's name as a label's value: a long one is cut, and ends in "_" and a hash of all of it.
+    """Return an object's name as a label value: a long name is cut, and ends in "_" and a hash of the whole name.
 
-    No two names share a value, since no name of an object has an underscore.
+    No two names share a value, since names of objects contain no underscore.
     """
     if len(name) <= MAX_LABEL:
         return name
@@ -21,5 +21,5 @@ def label_value(name: str) -> str:
 
 
 def label_values(name: str) -> tuple[str, ...]:
-    """Return every value that may stand for a name: that of an older operator is cut, and others may share it."""
+    """Return all label values of a name; older operators cut it without a hash, so that names may share a value."""
     return tuple(dict.fromkeys((name, label_value(name), name[:MAX_LABEL].rstrip("-."))))

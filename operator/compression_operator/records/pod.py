@@ -1,4 +1,4 @@
-"""What is kept of a pod of a child Job."""
+"""The record of a pod of a child Job."""
 
 from dataclasses import dataclass
 from sys import intern
@@ -6,19 +6,27 @@ from typing import Final
 
 from compression_operator.records.annotations import (
     COMPLETION_INDEX,
-    PLACES_ANNOTATION,
     PRICE_ANNOTATION,
     RUNTIME_ANNOTATION,
     SLOT_ANNOTATION,
+    WRITES_TO_ANNOTATION,
 )
 from compression_operator.records.child import ChildRecord
-from compression_operator.records.places import from_annotation
-from compression_operator.records.reading import Mark, Raw, amount, controller, job_uid, mark, version
+from compression_operator.records.reading import (
+    ConditionRecord,
+    Raw,
+    amount,
+    condition_record,
+    controller,
+    job_uid,
+    version,
+)
+from compression_operator.records.write_locations import from_annotation
 from compressionjob.group import JOB_LABEL, PART_LABEL
 from compressionjob.pod import CONTAINER
 
 _ROOM: Final = ("Insufficient ", "anti-affinity", "Too many pods")
-"""What the scheduler says where other pods are in the way (its plugins NodeResourcesFit and InterPodAffinity)."""
+"""Messages of the scheduler when other pods use the nodes (plugins NodeResourcesFit and InterPodAffinity)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +41,10 @@ class Termination:
 
 @dataclass(frozen=True, slots=True)
 class PodRecord:
-    """A pod of a child Job. ``started`` is when its runner's container did, ``placed`` when it got its node, "" before.
+    """A pod of a child Job.
 
-    ``index`` is its completion index: what it does of the Job's work. ``places`` are where it writes. ``slot`` is the
-    kind of measuring slot that it needs, "" for none.
+    ``started`` is the start of the runner's container, ``placed`` when the pod got its node, both "" before that.
+    ``index`` is its completion index in the Job. ``slot`` is the kind of measuring slot that it needs, "" for none.
     """
 
     uid: str
@@ -51,11 +59,11 @@ class PodRecord:
     ip: str
     reason: str
     message: str
-    unschedulable: Mark | None
+    unschedulable: ConditionRecord | None
     placed: str
     scheduled: bool
-    disrupted: Mark | None
-    waiting: Mark | None
+    disrupted: ConditionRecord | None
+    waiting: ConditionRecord | None
     running: bool
     started: str
     terminated: Termination | None
@@ -64,7 +72,7 @@ class PodRecord:
     price: float | None
     job: str
     index: str
-    places: tuple[str, ...]
+    write_locations: tuple[str, ...]
     slot: str
 
     @property
@@ -74,28 +82,28 @@ class PodRecord:
 
     @property
     def needs_slot(self) -> bool:
-        """Whether it needs a measuring slot, and the scheduler found no node."""
+        """Whether it needs a measuring slot and has no node."""
         return bool(self.slot) and self.unschedulable is not None and not self.over and not self.deleting
 
     @property
     def waits_for_slot(self) -> bool:
-        """Whether room for it comes when others end: a claim that is missing, or labels of no node, need a person."""
+        """Whether it can start when other pods end; a missing claim or an unknown node label needs a person."""
         if not self.needs_slot or self.unschedulable is None or self.unschedulable.reason != "Unschedulable":
             return False
         return not self.refusal or any(word in self.refusal for word in _ROOM)
 
     @property
     def refusal(self) -> str:
-        """Why the scheduler found no node, in its first sentence: those that follow are about preemption."""
+        """The scheduler's first sentence about the missing node; the following ones are about preemption."""
         return self.unschedulable.message.partition(". ")[0].rstrip(".") if self.unschedulable is not None else ""
 
     def belongs_to(self, child: ChildRecord) -> bool:
-        """Whether this Job controls it: a label alone could be anybody's, in any namespace."""
+        """Return whether this Job is its controller: a label alone proves nothing."""
         return self.owner == child.uid and self.namespace == child.namespace
 
     @classmethod
     def of(cls, raw: Raw) -> "PodRecord":
-        """Trim a pod."""
+        """Build the record of a pod."""
         metadata, status = raw["metadata"], raw.get("status") or {}
         conditions = {item["type"]: item for item in status.get("conditions") or ()}
         scheduled: Raw = conditions.get("PodScheduled", {})
@@ -115,11 +123,11 @@ class PodRecord:
             ip=status.get("podIP") or "",
             reason=status.get("reason") or "",
             message=status.get("message") or "",
-            unschedulable=mark(scheduled) if scheduled.get("status") == "False" else None,
+            unschedulable=condition_record(scheduled) if scheduled.get("status") == "False" else None,
             placed=_placed(metadata, scheduled),
             scheduled=scheduled.get("status") == "True",
-            disrupted=mark(disruption) if disruption.get("status") == "True" else None,
-            waiting=mark(state["waiting"]) if "waiting" in state else None,
+            disrupted=condition_record(disruption) if disruption.get("status") == "True" else None,
+            waiting=condition_record(state["waiting"]) if "waiting" in state else None,
             running="running" in state,
             started=_started(state),
             terminated=_termination(state["terminated"]) if "terminated" in state else None,
@@ -128,7 +136,7 @@ class PodRecord:
             price=amount(annotations.get(PRICE_ANNOTATION)),
             job=str((metadata.get("labels") or {}).get(JOB_LABEL, "")),
             index=intern(str(annotations.get(COMPLETION_INDEX, "0"))),
-            places=from_annotation(annotations.get(PLACES_ANNOTATION)),
+            write_locations=from_annotation(annotations.get(WRITES_TO_ANNOTATION)),
             slot=intern(str(annotations.get(SLOT_ANNOTATION, ""))),
         )
 
@@ -148,9 +156,9 @@ def _runner_state(status: Raw) -> Raw:
 
 
 def _started(state: Raw) -> str:
-    found = str((state.get("running") or state.get("terminated") or {}).get("startedAt") or "")
-    # A container that could not be started has the beginning of Unix time here, or null.
-    return "" if found.startswith("1970-") else found
+    started = str((state.get("running") or state.get("terminated") or {}).get("startedAt") or "")
+    # A container that could not be started has the Unix epoch here, or null.
+    return "" if started.startswith("1970-") else started
 
 
 def _termination(raw: Raw) -> Termination:

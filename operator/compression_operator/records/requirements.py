@@ -1,4 +1,4 @@
-"""What the platform team decides about all jobs when it installs the operator."""
+"""The platform team's requirements for all jobs, set when the operator is installed."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from compressionjob.review_rules import ReviewRule
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """The operator's settings that are about jobs.
+    """Requirements from the operator's options.
 
-    ``review_rules`` are the reviews that are required on every runtime. ``identities_verified`` says that the API
-    server admits spec.author and spec.reviewer only in the name of the user who asks, by the chart's policies.
+    ``review_rules`` are the reviews that every runtime requires. ``identities_verified``: the chart's policies admit
+    spec.author and spec.reviewer only if they name the requesting user.
     """
 
     review_rules: tuple[ReviewRule, ...] = ()

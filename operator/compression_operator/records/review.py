@@ -1,4 +1,4 @@
-"""What is kept of a CompressionReview."""
+"""The record of a CompressionReview."""
 
 from dataclasses import dataclass
 from sys import intern
@@ -8,7 +8,7 @@ from compression_operator.records.reading import Raw, version
 
 @dataclass(frozen=True, slots=True)
 class ReviewRecord:
-    """A CompressionReview. One that was stored before they were required has no ``job_uid`` or ``digest``: ""."""
+    """A CompressionReview. ``job_uid`` and ``digest`` are "" in reviews that are older than these required fields."""
 
     uid: str
     namespace: str
@@ -24,7 +24,7 @@ class ReviewRecord:
 
     @classmethod
     def of(cls, raw: Raw) -> "ReviewRecord":
-        """Trim a CompressionReview, which the API server has validated."""
+        """Build the record of a CompressionReview, which the API server has validated."""
         metadata, spec = raw["metadata"], raw["spec"]
         return cls(
             uid=metadata["uid"],

@@ -1,4 +1,4 @@
-"""What is kept of a CompressionRuntime."""
+"""The record of a CompressionRuntime."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from compressionjob.runtime import CompressionRuntime, parse_runtime
 
 @dataclass(frozen=True, slots=True)
 class RuntimeRecord:
-    """A CompressionRuntime, read once: either the runtime or what is wrong with it."""
+    """A parsed CompressionRuntime: either the runtime or the ``problem`` that makes it invalid."""
 
     uid: str
     name: str
@@ -26,11 +26,11 @@ class RuntimeRecord:
 
     @property
     def measuring(self) -> Measuring:
-        """Where its jobs are measured."""
+        """The settings for measuring its jobs."""
         return self.runtime.spec.measuring if self.runtime is not None else Measuring()
 
     def shares_nodes(self, other: "RuntimeRecord") -> bool:
-        """Whether pods of both runtimes may be on the same nodes: they choose them by the same labels and taints."""
+        """Return whether pods of both runtimes may use the same nodes: same node selector and tolerations."""
         if self.runtime is None or other.runtime is None:
             return False
         mine, others = self.runtime.spec, other.runtime.spec
@@ -38,7 +38,7 @@ class RuntimeRecord:
 
     @classmethod
     def of(cls, raw: Raw) -> "RuntimeRecord":
-        """Read a CompressionRuntime."""
+        """Parse a CompressionRuntime."""
         metadata = raw["metadata"]
         uid, name, number = metadata["uid"], metadata["name"], version(metadata)
         try:

@@ -1,4 +1,4 @@
-"""The settings of a job that hold: its own, or the defaults of its terms, and never more than their limits."""
+"""Effective settings of a job: its own or the defaults of its terms, capped by the limits of its terms."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What holds for a job. ``ttl`` and ``deadline`` are in seconds; None means that nothing limits it."""
+class JobSettings:
+    """Effective settings. ``ttl`` and ``deadline`` are in seconds; None means no limit."""
 
     retries: int
     ttl: float | None
@@ -21,8 +21,8 @@ class Settings:
     max_interruptions: int | None
 
 
-def settings_of(spec: Raw, status: Raw) -> Settings:
-    """Return the settings that hold for a job, by its spec and the terms in its status."""
+def settings_of(spec: Raw, status: Raw) -> JobSettings:
+    """Return the effective settings of a job, from its spec and the terms in its status."""
     terms: Raw = status.get("terms") or {}
     defaults, limits = terms.get("defaults") or {}, terms.get("limits") or {}
 
@@ -31,7 +31,7 @@ def settings_of(spec: Raw, status: Raw) -> Settings:
         own = next((it for source in (spec, defaults) if (it := read(source.get(name))) is not None), otherwise)
         return own if limit is None else limit if own is None else min(own, limit)
 
-    return Settings(
+    return JobSettings(
         retries=value("retries", _count, DEFAULT_RETRIES) or 0,
         ttl=value("ttl", seconds),
         budget=value("budget", amount),

@@ -1,4 +1,4 @@
-"""What is kept of a CompressionStore."""
+"""The record of a CompressionStore."""
 
 from dataclasses import dataclass
 from sys import intern
@@ -10,7 +10,7 @@ from compressionjob.stores import CompressionStoreSpec, parse_store
 
 @dataclass(frozen=True, slots=True)
 class StoreRecord:
-    """A CompressionStore, read once: either its spec or what is wrong with it."""
+    """A parsed CompressionStore: either its spec or the ``problem`` that makes it invalid."""
 
     uid: str
     namespace: str
@@ -26,7 +26,7 @@ class StoreRecord:
 
     @property
     def endpoints(self) -> tuple[str, ...]:
-        """The URLs that the pods of its jobs connect to; "" for AWS, the public Hub, and a store that is not valid."""
+        """The URLs that the pods of its jobs connect to; "" for AWS, the public Hub, and an invalid store."""
         if self.spec is None:
             return ("",)
         uses_s3 = any(it.location.scheme == "s3" for it in self.spec.locations)
@@ -35,7 +35,7 @@ class StoreRecord:
 
     @classmethod
     def of(cls, raw: Raw) -> "StoreRecord":
-        """Read a CompressionStore."""
+        """Parse a CompressionStore."""
         metadata = raw["metadata"]
         uid, namespace, name, number = (
             metadata["uid"], intern(metadata["namespace"]), metadata["name"], version(metadata),

@@ -1,6 +1,6 @@
 """Events about CompressionJobs and CompressionReviews.
 
-They are sent in the background, bounded, repeated ones counted, none lost without a trace.
+They are sent in the background from a bounded outbox; repeated ones are counted, dropped ones are logged.
 """
 
 import asyncio
@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from compression_operator.cluster.client import Client
 from compression_operator.cluster.errors import AlreadyExists, ApiError, Forbidden, Invalid, NotFound
@@ -24,17 +26,28 @@ MAX_WAITING: Final = 16384
 MAX_REMEMBERED: Final = 4096
 ATTEMPTS: Final = 3
 SENDERS: Final = 2
-COURTESY: Final = 5.0
-COURTESY_LOOK: Final = 0.05
+MAX_YIELD: Final = 5.0
+YIELD_POLL: Final = 0.05
 
 Subject = JobRecord | ReviewRecord
-"""What an Event is about."""
+"""The object that an Event is about."""
 
 logger = logging.getLogger(__name__)
 
 
+def _may_pass(error: BaseException) -> bool:
+    """Return whether a retry may succeed: not in a terminating namespace, or without permissions."""
+    return isinstance(error, ApiError) and not isinstance(error, (Forbidden, Invalid, NotFound))
+
+
+def _pause(state: RetryCallState) -> float:
+    """Return the seconds before the next attempt: those that the API server asks for, or 2, 4 and so on."""
+    error = state.outcome.exception() if state.outcome else None
+    return max(error.retry_after if isinstance(error, ApiError) else 0.0, 2.0**state.attempt_number)
+
+
 class EventRecorder:
-    """A bounded outbox of Events. An Event's name is derived from what it says, so that repeating it is noticed."""
+    """A bounded outbox of Events. An Event's name is a hash of its content, so that repetitions are detected."""
 
     def __init__(
         self, client: Client, metrics: Metrics, instance: str, busy: Callable[[], bool] = lambda: False
@@ -47,7 +60,7 @@ class EventRecorder:
         self._counts: OrderedDict[str, int] = OrderedDict()
 
     def record(self, subject: Subject, note: Note) -> None:
-        """Put an Event into the outbox; a full one drops it, counts it and says so in the log."""
+        """Put an Event into the outbox; if it is full, drop, count and log the Event."""
         try:
             self._waiting.put_nowait((subject, note))
         except asyncio.QueueFull:
@@ -55,7 +68,7 @@ class EventRecorder:
             logger.warning("event dropped: %s/%s: %s: %s", subject.namespace, subject.name, note.reason, note.text)
 
     async def run(self) -> None:
-        """Send what is in the outbox until cancelled."""
+        """Send the Events of the outbox until cancelled."""
         async with asyncio.TaskGroup() as senders:
             for _ in range(SENDERS):
                 senders.create_task(self._send_all())
@@ -63,32 +76,28 @@ class EventRecorder:
     async def _send_all(self) -> None:
         while True:
             subject, note = await self._waiting.get()
-            await self._let_jobs_pass()
+            await self._yield_to_jobs()
             outcome = await self._send(subject, note)
             self._metrics.events.labels(outcome).inc()
 
-    async def _let_jobs_pass(self) -> None:
-        """Children and statuses come before Events while many jobs wait, but not for ever."""
+    async def _yield_to_jobs(self) -> None:
+        """Wait while jobs are queued, at most MAX_YIELD seconds: children and statuses come before Events."""
         waited = 0.0
-        while self._busy() and waited < COURTESY:
-            await asyncio.sleep(COURTESY_LOOK)
-            waited += COURTESY_LOOK
+        while self._busy() and waited < MAX_YIELD:
+            await asyncio.sleep(YIELD_POLL)
+            waited += YIELD_POLL
 
     async def _send(self, subject: Subject, note: Note) -> str:
         event = event_of(subject, note, instance=self._instance, now=datetime.now(UTC))
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return await self._send_once(subject.namespace, event)
-            except (Forbidden, Invalid, NotFound) as error:
-                # A namespace that is going away, or rights that are missing: trying again would not help.
-                logger.warning("event not sent: %s", error)
-                return "failed"
-            except ApiError as error:
-                if attempt == ATTEMPTS:
-                    logger.warning("event not sent: %s", error)
-                    return "failed"
-                await asyncio.sleep(max(error.retry_after, 2.0**attempt))
-        raise AssertionError("unreachable: the last attempt returns")
+        # Not shared: it has the state of one call.
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_may_pass), stop=stop_after_attempt(ATTEMPTS), wait=_pause, reraise=True
+        )
+        try:
+            return await retrying(self._send_once, subject.namespace, event)
+        except ApiError as error:
+            logger.warning("event not sent: %s", error)
+            return "failed"
 
     async def _send_once(self, namespace: str, event: dict[str, Any]) -> str:
         name = event["metadata"]["name"]
@@ -105,7 +114,7 @@ class EventRecorder:
 
 
 def event_of(subject: Subject, note: Note, *, instance: str, now: datetime) -> dict[str, Any]:
-    """The manifest of an Event (events.k8s.io/v1)."""
+    """Return the manifest of an Event (events.k8s.io/v1)."""
     kind = REVIEW_KIND if isinstance(subject, ReviewRecord) else JOB_KIND
     digest = hashlib.sha256(f"{subject.uid}/{note.reason}/{note.text}".encode()).hexdigest()[:16]
     return {

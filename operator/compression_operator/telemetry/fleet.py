@@ -1,4 +1,4 @@
-"""Worked out from the cache at each scrape: who has waited longest, what runs where, who has stood still."""
+"""Gauges from the cache at each scrape: the oldest jobs by phase, running jobs by runtime, and stalled jobs."""
 
 import time
 from collections import Counter
@@ -17,27 +17,27 @@ from compressionjob.measuring import SHARED
 from compressionjob.schema import parse_quantity
 
 UNKNOWN: Final = "unknown"
-"""The runtime of jobs and pods that name one which is not there: users choose that name, so it is no label."""
+"""Label of jobs and pods that name a missing runtime: users choose that name, so it must not become a label."""
 
 
 class FleetSeries(Collector):
-    """Gauges about the jobs that go on. ``last_news`` tells when pods showed progress: Unix times by uid of the job."""
+    """Gauges about unfinished jobs. ``last_progress`` returns when pods advanced: Unix times by uid of the job."""
 
     def __init__(
         self,
         cache: Cache,
-        last_news: Callable[[], Mapping[str, float]],
+        last_progress: Callable[[], Mapping[str, float]],
         *,
         limit: int = DEFAULT_JOB_SERIES,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._cache = cache
-        self._last_news = last_news
+        self._last_progress = last_progress
         self._limit = limit
         self._now = now
 
     def collect(self) -> Iterable[Metric]:
-        """The gauges as of now."""
+        """Return the gauges as of now."""
         oldest: dict[tuple[str, str], str] = {}
         running: Counter[str] = Counter()
         for job in self._cache.jobs():
@@ -47,12 +47,12 @@ class FleetSeries(Collector):
             oldest[key] = min(job.since, oldest.get(key, job.since))
             if job.phase == "Running":
                 running[job.present_runtime] += 1
-        return [self._oldest(oldest), *self._runtimes(running), self._slots(), self._news()]
+        return [self._oldest(oldest), *self._runtimes(running), self._slots(), self._progress_times()]
 
     def _oldest(self, since: Mapping[tuple[str, str], str]) -> Metric:
         family = GaugeMetricFamily(
             "compression_operator_oldest_job_seconds",
-            "How long the job that has stood longest in a phase, for a reason, has stood there.",
+            "Time that the oldest job of a phase and reason has spent there.",
             labels=("phase", "reason"),
         )
         for key, moment in since.items():
@@ -64,7 +64,7 @@ class FleetSeries(Collector):
         jobs = GaugeMetricFamily("compression_operator_runtime_jobs", "Jobs that run, by runtime.", labels=("runtime",))
         resources = GaugeMetricFamily(
             "compression_operator_runtime_resources",
-            "What the pods of running jobs have of a resource, by their runtime: cores, bytes or devices.",
+            "Resources of the pods of running jobs, by runtime: cores, bytes or devices.",
             labels=("runtime", "resource"),
         )
         unknown = 0
@@ -94,9 +94,9 @@ class FleetSeries(Collector):
             family.add_metric((name,), count)
         return family
 
-    def _news(self) -> Metric:
-        family = job_gauge("last_progress_timestamp_seconds", "When a running job's pod showed progress last.")
-        for uid, moment in islice(self._last_news().items(), self._limit):
+    def _progress_times(self) -> Metric:
+        family = job_gauge("last_progress_timestamp_seconds", "Unix time at which a running job's pod last advanced.")
+        for uid, moment in islice(self._last_progress().items(), self._limit):
             job = self._cache.job(uid)
             if job is not None:
                 family.add_metric((job.namespace, job.name), moment)
@@ -104,7 +104,7 @@ class FleetSeries(Collector):
 
 
 def _amounts(record: RuntimeRecord) -> dict[str, float]:
-    """What one pod has of each resource: what is reserved for it, else its limit."""
+    """Return the amount of each resource of one pod: its request, else its limit."""
     if record.runtime is None:
         return {}
     resources = record.runtime.spec.resources

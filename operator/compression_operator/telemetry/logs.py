@@ -1,4 +1,4 @@
-"""Log lines: JSON for machines, text for people."""
+"""Formats of log lines: JSON for machines, text for people."""
 
 import logging
 from typing import Literal
@@ -7,13 +7,13 @@ from compressionjob.logs import JsonFormatter, TextFormatter
 
 
 class JobTextFormatter(TextFormatter):
-    """One line for people, with the job's name where there is one."""
+    """One line of text, with the job's name if the record has one."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(prefix)s%(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line for a record."""
+        """Return the line for a record."""
         job, namespace = getattr(record, "job", None), getattr(record, "namespace", None)
         record.prefix = f"[{namespace}/{job}] " if job and namespace else f"[{job}] " if job else ""
         return super().format(record)
@@ -25,5 +25,5 @@ def configure(style: Literal["json", "text"], level: str) -> None:
     handler.setFormatter(JsonFormatter() if style == "json" else JobTextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     if level != "debug":
-        # kopf tells of every reconnect and login; only its troubles are news.
+        # kopf logs each reconnect and login: show only its warnings.
         logging.getLogger("kopf").setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What the operator tells Prometheus. Label values come from constants; the number of per-job series is bounded."""
+"""The operator's Prometheus metrics. Label values are constants; the number of per-job series is bounded."""
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +24,7 @@ class JobTally(Collector):
         self._count = count
 
     def collect(self) -> Iterable[Metric]:
-        """One sample for each phase and reason that occurs."""
+        """Return one sample for each phase and reason that occurs."""
         family = GaugeMetricFamily(
             "compression_operator_jobs", "CompressionJobs by phase and reason.", labels=("phase", "reason")
         )
@@ -40,10 +40,10 @@ class PendingNotifications(Collector):
         self._count = count
 
     def collect(self) -> Iterable[Metric]:
-        """One sample for each receiver."""
+        """Return one sample for each receiver."""
         family = GaugeMetricFamily(
             "compression_operator_notifications_pending",
-            "Notifications that a receiver has not taken yet, and that are still tried.",
+            "Notifications that a receiver has not accepted yet, and that are still retried.",
             labels=("receiver",),
         )
         for receiver, number in self._count().items():
@@ -58,16 +58,16 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.queue_depth = Gauge("compression_operator_queue_depth", "Jobs that wait for a worker.", registry=registry)
         self.queue_age = Gauge(
-            "compression_operator_queue_age_seconds", "How long the next job has waited for a worker.",
+            "compression_operator_queue_age_seconds", "Time that the next job has waited for a worker.",
             registry=registry,
         )  # fmt: skip
         self.reconcile_seconds = Histogram(
             "compression_operator_reconcile_seconds",
-            "Time to look at one job and do what must be done.",
+            "Duration of one reconcile of a job.",
             ("outcome",), buckets=_FAST, registry=registry,
         )  # fmt: skip
         self.reconcile_errors = Counter(
-            "compression_operator_reconcile_errors", "Reconciles that failed and are tried again.",
+            "compression_operator_reconcile_errors", "Reconciles that failed and are retried.",
             ("reason",), registry=registry,
         )  # fmt: skip
         self.api_requests = Counter(
@@ -89,7 +89,7 @@ class Metrics:
             ("phase", "reason"), registry=registry,
         )  # fmt: skip
         self.retries = Counter(
-            "compression_operator_retries", "Tries that failed and are made again, by the reason.",
+            "compression_operator_retries", "Failed attempts that are retried, by reason.",
             ("reason",), registry=registry,
         )  # fmt: skip
         for reason in FAILURE_REASONS:
@@ -97,7 +97,7 @@ class Metrics:
             self.retries.labels(reason)
         self.apply_to_child = Histogram(
             "compression_operator_apply_to_child_seconds",
-            "Time from the first sight of a CompressionJob to its child Job.",
+            "Time from the first event of a CompressionJob to its child Job.",
             buckets=_FAST, registry=registry,
         )  # fmt: skip
         self.bytes_saved = Counter(
@@ -113,56 +113,59 @@ class Metrics:
             ("outcome",), registry=registry,
         )  # fmt: skip
         self.watch_events = Counter(
-            "compression_operator_watch_events", "News from the API server about what is watched.",
+            "compression_operator_watch_events", "Watch events from the API server, by resource.",
             ("resource",), registry=registry,
         )  # fmt: skip
         self.watch_restarts = Counter(
-            "compression_operator_watch_restarts", "Starts of all watches anew, as one had ended with an error.",
+            "compression_operator_watch_restarts", "Restarts of all watches after an error of one of them.",
             registry=registry,
         )  # fmt: skip
         self.watch_missing = Gauge(
             "compression_operator_watch_missing_objects",
-            "Objects that were listed at the last comparison, and of which the watches had not told seconds later.",
+            "Objects of the last comparison that no watch had reported seconds later.",
             registry=registry,
         )  # fmt: skip
         self.progress_polls = Counter(
-            "compression_operator_progress_polls", "Questions to pods about their progress.",
+            "compression_operator_progress_polls", "Progress requests to pods.",
             ("outcome",), registry=registry,
         )  # fmt: skip
         self.notifications = Counter(
-            "compression_operator_notifications", "Notifications: delivered, dropped, or not taken and tried again.",
+            "compression_operator_notifications", "Notifications: delivered, dropped, or refused and retried.",
             ("receiver", "result"), registry=registry,
         )  # fmt: skip
 
     def count_request(self, verb: str, resource: str, code: str) -> None:
-        """Count a request to the API server; `code` is "none" where no answer came."""
+        """Count a request to the API server; `code` is "none" without a response."""
         self.api_requests.labels(verb, resource, code).inc()
 
 
 JOB_GAUGES: Final = {
-    "info": ("How a job stands: always 1.", ("phase", "reason", "verdict", "runtime")),
+    "info": ("State of a job: always 1.", ("phase", "reason", "verdict", "runtime")),
     "progress_ratio": ("Share of a job that is done.", ()),
-    "size_ratio": ("Size of a job's result divided by its baseline's.", ()),
+    "size_ratio": ("Size of a job's compressed model divided by the size of its baseline.", ()),
     "size_bytes": ("Size of a job's models.", ("model",)),
-    "space_bytes": ("Bytes that a job's files take in its store, by what they are.", ("kind",)),
+    "space_bytes": ("Bytes of a job's files in its store, by kind.", ("kind",)),
     "peak_memory_bytes": ("Peak memory of a fresh process that serves one of a job's models.", ("model",)),
     "latency_seconds": ("Latency of a job's models.", ("model", "percentile")),
     "throughput_per_second": ("Samples per second of a job's models.", ("model",)),
     "quality": ("Quality of a job's models, by metric.", ("model", "metric")),
-    "deadline_seconds": ("Unix time at which a job's deadline passes, while it is not held.", ()),
+    "deadline_seconds": ("Unix time at which a job's deadline passes, while it is not suspended.", ()),
     "forecast_finish_seconds": ("Unix time at which a running job expects to be done.", ()),
-    "cost": ("What a job's pods have cost so far, in the currency of the price per hour.", ()),
-    "budget": ("What a job's pods may cost.", ()),
-    "margin_ratio": ("How far the interval's worse end is on the right side of a limit, by the limit.", ("objective",)),
+    "cost": ("Cost of a job's pods so far, in the currency of the price per hour.", ()),
+    "budget": ("Maximum cost of a job's pods.", ()),
+    "margin_ratio": (
+        "Share of a limit that is left at the interval's worse end; negative beyond it.",
+        ("objective",),
+    ),
 }
-"""Gauges of one job, ``compression_operator_job_...``: what they mean, and their labels beside namespace and job."""
+"""Gauges of one job, ``compression_operator_job_...``: their help text, and labels besides namespace and job."""
 
 JobFigures = Mapping[tuple[str, ...], float]
 """Figures of one job: a gauge's name and its labels' values -> value."""
 
 
 class JobSeries(Collector):
-    """Gauges by job: for at most ``limit`` jobs at a time, and no longer than the job exists."""
+    """Gauges of jobs, for at most ``limit`` jobs at a time, until a job is deleted."""
 
     def __init__(self, limit: int = DEFAULT_JOB_SERIES) -> None:
         self._limit = limit
@@ -174,9 +177,9 @@ class JobSeries(Collector):
         return uid in self._names
 
     def show(self, uid: str, namespace: str, name: str, figures: JobFigures, *, running: bool = True) -> None:
-        """Show a job's figures, and no other ones of it.
+        """Replace a job's figures.
 
-        Beyond the limit a job that runs takes the place of the one that has been idle longest; others are not shown.
+        Beyond the limit, a running job replaces the one that has been idle longest; other jobs are not shown.
         """
         if uid not in self._names and len(self._names) >= self._limit:
             if not running or not self._idle:
@@ -196,12 +199,12 @@ class JobSeries(Collector):
         self._idle.pop(uid, None)
 
     def clear(self) -> None:
-        """Forget all jobs: a replica that does not lead hears no more of how they go on."""
+        """Forget all jobs: a replica that does not lead does not update them."""
         for shown in (self._names, self._figures, self._idle):
             shown.clear()
 
     def collect(self) -> Iterable[Metric]:
-        """The series of all jobs that are shown."""
+        """Return the series of all jobs that are shown."""
         families = {name: job_gauge(name, text, *labels) for name, (text, labels) in JOB_GAUGES.items()}
         for uid, figures in self._figures.items():
             for (name, *labels), value in figures.items():
@@ -210,5 +213,5 @@ class JobSeries(Collector):
 
 
 def job_gauge(name: str, text: str, *more: str) -> GaugeMetricFamily:
-    """A gauge by job."""
+    """Return a gauge by job."""
     return GaugeMetricFamily(f"compression_operator_job_{name}", text, labels=("namespace", "job", *more))

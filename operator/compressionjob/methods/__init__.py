@@ -1,1 +1,1 @@
-"""Parameters and promises of each compression method: one file a method, one line in the registry."""
+"""Parameters and promises of each compression method. A method is one file, and one line in the registry."""

@@ -19,7 +19,7 @@ _SENSITIVITY_RULE = "self.sensitivity == 'weights' || has(self.budget)"
 
 
 class Factorize(Parameters):
-    """Store each weight as a product of smaller ones. A layer stays as it is where its factors would not be smaller."""
+    """Store each weight as a product of smaller ones. A layer whose factors would not be smaller stays as it is."""
 
     model_config = with_rules(
         cel(_SIZE_RULE, _SIZE_TEXT), cel(_AWARE_RULE, _AWARE_TEXT), cel(_SENSITIVITY_RULE, _SENSITIVITY_TEXT)
@@ -29,32 +29,33 @@ class Factorize(Parameters):
     method: Literal["svd", "nmf", "tucker", "cp"] = Field(
         default="svd",
         description="svd: linear layers and embeddings, by singular values. nmf: the same layers, with a first factor "
-        "that is nowhere negative. tucker, cp: convolutions, as three or four smaller ones.",
+        "without negative values. tucker, cp: convolutions, as three or four smaller ones.",
     )
     rank: Annotated[int, Field(ge=1, le=65536)] | None = Field(
-        default=None, description="The same rank for every layer; for tucker of input and output channels."
+        default=None, description="Rank of every layer; for tucker the rank of both input and output channels."
     )
     energy: Fraction | None = Field(
-        default=None, description='Share of its squared singular values that each layer keeps at least: "0.95".'
+        default=None, description='Least share of the squared singular values that each layer keeps: "0.95".'
     )
     budget: Fraction | None = Field(
         default=None,
-        description='Size of the result divided by the size before: "0.9". Ranks are chosen by layer, so that little '
-        "is lost for each byte saved.",
+        description='Size after the stage divided by the size before: "0.9". Each layer gets the rank that loses least '
+        "for the bytes that it saves.",
     )
     activation_aware: bool = Field(
         default=False,
-        description="Keep what the layers compute on the calibration data, instead of the weights themselves.",
+        description="Approximate the outputs of the layers on the calibration data instead of the weights.",
     )
     sensitivity: Literal["weights", "outputs"] = Field(
         default="weights",
-        description="How a budget weighs the layers. weights: all alike. outputs: by how far the model's outputs move "
-        "on the calibration data when one layer alone is factorized.",
+        description="How a budget weighs the layers. weights: equally. outputs: by how far the model's outputs change "
+        "on the calibration data when only that layer is factorized.",
     )
     include: NamePatterns = Field(
-        default=["*"], description='Layers to factorize: names of weights, * stands for any part: "*embeddings*".'
+        default=["*"],
+        description='Layers to factorize: patterns of weight names, * stands for any part: "*embeddings*".',
     )
-    exclude: NamePatterns = Field(default=[], description="Layers to leave as they are, although they are included.")
+    exclude: NamePatterns = Field(default=[], description="Layers to leave as they are, even if include matches them.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Factorize":
@@ -67,6 +68,6 @@ class Factorize(Parameters):
         return self
 
     def promise(self) -> Promise:
-        """Never larger, and within the budget but for the graph's nodes; quality depends on the weights."""
+        """Return the budget as the size, with a margin for the nodes of the graph. Quality depends on the weights."""
         most = 1.0 if self.budget is None else self.budget
         return Promise(max_size_ratio=most + 0.01, min_speedup=None, max_quality_drop=None)

@@ -1,7 +1,7 @@
-"""A family of methods: one stage name, whose field ``method`` chooses among them.
+"""A family of methods: a stage whose field ``method`` selects one of them.
 
-Manifests have one flat form for the family. It is built from the parameters of its methods, one class each: which
-fields there are, which values each method takes, and the rules that say so to the API server (CEL) and in Python.
+Manifests have one flat form for the family. It is built from the parameter classes of its methods: the fields, the
+values that each method accepts, and the rules that check them in the API server (CEL) and in Python.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,18 +13,18 @@ from pydantic.fields import FieldInfo
 
 from compressionjob.data import DataRole
 from compressionjob.methods.parameters import Parameters
-from compressionjob.methods.predicate import AllOf, AnyOf, Given, Not, OneOf, Predicate, Rule, implies
+from compressionjob.methods.predicate import AllOf, AnyOf, IsSet, Not, OneOf, Predicate, Rule, implies
 from compressionjob.methods.promise import Promise
 from compressionjob.schema import cel, with_rules
 
 SELECTORS: Final = ("method", "backend")
-"""Fields that choose the method; methods of one name differ in their backends."""
+"""Fields that select the method. Methods of the same name differ in their backends."""
 
 Variant = type[Parameters]
 
 
 class Family(Parameters):
-    """The flat parameters of a stage. ``chosen()`` are those of the method that they name."""
+    """The flat parameters of a stage. ``chosen()`` returns those of the method that they select."""
 
     variants: ClassVar[tuple[Variant, ...]] = ()
     _chosen: Parameters = PrivateAttr()
@@ -36,34 +36,34 @@ class Family(Parameters):
             if not rule.condition.holds(values):
                 raise ValueError(rule.text)
         variant = next(one for one in self.variants if _selects(one, self.variants).holds(values))
-        # A field that the method has not bears its default here, as the API server writes it.
+        # Fields of other methods have their defaults here, as the API server writes them.
         given = {name: getattr(self, name) for name in type(self).model_fields if name in variant.model_fields}
         self._chosen = variant(**{name: value for name, value in given.items() if value is not None})
         return self
 
     def chosen(self) -> Parameters:
-        """Return the parameters of the method."""
+        """Return the parameters of the selected method."""
         return self._chosen
 
     def promise(self) -> Promise:
-        """Return what the method promises."""
+        """Return the promise of the selected method."""
         return self._chosen.promise()
 
     def excludes_program(self) -> bool:
-        """Return whether the method's result excludes a program."""
+        """Return whether the result of the selected method cannot be exported as a program."""
         return self._chosen.excludes_program()
 
     def needs(self) -> frozenset[DataRole]:
-        """Return the data that the method needs."""
+        """Return the data that the selected method needs."""
         return self._chosen.needs()
 
     def models(self) -> dict[str, str]:
-        """Return the models that the method reads."""
+        """Return the models that the selected method reads."""
         return self._chosen.models()
 
 
 def family(name: str, summary: str, variants: Sequence[Variant]) -> type[Family]:
-    """Return the flat form of the methods ``variants``, the first of which is the default."""
+    """Return the flat form of the methods ``variants``. The first is the default."""
     rules = tuple(_rules(variants))
     base: type[Family] = type(
         f"{name}Family",
@@ -74,8 +74,8 @@ def family(name: str, summary: str, variants: Sequence[Variant]) -> type[Family]
             "__annotations__": {"variants": ClassVar[Any], "rules": ClassVar[Any]},
             "variants": tuple(variants),
             "rules": rules,
-            "observes": _where(variants, "observes"),
-            "trains": _where(variants, "trains"),
+            "observes": _trait_condition(variants, "observes"),
+            "trains": _trait_condition(variants, "trains"),
             "model_config": with_rules(*(cel(rule.condition.cel(), rule.text) for rule in rules)),
         },
     )
@@ -84,13 +84,13 @@ def family(name: str, summary: str, variants: Sequence[Variant]) -> type[Family]
     return flat
 
 
-def _where(variants: Sequence[Variant], trait: str) -> Predicate:
-    """Return with which flat parameters a trait of their method holds."""
+def _trait_condition(variants: Sequence[Variant], trait: str) -> Predicate:
+    """Return the condition on the flat parameters under which a trait of the selected method holds."""
     return AnyOf(*(AllOf(_selects(one, variants), getattr(one, trait)) for one in variants))
 
 
 def _flat(name: str, variants: Sequence[Variant]) -> tuple[Any, Any]:
-    """Return type and field of the flat form: optional, but for those of the default method."""
+    """Return type and field of the flat form: with a default if the default method has one, else optional."""
     owners = [one for one in variants if name in one.model_fields]
     kinds = list(dict.fromkeys(kind for one in owners for kind in _kinds(one.model_fields[name])))
     values = tuple(dict.fromkeys(value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)))
@@ -117,7 +117,7 @@ def _description(name: str, owners: Sequence[Variant], variants: Sequence[Varian
 
 
 def _kinds(field: FieldInfo) -> Iterator[Any]:
-    """Yield the types that a field may have, its metadata with them, without None."""
+    """Yield the types of a field with its metadata, without None."""
     annotation = field.annotation
     parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
     for part in parts:
@@ -139,7 +139,7 @@ def _rules(variants: Sequence[Variant]) -> Iterator[Rule]:
 
 
 def _selector_rules(variants: Sequence[Variant]) -> Iterator[Rule]:
-    """Yield which methods have a backend at all, and which method each backend belongs to."""
+    """Yield rules on which methods have a backend, and on the methods of each backend."""
     yield from _ownership("backend", variants)
     owners: dict[str, list[str]] = {}
     for one in variants:
@@ -155,25 +155,29 @@ def _selector_rules(variants: Sequence[Variant]) -> Iterator[Rule]:
 
 
 def _value_rules(name: str, variants: Sequence[Variant]) -> Iterator[Rule]:
-    """Yield which of a field's values each method takes, where some take fewer than others."""
+    """Yield the rule on the values of a field, where methods accept different values."""
     owners = [one for one in variants if _values(one, name)]
     every = {value for one in owners for value in _values(one, name)}
     if all(set(_values(one, name)) == every for one in owners):
         return
     alias = _alias(name, variants)
-    conditions = [implies(_selects(one, variants), OneOf(alias, _values(one, name))) for one in owners]
+    allowed = [OneOf(alias, _values(one, name)) for one in owners]
+    # Without a default in the flat form, the field may be absent, and each method has its own default.
+    optional = _default(name, variants) is None
+    kept: list[Predicate] = [AnyOf(Not(IsSet(alias)), one) for one in allowed] if optional else [*allowed]
+    conditions = [implies(_selects(one, variants), values) for one, values in zip(owners, kept, strict=True)]
     narrow = [one for one in owners if set(_values(one, name)) != every]
-    texts = [f"{_title(one)} takes {alias} {' or '.join(_values(one, name))}" for one in narrow]
+    texts = [f"{_title(one)} takes {alias} {' or '.join(map(str, _values(one, name)))}" for one in narrow]
     yield Rule(AllOf(*conditions), "; ".join(texts))
 
 
 def _ownership(name: str, variants: Sequence[Variant]) -> Iterator[Rule]:
-    """Yield that a field belongs to some methods only; its default may stand anywhere."""
+    """Yield the rule that a field belongs to some methods only. Its default is always allowed."""
     owners = [one for one in variants if name in one.model_fields]
     if not owners or len(owners) == len(variants):
         return
     alias, default = _alias(name, variants), _default(name, variants)
-    absent: Predicate = Not(Given(alias)) if default is None else OneOf(alias, (default,))
+    absent: Predicate = Not(IsSet(alias)) if default is None else OneOf(alias, (default,))
     others = [str(value) for one in owners for value in _values(one, name) if value != default]
     title = alias if default is None else f"{alias} {' or '.join(dict.fromkeys(others))}"
     condition = AnyOf(absent, *(_selects(one, variants) for one in owners))
@@ -184,18 +188,18 @@ def _ownership(name: str, variants: Sequence[Variant]) -> Iterator[Rule]:
 
 
 def _selects(variant: Variant, variants: Sequence[Variant]) -> Predicate:
-    """Return the condition under which the flat parameters are those of a method."""
+    """Return the condition under which the flat parameters select a method."""
     named = OneOf("method", _methods_of(variant))
     alone = sum(set(_methods_of(one)) == set(_methods_of(variant)) for one in variants) == 1
     if alone:
         return named
     backend = OneOf("backend", _values(variant, "backend"))
     required = variant.model_fields["backend"].is_required()
-    return AllOf(named, backend if required else AnyOf(Not(Given("backend")), backend))
+    return AllOf(named, backend if required else AnyOf(Not(IsSet("backend")), backend))
 
 
 def _title(variant: Variant) -> str:
-    """Return a method in words, with its backend where it must be named."""
+    """Return a method in words, with its backend if it is required."""
     title = f"method {' or '.join(_methods_of(variant))}"
     backend = variant.model_fields.get("backend")
     required = backend is not None and backend.is_required()
@@ -226,7 +230,7 @@ def _by_variant(variants: Sequence[Variant]) -> list[Variant]:
 
 
 def _default(name: str, variants: Sequence[Variant]) -> Any:
-    """Return the default of the flat form: that of the default method."""
+    """Return the default of the flat form, which is that of the default method."""
     field = variants[0].model_fields.get(name)
     return None if field is None or field.is_required() else field.default
 
@@ -237,12 +241,12 @@ def _alias(name: str, variants: Sequence[Variant]) -> str:
 
 
 def _methods_of(variant: Variant) -> tuple[str, ...]:
-    """Return the values of ``method`` that name a method."""
+    """Return the values of ``method`` that select a method."""
     return _values(variant, "method")
 
 
 def _values(variant: Variant, name: str) -> tuple[Any, ...]:
-    """Return the values of a field that is a choice; none for others, and where there is no such field."""
+    """Return the literal values of a field; none for other types, or without such a field."""
     field = variant.model_fields.get(name)
     if field is None:
         return ()

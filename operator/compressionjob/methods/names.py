@@ -1,4 +1,4 @@
-"""Which weights are meant: patterns of their names, as in a shell (`*` stands for any part)."""
+"""Shell patterns of weight names (`*` stands for any part)."""
 
 import fnmatch
 from collections.abc import Sequence
@@ -11,5 +11,5 @@ NamePatterns = Annotated[list[NamePattern], Field(max_length=32)]
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether any of the patterns fits the whole name."""
+    """Return whether any of the patterns matches the whole name."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,4 +1,4 @@
-"""Lossless packing of the finished files."""
+"""Lossless packing of the model files."""
 
 from typing import Literal
 
@@ -17,7 +17,7 @@ LEVELS: dict[str, tuple[int, int]] = {
     "bzip2": (1, 9),
     "byte-plane": (0, 22),
 }
-"""Least and greatest level of each codec that has levels."""
+"""Lowest and highest level of each codec that has levels."""
 DEFAULT_LEVELS: dict[str, int] = {"zstd": 3, "lz4": 0, "gzip": 6, "bzip2": 9, "byte-plane": 0}
 
 _LEVEL_TEXT = (
@@ -36,8 +36,8 @@ class Pack(Parameters):
 
     codec: Codec = Field(
         default="zstd",
-        description="The lossless codec. zstd, lz4, gzip, bzip2: of bytes, in these tools' own files. "
-        "byte-plane, huffman, zipnn: of tensors by their type. auto: the best for each tensor, found by trying.",
+        description="Lossless codec. zstd, lz4, gzip, bzip2: for bytes, in the tools' own file formats. "
+        "byte-plane, huffman, zipnn: for tensors, by their type. auto: the smallest for each tensor.",
     )
     level: int | None = Field(
         default=None,
@@ -50,7 +50,7 @@ class Pack(Parameters):
     @model_validator(mode="after")
     def _level_fits_codec(self) -> "Pack":
         if self.level is not None:
-            # A codec without levels takes none.
+            # A codec without levels accepts none.
             low, high = LEVELS.get(self.codec, (1, 0))
             if not low <= self.level <= high:
                 raise ValueError(_LEVEL_TEXT)
@@ -58,9 +58,9 @@ class Pack(Parameters):
 
     @property
     def effective_level(self) -> int | None:
-        """The level that is used; None for a codec that has none."""
+        """The level that is used; None for a codec without levels."""
         return DEFAULT_LEVELS.get(self.codec) if self.level is None else self.level
 
     def promise(self) -> Promise:
-        """Lossless and never larger than what it packs, but for a few bytes of framing; speed is the model's own."""
+        """Return that nothing is lost, and that the files do not grow except for a few bytes of framing."""
         return Promise(max_size_ratio=1.001, min_speedup=None, max_quality_drop=0.0)

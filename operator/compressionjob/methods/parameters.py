@@ -1,6 +1,7 @@
-"""What the parameters of every method say of themselves."""
+"""The interface of the parameters of every method."""
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from compressionjob.data import DataRole
@@ -12,38 +13,51 @@ NEVER: Final = AnyOf()
 ALWAYS: Final = AllOf()
 
 
+@dataclass(frozen=True)
+class LabelNeed:
+    """A parameter that asks for labels in the training data: its field in the stage, its value, and the remedy."""
+
+    field: str
+    value: str
+    remedy: str
+
+
 class Parameters(Schema):
     """The parameters of one stage."""
 
     variant: ClassVar[str] = ""
-    """Which method of its family this is; empty for a family of one."""
+    """Name of the method in its family; empty for a family of one."""
     summary: ClassVar[str] = ""
-    """What the method of a family does, in half a sentence."""
+    """The method in a phrase, for the description of the field ``method``."""
     rules: ClassVar[tuple[Rule, ...]] = ()
-    """What must hold between its fields."""
+    """Rules across its fields."""
     observes: ClassVar[Predicate] = NEVER
-    """With which parameters the method looks at activations, on calibration data."""
+    """Parameters with which the method observes activations on calibration data."""
     trains: ClassVar[Predicate] = NEVER
-    """With which parameters the method trains, on training data."""
+    """Parameters with which the method trains on training data."""
 
     @abstractmethod
     def promise(self) -> Promise:
-        """Return what the method promises about its result, whatever the SLA asks."""
+        """Return bounds for the compressed model that hold whatever the SLA requires."""
 
     def excludes_program(self) -> bool:
-        """Return whether no program of torch.export can be made of the result: of an ONNX graph, say."""
+        """Return whether torch.export cannot export the result, such as an ONNX graph."""
         return False
 
     def needs(self) -> frozenset[DataRole]:
-        """Return the data that the stage cannot do without."""
+        """Return the data that the stage needs."""
         values = self.to_json()
         roles: dict[DataRole, Predicate] = {"calibration": self.observes, "training": self.trains}
         return frozenset(role for role, condition in roles.items() if condition.holds(values))
 
     def models(self) -> dict[str, str]:
-        """Return other models that the stage reads, beside the one that it changes: name of the field -> location."""
+        """Return the other models that the stage reads, by the name of their field."""
         return {}
 
+    def labels_needed(self) -> LabelNeed | None:
+        """Return what asks for labels in the training data; None if the stage trains without labels."""
+        return None
+
     def chosen(self) -> "Parameters":
-        """Return the parameters of the one method that the stage names: these themselves, but for a family."""
+        """Return the parameters of the selected method: of a family those of one variant, otherwise these."""
         return self

@@ -1,4 +1,4 @@
-"""Conditions on the fields of an object, each written once: CEL for the API server, and the same in Python."""
+"""Conditions on the fields of an object, each defined once for CEL (the API server) and for Python."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ def _joined(operator: str, parts: Sequence[str]) -> str:
 
 
 class Predicate(ABC):
-    """A condition on an object. Fields bear their names in a manifest; what is absent there is absent or None here."""
+    """A condition on an object. Fields have their names in a manifest; absent fields are absent or None."""
 
     @abstractmethod
     def cel(self, of: str = "self") -> str:
@@ -23,17 +23,17 @@ class Predicate(ABC):
 
     @abstractmethod
     def holds(self, values: Mapping[str, Any]) -> bool:
-        """Return whether it is true of an object."""
+        """Return whether the condition holds for an object."""
 
 
 @dataclass(frozen=True)
-class Given(Predicate):
-    """The field is there."""
+class IsSet(Predicate):
+    """The field is set."""
 
     field: str
 
     def cel(self, of: str = "self") -> str:
-        """Return has()."""
+        """Return has() of the field."""
         return f"has({of}.{self.field})"
 
     def holds(self, values: Mapping[str, Any]) -> bool:
@@ -43,13 +43,13 @@ class Given(Predicate):
 
 @dataclass(frozen=True)
 class OneOf(Predicate):
-    """The field is there and has one of these values."""
+    """The field has one of these values."""
 
     field: str
     values: tuple[Any, ...]
 
     def cel(self, of: str = "self") -> str:
-        """Return the comparison; fields with a default are there too, so that has() costs nothing."""
+        """Return the comparison after has(), since an absent field is an error in CEL."""
         listed = ", ".join(map(_literal, self.values))
         return f"has({of}.{self.field}) && {of}.{self.field} in [{listed}]"
 
@@ -60,7 +60,7 @@ class OneOf(Predicate):
 
 @dataclass(frozen=True)
 class Within(Predicate):
-    """The condition holds for the object in a field, which is there."""
+    """The condition holds for the object in a field, which must be set."""
 
     field: str
     condition: Predicate
@@ -70,7 +70,7 @@ class Within(Predicate):
         return self.condition.cel(f"{of}.{self.field}")
 
     def holds(self, values: Mapping[str, Any]) -> bool:
-        """Return whether it holds for the field's value."""
+        """Return whether the condition holds for the field's value."""
         return self.condition.holds(values[self.field])
 
 
@@ -90,7 +90,7 @@ class Not(Predicate):
 
 
 class AllOf(Predicate):
-    """Every condition holds; so it does where there is none."""
+    """Every condition holds; true without conditions."""
 
     def __init__(self, *conditions: Predicate) -> None:
         self.conditions = conditions
@@ -106,7 +106,7 @@ class AllOf(Predicate):
 
 
 class AnyOf(Predicate):
-    """At least one condition holds; so it does not where there is none."""
+    """At least one condition holds; false without conditions."""
 
     def __init__(self, *conditions: Predicate) -> None:
         self.conditions = conditions
@@ -122,13 +122,13 @@ class AnyOf(Predicate):
 
 
 def implies(condition: Predicate, consequence: Predicate) -> Predicate:
-    """Return that the consequence holds wherever the condition does."""
+    """Return the predicate that the consequence holds wherever the condition does."""
     return AnyOf(Not(condition), consequence)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition that must hold, and what is said where it does not."""
+    """A condition that must hold, with the message where it does not."""
 
     condition: Predicate
     text: str

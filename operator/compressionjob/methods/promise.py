@@ -1,4 +1,4 @@
-"""What a method promises about its result, whatever the SLA asks."""
+"""Promises of methods about the compressed model, whatever the SLA requires."""
 
 from dataclasses import dataclass
 
@@ -7,21 +7,21 @@ from compressionjob.estimate import Estimate
 
 @dataclass(frozen=True)
 class Promise:
-    """Bounds against the baseline; None where the method promises nothing.
+    """Bounds relative to the baseline; None where the method promises nothing.
 
-    A result outside them is not necessarily refused, but it is said first in the report and in a condition.
+    A compressed model outside them is not refused for that, but the report and a condition state it first.
     """
 
     max_size_ratio: float | None = None
-    """Size of the result divided by the size of the baseline."""
+    """Size of the compressed model divided by that of the baseline."""
     min_speedup: float | None = None
-    """Median latency of the baseline divided by the result's."""
+    """Median latency of the baseline divided by that of the compressed model."""
     max_quality_drop: float | None = None
-    """Drop of the job's quality metric, in [0, 1]; of an error (perplexity) its relative increase."""
+    """Drop of the job's quality metric, in [0, 1]; for an error (perplexity) its relative increase."""
 
 
 def combine(promises: list[Promise]) -> Promise:
-    """What a pipeline promises: the smallest size, no speed-up that any stage withholds, drops added up."""
+    """Return the promise of a pipeline: smallest size, sum of the drops, and a speed-up only if every stage has one."""
     sizes = [p.max_size_ratio for p in promises if p.max_size_ratio is not None]
     speedups = [p.min_speedup for p in promises if p.min_speedup is not None]
     drops = [p.max_quality_drop for p in promises if p.max_quality_drop is not None]
@@ -35,9 +35,9 @@ def combine(promises: list[Promise]) -> Promise:
 def broken_promises(
     promise: Promise, *, size_ratio: float, speedup: Estimate | None, quality_drop: Estimate | None
 ) -> list[str]:
-    """What the result does not keep of its methods' promises: sentences for the head of the report.
+    """Return the promises that the compressed model breaks, as sentences for the head of the report.
 
-    ``speedup`` is the ratio of median latencies; speed and quality are broken only when the whole interval says so.
+    ``speedup`` is the ratio of median latencies. Speed and quality are broken only if the whole interval is.
     """
     broken: list[str] = []
     if size_ratio > 1:

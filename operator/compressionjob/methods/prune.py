@@ -1,4 +1,4 @@
-"""Pruning: weights that matter least become zero, or whole structures of them go."""
+"""Pruning: the least important weights become zero, or whole structures are removed."""
 
 from typing import ClassVar, Final, Literal
 
@@ -13,7 +13,7 @@ from compressionjob.schema import Fraction, cel, with_rules
 _STRUCTURE_TEXT = "structure belongs to method structured, which needs it"
 _STRUCTURE_RULE = "(self.method == 'structured') == has(self.structure)"
 _SCOPE_TEXT = (
-    "scope belongs to methods magnitude and structured; wanda and sparsegpt take the same share of every layer"
+    "scope belongs to methods magnitude and structured; wanda and sparsegpt prune the same share of every layer"
 )
 _SCOPE_RULE = "!has(self.scope) || self.method in ['magnitude', 'structured']"
 _LAMP_TEXT = "scope lamp belongs to method magnitude; use global or layer"
@@ -25,14 +25,14 @@ _PATTERN_RULE = (
 _EXCLUDE_TEXT = "exclude belongs to methods magnitude, wanda and sparsegpt; remove it"
 _EXCLUDE_RULE = "self.exclude.size() == 0 || self.method != 'structured'"
 CALIBRATED: Final = ("wanda", "sparsegpt")
-"""Methods that look at activations."""
+"""Methods that observe activations."""
 Scope = Literal["global", "layer", "lamp"]
 
 
 class Prune(Parameters):
-    """Take away what matters least.
+    """Remove the least important weights or structures.
 
-    Zeros make a model sparser: smaller once packed, not faster by itself. Structures make it smaller and faster.
+    Zeros make a model sparser: smaller once packed, but not faster. Removed structures make it smaller and faster.
     """
 
     model_config = with_rules(
@@ -46,32 +46,32 @@ class Prune(Parameters):
 
     method: Literal["magnitude", "wanda", "sparsegpt", "structured"] = Field(
         default="magnitude",
-        description="magnitude: the weights nearest to zero become zero (Han et al. 2015). wanda: those that matter "
-        "least for what the layer sees on calibration data. sparsegpt: as wanda, and those that stay make up for "
-        "the others. structured: whole channels, neurons, heads or layers go.",
+        description="magnitude: the weights nearest to zero become zero (Han et al. 2015). wanda: the weights with the "
+        "least effect on calibration data become zero. sparsegpt: like wanda, and the remaining weights are updated to "
+        "compensate. structured: whole channels, neurons, heads or layers are removed.",
     )
     scope: Scope | None = Field(
         default=None,
-        description="For magnitude and structured: one ranking for all layers together (global, the default), or the "
+        description="For magnitude and structured: one ranking of all layers together (global, the default), or the "
         "same share of every layer (layer). For magnitude also lamp: one ranking in which a weight is compared with "
-        "those of its layer that are larger (Lee et al. 2021), which spares small, early layers.",
+        "the larger weights of its layer (Lee et al. 2021), which spares small, early layers.",
     )
     pattern: Literal["unstructured", "2:4"] = Field(
         default="unstructured",
-        description="Where zeros may be: anywhere, or two in every four neighbours along a layer's inputs (2:4), which "
+        description="Positions of zeros: anywhere, or two in every four neighbours along a layer's inputs (2:4), which "
         "some GPUs multiply faster.",
     )
     sparsity: Fraction = Field(
-        description='Share of the weights that become zero, or of the structures that go, above 0 and below 1: "0.5".'
+        description='Share of weights that become zero, or of structures that are removed, above 0 and below 1: "0.5".'
     )
     structure: Literal["channels", "neurons", "heads", "layers"] | None = Field(
         default=None,
-        description="What goes: channels of convolutions, neurons of feed-forward blocks, attention heads, or whole "
-        "layers (those that change least on the calibration data).",
+        description="Structures to remove: channels of convolutions, neurons of feed-forward blocks, attention heads, "
+        "or whole layers (those that change their inputs least on the calibration data).",
     )
     exclude: NamePatterns = Field(
         default=[],
-        description='Layers to leave as they are: names of weights, * stands for any part: "*embedder*".',
+        description='Layers to leave as they are: patterns of weight names, * stands for any part: "*embedder*".',
     )
 
     @model_validator(mode="after")
@@ -91,11 +91,11 @@ class Prune(Parameters):
 
     @property
     def effective_scope(self) -> Scope:
-        """Whether layers are ranked together or each by itself."""
+        """Scope of the ranking: global by default."""
         return self.scope or "global"
 
     def promise(self) -> Promise:
-        """Never larger. Quality depends on the sparsity, so nothing is promised above a half, or for structures."""
+        """Return that the model does not grow. Quality is promised for zeros up to sparsity 0.5 only."""
         if self.method == "structured":
             return Promise(max_size_ratio=1.0, min_speedup=None, max_quality_drop=None)
         return Promise(max_size_ratio=1.01, min_speedup=None, max_quality_drop=0.05 if self.sparsity <= 0.5 else None)

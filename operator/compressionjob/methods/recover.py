@@ -1,10 +1,10 @@
-"""Recovery: what a lossy stage lost is learned again, with what it won kept."""
+"""Recovery: training after a lossy stage, with zeros and sizes kept."""
 
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from compressionjob.methods.parameters import ALWAYS, Parameters
+from compressionjob.methods.parameters import ALWAYS, LabelNeed, Parameters
 from compressionjob.methods.predicate import Predicate
 from compressionjob.methods.promise import Promise
 from compressionjob.methods.training import Training
@@ -12,22 +12,26 @@ from compressionjob.schema import Drop
 
 
 class Recover(Parameters):
-    """Train on until little enough is lost, or the budget ends; kept only if it helps. Zeros stay zero."""
+    """Train until the loss is small enough or the budget ends; keep the result only if it is better. Zeros stay 0."""
 
     trains: ClassVar[Predicate] = ALWAYS
 
     method: Literal["distillation", "labels"] = Field(
         default="distillation",
-        description="distillation: learn what the baseline answers, no labels needed. labels: fine-tune on labels, "
-        "or, language models, on the tokens that follow.",
+        description="distillation: train on the outputs of the baseline, without labels. labels: fine-tune on labels, "
+        "or on the next tokens for language models.",
     )
     max_drop: Drop | None = Field(
         default=None,
-        description="Training ends when no more than this is lost against the baseline on training data held back; "
+        description="Training ends when the loss against the baseline is at most this, on held-out training data; "
         "without it the whole budget is used.",
     )
-    training: Training = Field(default=Training(), description="The budget, and how it is used.")
+    training: Training = Field(default=Training(), description="Budget and settings of the training.")
+
+    def labels_needed(self) -> LabelNeed | None:
+        """Return the method if it is fine-tuning on labels."""
+        return LabelNeed("method", "labels", "use method distillation") if self.method == "labels" else None
 
     def promise(self) -> Promise:
-        """Recovery changes values only: never larger, and never worse on the data that it is judged by."""
+        """Return that the model does not grow: recovery changes values only."""
         return Promise(max_size_ratio=1.01, min_speedup=None, max_quality_drop=None)

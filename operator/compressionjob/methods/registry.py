@@ -1,4 +1,4 @@
-"""Which methods there are: a new one is a file beside this one, and a line here."""
+"""Registry of methods. A new one is a file beside this one, and a field here."""
 
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -17,16 +17,22 @@ from compressionjob.schema import Schema
 if TYPE_CHECKING:
     Quantize = Family
 else:
-    Quantize = family("Quantize", "Store, and where the method allows compute, with fewer bits.", quantize.METHODS)
+    Quantize = family(
+        "Quantize",
+        "Store numbers with fewer bits, and compute with fewer bits where the method allows it.",
+        quantize.METHODS,
+    )
 
 
 class MethodChoice(Schema):
-    """The methods that a stage chooses one of."""
+    """One field for each method; a stage sets exactly one."""
 
-    prune: Prune | None = Field(default=None, description="Set weights to zero.")
+    prune: Prune | None = Field(default=None, description="Set weights to zero, or remove structures.")
     factorize: Factorize | None = Field(default=None, description="Store weights as products of smaller ones.")
-    distill: Distill | None = Field(default=None, description="Train a smaller model on what a larger one answers.")
-    recover: Recover | None = Field(default=None, description="Learn again what a lossy stage lost.")
+    distill: Distill | None = Field(default=None, description="Train a smaller model on the outputs of a larger one.")
+    recover: Recover | None = Field(
+        default=None, description="Train again to recover the quality that a lossy stage lost."
+    )
     quantize: Quantize | None = Field(default=None, description="Store numbers with fewer bits.")
     pack: Pack | None = Field(default=None, description="Pack the files without loss.")
 
@@ -34,4 +40,4 @@ class MethodChoice(Schema):
 METHODS: Final[dict[str, type[Parameters]]] = {
     name: get_args(field.annotation)[0] for name, field in MethodChoice.model_fields.items()
 }
-"""Name in a pipeline stage -> its parameters."""
+"""Name of a stage -> class of its parameters."""

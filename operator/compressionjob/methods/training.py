@@ -1,4 +1,4 @@
-"""How a stage that trains goes about it; the same for every one of them."""
+"""Training settings that all stages that train share."""
 
 from typing import Annotated, Literal
 
@@ -15,27 +15,28 @@ class Training(Schema):
 
     epochs: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="Passes over the training data.")
     max_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
-        default=None, description="Training ends after this many steps at the latest."
+        default=None, description="Largest number of training steps."
     )
     time_limit: Duration | None = Field(
         default=None,
-        description="Training ends after this time at the latest; the result then depends on the machine's speed.",
+        description="Longest training time. If it ends the training, the result depends on the machine's speed.",
     )
     batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(default=32, description="Samples in one step.")
     learning_rate: Positive = Field(default=0.001, description="Peak of the learning rate.")
     weight_decay: NotNegative = Field(default=0.0, description="Decoupled weight decay.")
     warmup: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        default=0, description="Steps in which the learning rate grows from zero."
+        default=0, description="Steps in which the learning rate rises from zero."
     )
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(default=0, description="Seed of order and dropout.")
     precision: Precision = Field(
         default="float32",
-        description="What products are computed in while training. bfloat16 is faster where the processor or the "
-        "GPU knows it (1.6 times on an EPYC with AVX-512 BF16); weights and the optimizer stay float32.",
+        description="Type of matrix products in training. bfloat16 is faster where the CPU or GPU supports it "
+        "(1.6 times on an EPYC with AVX-512 BF16); weights and the optimizer stay float32.",
     )
     augment: Annotated[list[Augmentation], Field(max_length=4)] = Field(
         default=[], description="Random changes of images: flip (left to right), shift (by up to two pixels)."
     )
     checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        default=200, description="Steps between checkpoints within the stage; a run that was cut off goes on from one."
+        default=200,
+        description="Steps between checkpoints within the stage; an interrupted run resumes from the last one.",
     )

@@ -1,15 +1,17 @@
-"""What a run tells: the full report, the pod's summary of it, and progress on the way."""
+"""Documents of a run: the full report, the pod's summary, and its progress."""
 
 from compressionjob.report.artifact import ArtifactReport, FileReport, PackingReport
 from compressionjob.report.environment import Environment, Machine, NoiseReport
-from compressionjob.report.figures import ModelFigures, Percentiles, QualityPart
 from compressionjob.report.job import JobReference, JobReport
-from compressionjob.report.judged import Judged
-from compressionjob.report.looks import Look, ObjectiveLooks
+from compressionjob.report.judged import JudgedResult
+from compressionjob.report.model_figures import ModelFigures, Percentiles, QualityPart
+from compressionjob.report.objective_looks import Look, ObjectiveLooks
 from compressionjob.report.progress import Progress, Remaining, RunStep
 from compressionjob.report.provenance import DataReference, Provenance, SourceReference
+from compressionjob.report.recovery import RecoveryReport, TaskRecovery
 from compressionjob.report.report import Report, RunCost
 from compressionjob.report.section import ReportSection
+from compressionjob.report.serving import ServedFigure, ServedModel, ServedRate, ServingReport
 from compressionjob.report.stages import CandidateReport, FallbackReport, StageReport
 from compressionjob.report.summary import MAX_SUMMARY_BYTES, SideSummary, Summary, Violation, parse_summary
 
@@ -23,7 +25,7 @@ __all__ = [
     "FileReport",
     "JobReference",
     "JobReport",
-    "Judged",
+    "JudgedResult",
     "Look",
     "Machine",
     "ModelFigures",
@@ -34,15 +36,21 @@ __all__ = [
     "Progress",
     "Provenance",
     "QualityPart",
+    "RecoveryReport",
     "Remaining",
     "Report",
     "ReportSection",
     "RunCost",
     "RunStep",
+    "ServedFigure",
+    "ServedModel",
+    "ServedRate",
+    "ServingReport",
     "SideSummary",
     "SourceReference",
     "StageReport",
     "Summary",
+    "TaskRecovery",
     "Violation",
     "parse_summary",
 ]

@@ -1,4 +1,4 @@
-"""Types that the pod's summary and the job's status share: what a summary may hold always fits into a status."""
+"""Types that the pod's summary and the job's status share, so that each summary fits into a status."""
 
 from typing import Annotated
 
@@ -12,4 +12,4 @@ Objectives = Annotated[list[ObjectiveResult], Field(max_length=32)]
 Anomalies = Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=16)]
 ResultLocation = Annotated[str, Field(max_length=1100)]
 Fingerprint = Annotated[str, Field(max_length=80)]
-"""A digest, or the name of a checkpoint."""
+"""A digest or the name of a checkpoint."""

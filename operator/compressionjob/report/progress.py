@@ -1,48 +1,46 @@
-"""What a pod tells while it works: how far it is, and how long the rest will take."""
+"""Progress of a pod, and the forecast of the remaining time."""
 
 from typing import Annotated
 
 from pydantic import Field
 
-from compressionjob.schema import Observed
+from compressionjob.schema import TolerantSchema
 
 
-class Remaining(Observed):
-    """How long a run will still take, as far as it can tell."""
+class Remaining(TolerantSchema):
+    """Forecast of the remaining time of a run."""
 
-    seconds: Annotated[float, Field(ge=0, le=1e9)] = Field(description="Seconds until it expects to be done.")
-    basis: Annotated[str, Field(max_length=256)] = Field(default="", description="What the forecast rests on.")
+    seconds: Annotated[float, Field(ge=0, le=1e9)] = Field(description="Expected seconds until the end.")
+    basis: Annotated[str, Field(max_length=256)] = Field(default="", description="Basis of the forecast.")
 
 
-class RunStep(Observed):
-    """One step of a run, and how it stands."""
+class RunStep(TolerantSchema):
+    """One step of a run and its state."""
 
     title: Annotated[str, Field(max_length=128)] = Field(description="Name of the step.")
     state: Annotated[str, Field(max_length=16)] = Field(
-        description="Pending, Running, Done, Failed, or Skipped where a checkpoint or the verdict made it needless."
+        description="Pending, Running, Done, Failed, or Skipped if a checkpoint or the verdict made it unnecessary."
     )
 
 
-class Progress(Observed):
-    """What ``/progress`` answers while a pod works."""
+class Progress(TolerantSchema):
+    """The response of ``/progress``."""
 
-    stage: Annotated[str, Field(max_length=128)] = Field(default="", description="What is being done.")
+    stage: Annotated[str, Field(max_length=128)] = Field(default="", description="Current step.")
     index: int = Field(default=0, description="Number of the step, from 1.")
-    total: int = Field(default=0, description="How many steps there are.")
-    fraction: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.0, description="Share of the whole run that is done."
-    )
+    total: int = Field(default=0, description="Number of steps in total.")
+    fraction: Annotated[float, Field(ge=0, le=1)] = Field(default=0.0, description="Completed share of the run.")
     estimate: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.0,
-        description="The same by the usual pace of the step that goes on: it moves while that step tells nothing.",
+        description="Estimated share, from the usual duration of the current step. It rises while the step is silent.",
     )
-    steps: list[RunStep] = Field(default=[], description="The steps of the run in order.")
-    detail: Annotated[str, Field(max_length=256)] = Field(default="", description="More, for people.")
+    steps: list[RunStep] = Field(default=[], description="Steps of the run in order.")
+    detail: Annotated[str, Field(max_length=256)] = Field(default="", description="Details for people.")
     remaining: Remaining | None = Field(
-        default=None, description="How long the rest will take; absent until there is something to tell it from."
+        default=None, description="Forecast of the remaining time; absent while there is no basis for one."
     )
 
     @property
     def percent(self) -> int:
-        """Whole per cent, 100 only when all is done."""
+        """Completed share in whole per cent; 100 only at the end."""
         return int(max(self.fraction, self.estimate) * 100)

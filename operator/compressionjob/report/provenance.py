@@ -1,4 +1,4 @@
-"""How a result came to be: enough to make it again. In report.json and in artifact.json."""
+"""Provenance: enough to reproduce a model. It is in report.json and in artifact.json."""
 
 from typing import Any
 
@@ -14,38 +14,38 @@ from compressionjob.sla import Verdict
 class SourceReference(ReportSection):
     """The model that the pipeline started from."""
 
-    uri: str = Field(default="", description="Where it came from.")
-    format: str = Field(default="", description="Its format.")
-    architecture: str = Field(default="", description="Its architecture, as its own configuration names it.")
-    parameters: int | None = Field(default=None, description="How many numbers it has.")
-    identity: str = Field(default="", description="Hash of paths, sizes and the store's tags, as in fingerprints.")
+    uri: str = Field(default="", description="Location.")
+    format: str = Field(default="", description="Format.")
+    architecture: str = Field(default="", description="Architecture, as named in the model's configuration.")
+    parameters: int | None = Field(default=None, description="Number of parameters.")
+    identity: str = Field(default="", description="Hash of paths, sizes and the store's ETags, as in fingerprints.")
     checksums_verified: bool | None = Field(
-        default=None, description="Whether it came with checksums, and matches them."
+        default=None, description="Whether the model has checksums and matches them."
     )
-    digest: str = Field(default="", description="Digest of its content.")
-    size_bytes: int = Field(default=0, description="Size of its weight files.")
+    digest: str = Field(default="", description="Digest of the content.")
+    size_bytes: int = Field(default=0, description="Size of the weight files.")
 
 
 class DataReference(ReportSection):
-    """The data that a result was measured with."""
+    """The evaluation data."""
 
-    uri: str = Field(default="", description="Where it came from.")
-    digest: str = Field(default="", description="Digest of its content.")
+    uri: str = Field(default="", description="Location.")
+    digest: str = Field(default="", description="Digest of the content.")
 
 
 class Provenance(ReportSection):
-    """How a result came to be."""
+    """Provenance of a compressed model."""
 
-    fingerprint: str = Field(default="", description="Fingerprint of the step that made the result.")
-    plan: str = Field(default="", description="Fingerprint of the whole pipeline's result, which may be another.")
-    job: JobReference = Field(default=JobReference(), description="The job that made it.")
-    source: SourceReference = Field(default=SourceReference(), description="The model that it was made of.")
-    evaluation: DataReference = Field(default=DataReference(), description="The data that it was measured with.")
-    # JSON for the same reason as the spec of JobReport.
-    pipeline: list[dict[str, Any]] = Field(default=[], description="The pipeline as the job had it.")
-    stages: list[StageReport] = Field(default=[], description="The stages that the result has been through.")
-    verdict: Verdict | None = Field(default=None, description="The verdict on it.")
-    given_up: list[str] = Field(default=[], description="Stages that it has not been through, after a fallback.")
-    versions: dict[str, str] = Field(default={}, description="Versions by library, and that of python.")
-    created: str = Field(default="", description="When the result was judged.")
-    review: ReviewOutcome | None = Field(default=None, description="Who approved its publication, when and why.")
+    fingerprint: str = Field(default="", description="Fingerprint of the step that made the model.")
+    plan: str = Field(default="", description="Fingerprint of the whole pipeline; it differs after a fallback.")
+    job: JobReference = Field(default=JobReference(), description="Job that made the model.")
+    source: SourceReference = Field(default=SourceReference(), description="Source model.")
+    evaluation: DataReference = Field(default=DataReference(), description="Evaluation data.")
+    # This is JSON for the same reason as the spec of JobReport.
+    pipeline: list[dict[str, Any]] = Field(default=[], description="Pipeline of the job.")
+    stages: list[StageReport] = Field(default=[], description="Stages that were applied.")
+    verdict: Verdict | None = Field(default=None, description="Verdict on the model.")
+    given_up: list[str] = Field(default=[], description="Stages that a fallback dropped.")
+    versions: dict[str, str] = Field(default={}, description="Versions by library, including python.")
+    created: str = Field(default="", description="Time of the verdict.")
+    review: ReviewOutcome | None = Field(default=None, description="Review that approved the publication.")

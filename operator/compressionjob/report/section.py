@@ -1,23 +1,23 @@
-"""The ancestor of those parts of a report whose keys depend on the run and on the version that wrote it."""
+"""Base class of the parts of a report whose keys depend on the run and on the version that wrote it."""
 
 from typing import Any
 
 from pydantic import ConfigDict, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 from pydantic.alias_generators import to_camel
 
-from compressionjob.schema import Observed
+from compressionjob.schema import TolerantSchema
 
 
-class ReportSection(Observed):
-    """A part of a report that is written as it was read: an absent key stays absent, an unknown key is kept.
+class ReportSection(TolerantSchema):
+    """A part of a report that is written as it was read: absent keys stay absent, and unknown keys are kept.
 
-    So a report of another version loses nothing when it is written again, as it is after a review.
+    So a report of another version loses nothing when it is written again after a review.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the part as report.json has it: only the keys that were set, null where one is set to None."""
+        """Return the part as in report.json: only the keys that were set, with null for None."""
         return self.model_dump(mode="json", by_alias=True)
 
     @model_serializer(mode="wrap")

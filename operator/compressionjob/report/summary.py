@@ -1,4 +1,4 @@
-"""The pod's summary of its run: what it leaves in its termination message."""
+"""The pod's summary of its run, which is its termination message."""
 
 import json
 from functools import cache
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from compressionjob.fitting import MISFIT, JsonSchema, fit
-from compressionjob.parts import RUN, Part
+from compressionjob.job_parts import RUN, Part
 from compressionjob.report.bounds import (
     Anomalies,
     FallbackSentence,
@@ -16,45 +16,51 @@ from compressionjob.report.bounds import (
     ResultLocation,
     Sentence,
 )
-from compressionjob.report.figures import Percentiles
+from compressionjob.report.model_figures import Percentiles
 from compressionjob.retention import SpaceUsed
-from compressionjob.schema import Observed
+from compressionjob.schema import TolerantSchema
 from compressionjob.sla import Verdict
 from compressionjob.structural import structural
 
 MAX_SUMMARY_BYTES: Final = 4096
-"""Kubernetes keeps this much of a container's termination message."""
+"""Largest termination message that Kubernetes keeps."""
 
 
-class Violation(Observed):
-    """Why a run ended without a verdict."""
+class Violation(TolerantSchema):
+    """An error that ended a run without a verdict."""
 
-    reason: str = Field(description="A reason from compressionjob.conditions.")
-    field: str = Field(default="", description="The field of the spec that it is about.")
-    value: str = Field(default="", description="What stands there.")
-    remedy: str = Field(default="", description="What to do.")
-    message: str = Field(default="", description="What happened.")
+    reason: str = Field(description="Reason from compressionjob.conditions.")
+    field: str = Field(default="", description="Field of the spec that caused it.")
+    value: str = Field(default="", description="Value of the field.")
+    remedy: str = Field(default="", description="Remedy.")
+    message: str = Field(default="", description="Description of the error.")
 
     def sentence(self) -> str:
-        """One line for a condition: field, value, what happened, remedy."""
+        """Return one line for a condition: field, value, error, remedy."""
         where = (
             f"{self.field} ({self.value}): " if self.field and self.value else f"{self.field}: " if self.field else ""
         )
         return f"{where}{self.message}" + (f"; {self.remedy}" if self.remedy else "")
 
 
-class SideSummary(Observed):
-    """The figures of one model that fit into a status."""
+class SideSummary(TolerantSchema):
+    """Measurements of one model, in the short form of a status."""
 
-    size_bytes: int | None = None
-    peak_memory_bytes: int | None = None
-    latency_seconds: Percentiles = {}
-    throughput_per_second: float | None = None
-    quality: dict[str, float] = {}
+    size_bytes: int | None = Field(default=None, description="Size of the weight and graph files in bytes.")
+    peak_memory_bytes: int | None = Field(
+        default=None, description="Peak memory in bytes of a fresh process that serves the model."
+    )
+    latency_seconds: Percentiles = Field(
+        default={}, description="Latency of one query in seconds, by percentile: p50, p90 and p99."
+    )
+    throughput_per_second: float | None = Field(default=None, description="Throughput in samples per second.")
+    quality: dict[str, float] = Field(
+        default={}, description="Score by metric, such as accuracy or cosine; docs/data.md describes the metrics."
+    )
 
 
-class Summary(Observed):
-    """What the pod leaves in its termination message: a verdict with figures, or an error."""
+class Summary(TolerantSchema):
+    """The termination message of a pod: a verdict with measurements, or an error."""
 
     part: Part = RUN
     verdict: Verdict | None = None
@@ -63,7 +69,7 @@ class Summary(Observed):
     published: bool = False
     held: bool = False
     fallback: FallbackSentence = ""
-    """What was published in place of the whole pipeline's result, and what was given up."""
+    """The published stage and the dropped stages, after a fallback."""
     objectives: Objectives = []
     anomalies: Anomalies = []
     baseline: SideSummary = SideSummary()
@@ -72,19 +78,19 @@ class Summary(Observed):
     artifact: ResultLocation = ""
     digest: Fingerprint = ""
     checkpoint: Fingerprint = ""
-    """Fingerprint of the checkpoint that holds the result."""
+    """Fingerprint of the checkpoint that holds the model."""
     report_digest: Fingerprint = ""
     """sha256:... of report.json."""
     stage: Annotated[str, Field(max_length=256)] = ""
-    """What was being done when the run failed."""
+    """Step in which the run failed."""
     stages_run: int = 0
     stages_reused: int = 0
     space: SpaceUsed | None = None
-    """Bytes that the job's files take; in a pod of the part Clean those that are left."""
+    """Space that the job's files use; in a pod of the part Clean the space that is left in use."""
     error: Violation | None = None
 
     def to_message(self) -> str:
-        """The termination message: JSON of at most MAX_SUMMARY_BYTES; long texts go first when it does not fit."""
+        """Return the termination message: JSON of at most MAX_SUMMARY_BYTES. Long texts are cut first."""
         data = _compact(self.model_dump(mode="json", by_alias=True, exclude_defaults=True))
         for shorten in (_no_shortening, _cut_texts, _drop_details, _cut_error):
             text = json.dumps(shorten(data), separators=(",", ":"), sort_keys=True)
@@ -104,10 +110,10 @@ class Summary(Observed):
 
 
 def parse_summary(message: str) -> Summary | None:
-    """The summary in a termination message, or None when there is none (killed before it could write).
+    """Return the summary in a termination message, None if there is none, as after SIGKILL.
 
-    A runner of another version may have written it: what does not fit into the status is cut or left out, entry by
-    entry. An unknown verdict is no verdict.
+    A runner of another version may have written it: entries that do not fit into the status are cut or left out. An
+    unknown verdict counts as none.
     """
     try:
         data = fit(json.loads(message), _schema())
@@ -126,7 +132,7 @@ def _schema() -> JsonSchema:
 
 def _compact(value: Any) -> Any:
     if isinstance(value, float):
-        # Whole numbers are no longer when they are exact, and 1Gi must stay 1Gi.
+        # Whole numbers stay exact, which does not make them longer: 1Gi must stay 1Gi.
         return value if value.is_integer() else float(f"{value:.6g}")
     if isinstance(value, dict):
         return {key: _compact(item) for key, item in value.items() if item is not None}

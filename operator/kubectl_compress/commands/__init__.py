@@ -1,1 +1,1 @@
-"""The commands, one file each: options and a cluster go in, an exit status comes out."""
+"""The commands, one file each: functions from options and a cluster to an exit status."""

@@ -1,4 +1,4 @@
-"""`compare`: two jobs side by side."""
+"""`compare`: show two jobs side by side."""
 
 import argparse
 from typing import Any
@@ -8,7 +8,7 @@ from rich.text import Text
 
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.differences import Difference, differences
-from kubectl_compress.display.figures import Row, figures_table, judge, limits_table, ratios_of, rows_of
+from kubectl_compress.display.model_comparison import Row, figures_table, judge, limits_table, ratios_of, rows_of
 from kubectl_compress.display.table import columns
 from kubectl_compress.display.terminal import Terminal, coloured
 from kubectl_compress.errors import Invalid
@@ -16,18 +16,18 @@ from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.job import Job
 
 _MACHINES = (
-    "latency, throughput and memory were measured in two runs: where machines or loads differed, so do they. "
-    "Ratios to each job's own baseline, measured beside it, tell more."
+    "latency, throughput and memory are from two runs, whose machines and loads may differ. "
+    "Ratios to each job's own baseline, measured in the same run, are more reliable."
 )
 
 
-def compare(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
+def compare(args: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
     """Show verdicts, figures, limits and specs of two jobs."""
-    if given.a == given.b:
-        raise Invalid(f"{given.a} cannot be compared with itself", "name two jobs")
-    first, second = cluster.job(given.a), cluster.job(given.b)
+    if args.a == args.b:
+        raise Invalid(f"{args.a} cannot be compared with itself", "name two jobs")
+    first, second = cluster.job(args.a), cluster.job(args.b)
     changed = differences(first.spec, second.spec)
-    if given.output == "json":
+    if args.output == "json":
         terminal.show_json(_json(first, second, changed))
     else:
         terminal.show(*page(first, second, changed))
@@ -35,7 +35,7 @@ def compare(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> 
 
 
 def page(first: Job, second: Job, changed: list[Difference]) -> list[RenderableType]:
-    """Verdicts, figures, ratios to the own baselines, limits and specs, one below the other."""
+    """Return verdicts, figures, ratios to the own baselines, limits and specs, one below the other."""
     titles = ("", first.name, second.name)
     heads = columns(*titles)
     heads.add_row(Text("phase"), coloured(first.phase or "-"), coloured(second.phase or "-"))

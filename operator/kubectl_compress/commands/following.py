@@ -1,4 +1,4 @@
-"""Following jobs until they end: the picture that fits the terminal, and the exit status that says how it went."""
+"""Follow jobs until they end: the display for the terminal, and the exit status of the outcome."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from kubectl_compress.display.live import Lines, Listener, ManyJobs, OneJob, Sil
 from kubectl_compress.display.terminal import Terminal
 from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.job import Job
-from kubectl_compress.outcome import follow_one, gravest, outcome, seconds_of
+from kubectl_compress.outcome import follow_one, most_severe, outcome, seconds_of
 
 
 def end_of(cluster: Cluster, jobs: Sequence[Job], timeout: str, terminal: Terminal) -> ExitCode:
@@ -19,18 +19,18 @@ def end_of(cluster: Cluster, jobs: Sequence[Job], timeout: str, terminal: Termin
         ended = follow_one(cluster, job.name, one(terminal), seconds_of(timeout), job.namespace)
         terminal.show(job_detail(ended, display.now()))
         outcomes.append(outcome(ended) or ExitCode.DONE)
-    return gravest(outcomes)
+    return most_severe(outcomes)
 
 
 def one(terminal: Terminal, *, silent: bool = False) -> Listener:
-    """Who is told about one job."""
+    """Return the listener for one job."""
     if silent:
         return Silent()
     return OneJob(terminal, display.now) if terminal.out.is_terminal else Lines(terminal)
 
 
 def many(terminal: Terminal, *, namespaces: bool, silent: bool = False) -> Listener:
-    """Who is told about many jobs."""
+    """Return the listener for many jobs."""
     if silent:
         return Silent()
     if terminal.out.is_terminal:

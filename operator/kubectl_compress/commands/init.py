@@ -1,4 +1,4 @@
-"""`init`: a commented manifest for a model, to be completed and submitted."""
+"""`init`: print a commented manifest for a model, to be completed and submitted."""
 
 import argparse
 import re
@@ -13,7 +13,7 @@ from kubectl_compress.cluster import Cluster
 from kubectl_compress.display.terminal import Terminal
 from kubectl_compress.errors import Invalid
 from kubectl_compress.exit_codes import ExitCode
-from kubectl_compress.model_config import read_here, read_on_hub
+from kubectl_compress.model_config import read_local, read_on_hub
 
 MAX_NAME: Final = 52
 _SCHEMES: Final = ("s3://", "pvc://", "file://", "hf://")
@@ -23,48 +23,48 @@ _SOURCES: Final = {
     "audio": ("s3://BUCKET/recordings", "a folder of recordings, in one folder for each class; or a .parquet file"),
     "video": ("s3://BUCKET/videos.parquet", "a .parquet file whose column `video` holds frames"),
     "features": ("s3://BUCKET/table.csv", "a .csv or .parquet file with columns of numbers"),
-    "arrays": ("s3://BUCKET/inputs.npz", "an .npz whose arrays bear the names of the model's inputs"),
+    "arrays": ("s3://BUCKET/inputs.npz", "an .npz whose arrays have the names of the model's inputs"),
 }
-_OBSERVED: Final = ("image", "video")
-"""Content whose models are mostly convolutions, which static quantization makes faster."""
+_CALIBRATED: Final = ("image", "video")
+"""Content whose models are mostly convolutional: static quantization makes them faster."""
 
 
 @dataclass(frozen=True)
 class _Model:
-    """A model as its user named it: where a pod reads it, and what must be done before."""
+    """A model as named by the user: the source for the pod, and a step that must be done ``before``."""
 
     source: str
     before: str = ""
 
 
-def init(given: argparse.Namespace, _cluster: Cluster, terminal: Terminal) -> ExitCode:
+def init(args: argparse.Namespace, _cluster: Cluster, terminal: Terminal) -> ExitCode:
     """Print a manifest for a model, or save it."""
-    if given.task and given.task not in TASKS:
-        meant = nearest(given.task, TASKS)
+    if args.task and args.task not in TASKS:
+        meant = nearest(args.task, TASKS)
         hint = f"; did you mean {meant}?" if meant else ""
-        raise Invalid(f"--task {given.task}: there is no such task", f"use one of {', '.join(TASKS)}{hint}")
-    name = given.new_name or name_of(given.model)
-    task, why = (given.task, "you gave it") if given.task else _guess(given.model)
+        raise Invalid(f"--task {args.task}: there is no such task", f"use one of {', '.join(TASKS)}{hint}")
+    name = args.new_name or name_of(args.model)
+    task, why = (args.task, "from --task") if args.task else _guess(args.model)
     if not task:
-        remedy = f"say it: --task TASK, one of {', '.join(TASKS)}"
-        raise Invalid(f"the task of {given.model} cannot be guessed: {why}", remedy)
-    text = manifest_text(given.model, name, task, why)
-    if not given.save:
+        remedy = f"name it with --task TASK, one of {', '.join(TASKS)}"
+        raise Invalid(f"the task of {args.model} cannot be guessed: {why}", remedy)
+    text = manifest_text(args.model, name, task, why)
+    if not args.save:
         terminal.show_line(text.rstrip("\n"))
         return ExitCode.DONE
-    target = Path(given.save)
+    target = Path(args.save)
     if target.exists():
-        raise Invalid(f"--save {target}: there is such a file already", "name another, or delete it")
+        raise Invalid(f"--save {target}: the file exists already", "name another, or delete it")
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise Invalid(f"--save {target}: {error.strerror}", "name a file that can be written") from error
-    terminal.note(f"the manifest is in {target}; complete what is in capitals, then: kubectl compress submit {target}")
+    terminal.note(f"the manifest is in {target}; replace the words in capitals, then: kubectl compress submit {target}")
     return ExitCode.DONE
 
 
 def name_of(model: str) -> str:
-    """Return a name for a job about a model: its last part, as Kubernetes writes names."""
+    """Return a name for a job about a model: the last part of its path, as a valid Kubernetes name."""
     last = re.sub(r"@[^/]*$", "", model.rstrip("/")).rpartition("/")[2].rpartition("://")[2]
     words = re.sub(r"\.(onnx|gguf)$", "", last.lower())
     name = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:MAX_NAME].strip("-")
@@ -73,13 +73,13 @@ def name_of(model: str) -> str:
 
 def _guess(model: str) -> tuple[Task | str, str]:
     if not model.startswith(_SCHEMES) and Path(model).exists():
-        return read_here(Path(model))
+        return read_local(Path(model))
     if model.startswith((".", "/", "~")):
         raise Invalid(f"there is no file or folder {model}", "name one, or a model on the Hub as ORG/NAME")
     if model.startswith("hf://") or not model.startswith(_SCHEMES):
         return read_on_hub(model)
     suffixes = {".onnx": "onnx", ".gguf": "text-generation"}
-    return suffixes.get(Path(model).suffix.lower(), ""), "only models here and on the Hub are looked at"
+    return suffixes.get(Path(model).suffix.lower(), ""), "only local models and models on the Hub are inspected"
 
 
 def _model(model: str, name: str) -> _Model:
@@ -96,24 +96,24 @@ def _model(model: str, name: str) -> _Model:
 
 
 def manifest_text(model: str, name: str, task: str, why: str) -> str:
-    """Return the manifest, with comments on what to complete."""
+    """Return the manifest, with comments on the parts to complete."""
     traits = TASKS[task]  # type: ignore[index]
     metric = default_metric(task, has_labels=False)  # type: ignore[arg-type]
     limit = 'maxIncrease: "0.05"   # at most 5 % more' if metric in ERROR_METRICS else 'maxDrop: "0.01"   # at most'
     limit += "" if metric in ERROR_METRICS else " 0.01 less than the baseline's"
     where, source = _model(model, name), _SOURCES[traits.content]
-    observed = traits.content in _OBSERVED
+    calibrated = traits.content in _CALIBRATED
     calibration = (
-        "    calibration:             # what activations are observed on; apart from the evaluation data\n"
+        "    calibration:             # samples for observing activations; not the evaluation data\n"
         f"      source: {source[0].replace('BUCKET/', 'BUCKET/calibration-')}\n"
     )
     if traits.running_text:
         stage = "{method: weight-only, dtype: int4}   # weights in 4 bits; see docs/language-models.md"
     else:
-        method = "static" if observed else "dynamic"
+        method = "static" if calibrated else "dynamic"
         stage = f"{{method: {method}, dtype: int8}}   # weights and activations in 8 bits; see docs/methods"
     lines = [
-        f"# Compress {model}. Complete what is in capitals, then: kubectl compress submit FILE",
+        f"# Compress {model}. Replace the words in capitals, then: kubectl compress submit FILE",
         "apiVersion: compression-operator.io/v1alpha1",
         "kind: CompressionJob",
         "metadata:",
@@ -122,15 +122,15 @@ def manifest_text(model: str, name: str, task: str, why: str) -> str:
         "  model:",
         f"    source: {where.source}" + (f"   # {where.before}" if where.before else ""),
         f"    task: {task}   # {why}",
-        "  storage:                   # for s3://; delete it where the pod has an identity of its own in the cloud",
+        "  storage:                   # for s3://; delete it if the pod has a cloud identity",
         "    secretName: s3           # kubectl create secret generic s3 --from-literal=AWS_ACCESS_KEY_ID=ID \\",
         "                             #   --from-literal=AWS_SECRET_ACCESS_KEY=KEY",
         "    # endpoint: http://minio.storage:9000   # an S3-compatible server; without it AWS",
         "  data:",
         "    evaluation:              # real inputs, on which both models are measured",
         f"      source: {source[0]}   # {source[1]}",
-        "      limit: 1000            # how many samples are used, from the start",
-        *(calibration.rstrip("\n").split("\n") if observed else ()),
+        "      limit: 1000            # number of samples, from the start",
+        *(calibration.rstrip("\n").split("\n") if calibrated else ()),
         "  pipeline:",
         f"  - quantize: {stage}",
         "  sla:                       # a result that breaks a limit is not published",
@@ -139,7 +139,7 @@ def manifest_text(model: str, name: str, task: str, why: str) -> str:
         '    # latency: {percentile: p99, max: 50ms}   # or minSpeedup: "1.2"',
         "  output:",
         f"    destination: s3://BUCKET/{name}-small",
-        "  runtime: cpu               # kubectl get compressionruntimes lists those there are",
+        "  runtime: cpu               # to list them: kubectl get compressionruntimes",
         "  deadline: 2h",
     ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""`list`: the jobs of a namespace in a table, or where their reports are."""
+"""`list`: show the jobs of a namespace in a table, or the locations of their reports."""
 
 import argparse
 from collections.abc import Iterable
@@ -14,21 +14,21 @@ from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.job import Job
 
 
-def list_jobs(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
-    """Show the jobs of a selection; with --reports those that have a report, and where it is."""
-    if not given.reports:
-        return show_all(given, cluster, terminal)
-    jobs = [job for job in selected(given, cluster) if job.report]
+def list_jobs(args: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
+    """Show the jobs of a selection; with --reports, the locations of their reports."""
+    if not args.reports:
+        return show_all(args, cluster, terminal)
+    jobs = [job for job in selected(args, cluster) if job.report]
     if jobs:
-        terminal.show(reports_table(jobs, namespaces=given.all_namespaces))
+        terminal.show(reports_table(jobs, namespaces=args.all_namespaces))
     else:
-        place = "in any namespace" if given.all_namespaces else f"in the namespace {cluster.namespace}"
+        place = "in any namespace" if args.all_namespaces else f"in the namespace {cluster.namespace}"
         terminal.note(f"no such job {place} has a report yet; a job has one once it has a verdict")
     return ExitCode.DONE
 
 
 def reports_table(jobs: Iterable[Job], *, namespaces: bool) -> Table:
-    """Name, verdict, and the place of the report of each job."""
+    """Return a table with name, verdict and location of the report of each job."""
     titles = ["NAME", "VERDICT", "REPORT"]
     table = columns(*(["NAMESPACE", *titles] if namespaces else titles))
     for job in jobs:

@@ -1,4 +1,4 @@
-"""`logs`: what the pods of a job say, as lines for people."""
+"""`logs`: print the log of a job's pod as readable lines."""
 
 import argparse
 import json
@@ -15,23 +15,23 @@ from kubectl_compress.errors import Invalid
 from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.job import Job
 
-_SAID_ELSEWHERE = frozenset({"namespace", "job"})
+_OMITTED = frozenset({"namespace", "job"})
 
 
-def logs(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
+def logs(args: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
     """Print the log of a job's newest pod, or of the one that --pod names."""
-    job = cluster.job(given.name)
+    job = cluster.job(args.name)
     names = pods_of(cluster, job)
-    name = _chosen(job, names, given.pod)
+    name = _chosen(job, names, args.pod)
     others = [item for item in names if item != name]
     if others:
         terminal.note(f"pod {name}; earlier: {', '.join(others)} (--pod NAME)")
-    flags = ["--follow"] if given.follow else []
-    flags += [f"--tail={given.tail}"] if given.tail else []
+    flags = ["--follow"] if args.follow else []
+    flags += [f"--tail={args.tail}"] if args.tail else []
     command = ("logs", name, f"--container={CONTAINER}", f"--namespace={job.namespace}", *flags)
     with closing(cluster.kubectl.lines(*command)) as lines:
         for line in lines:
-            terminal.show_line(line.rstrip("\n") if given.raw else readable(line))
+            terminal.show_line(line.rstrip("\n") if args.raw else readable(line))
     return ExitCode.DONE
 
 
@@ -44,14 +44,14 @@ def pods_of(cluster: Cluster, job: Job) -> list[str]:
 
 
 def readable(line: str) -> str:
-    """Return a line of the runner's JSON log as a person reads it; any other line as it is."""
+    """Return a line of the runner's JSON log as readable text; any other line unchanged."""
     try:
         entry = json.loads(line)
     except ValueError:
         return line.rstrip("\n")
     if not isinstance(entry, dict) or "message" not in entry:
         return line.rstrip("\n")
-    more = [f"{name}={entry[name]}" for name in FIELDS if name in entry and name not in _SAID_ELSEWHERE]
+    more = [f"{name}={entry[name]}" for name in FIELDS if name in entry and name not in _OMITTED]
     parts = [_time(entry), str(entry.get("level", "")), str(entry["message"]), *more]
     exception = f"\n{entry['exception']}" if entry.get("exception") else ""
     return "  ".join(part for part in parts if part) + exception

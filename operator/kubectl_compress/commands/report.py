@@ -1,4 +1,4 @@
-"""`report`: the verdict and its figures from the status, and the report itself from where it lies."""
+"""`report`: show the verdict and its figures from the status, or download the report."""
 
 import argparse
 import tempfile
@@ -11,26 +11,26 @@ from rich.text import Text
 
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.display.detail import headline, objectives_table
-from kubectl_compress.display.figures import figures_table, rows_of
+from kubectl_compress.display.model_comparison import figures_table, rows_of
 from kubectl_compress.display.terminal import Terminal
-from kubectl_compress.downloads import FORMATS, ReportPlace, fetch, place_of
+from kubectl_compress.downloads import FORMATS, ReportLocation, fetch, report_location
 from kubectl_compress.errors import Invalid
 from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.job import Job
 
 
-def report(given: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
-    """Show what the status tells of a verdict; with --save or --open fetch the report."""
-    if given.save and Path(given.save).suffix not in FORMATS:
-        raise Invalid(f"--save {given.save}: there is no such format", f"name a file that ends in {', '.join(FORMATS)}")
-    job = cluster.job(given.name)
+def report(args: argparse.Namespace, cluster: Cluster, terminal: Terminal) -> ExitCode:
+    """Show the verdict in the status; with --save or --open, download the report."""
+    if args.save and Path(args.save).suffix not in FORMATS:
+        raise Invalid(f"--save {args.save}: there is no such format", f"name a file that ends in {', '.join(FORMATS)}")
+    job = cluster.job(args.name)
     if not job.verdict:
         state = f"it failed: {job.message}" if job.phase == "Failed" else f"it is {job.phase or 'not seen yet'}"
         raise Invalid(f"the job {job.name} has no verdict and so no report; {state}", f"see: {_status(job)}")
-    if given.save or given.open:
-        _deliver(given, place_of(job, given.endpoint), terminal)
+    if args.save or args.open:
+        _deliver(args, report_location(job, args.endpoint), terminal)
         return ExitCode.DONE
-    if given.output == "json":
+    if args.output == "json":
         terminal.show_json({"job": job.name, "namespace": job.namespace, "status": job.status})
     else:
         terminal.show(Group(*_page(job)))
@@ -41,13 +41,13 @@ def _status(job: Job) -> str:
     return job.command("status")
 
 
-def _deliver(given: argparse.Namespace, place: ReportPlace, terminal: Terminal) -> None:
-    if given.save:
-        target = Path(given.save)
+def _deliver(args: argparse.Namespace, place: ReportLocation, terminal: Terminal) -> None:
+    if args.save:
+        target = Path(args.save)
         target.write_bytes(fetch(place, target.suffix))
         terminal.note(f"{place.url(target.suffix)} is in {target}")
-    if given.open:
-        # The browser reads it after this process has ended.
+    if args.open:
+        # The browser may read the file after this process has ended.
         target = Path(tempfile.mkdtemp(prefix="compression-report-"), "report.html")
         target.write_bytes(fetch(place, ".html"))
         opened = webbrowser.open(target.as_uri())
@@ -70,9 +70,9 @@ def _page(job: Job) -> Iterator[RenderableType]:
 
 
 def _sentence(job: Job) -> Text:
-    said = str(job.condition("SLASatisfied").get("message", "")) or job.message
+    sentence = str(job.condition("SLASatisfied").get("message", "")) or job.message
     confidence = job.status.get("confidence")
-    return Text(said if not confidence or "confidence" in said else f"{said} (confidence {confidence})")
+    return Text(sentence if not confidence or "confidence" in sentence else f"{sentence} (confidence {confidence})")
 
 
 def _whereabouts(job: Job) -> Iterator[Text]:

@@ -1,1 +1,1 @@
-"""What people see: tables, one job in full, progress bars, two jobs side by side."""
+"""Display on a terminal: tables, one job in full, progress bars, two jobs side by side."""

@@ -1,4 +1,4 @@
-"""A console that shows text from outside as text."""
+"""A console that prints untrusted text without escape sequences."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ from compressionjob.plain_text import plain
 
 
 class PlainConsole(Console):
-    """A console of rich whose texts hold nothing that a terminal obeys; only rich itself moves cursor and colours."""
+    """A rich console that removes escape sequences from texts; only rich itself controls cursor and colours."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        """Yield the pieces of an object, as plain text."""
+        """Yield the segments of an object, as plain text."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(plain(segment.text), segment.style)

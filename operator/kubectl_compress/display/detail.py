@@ -1,4 +1,4 @@
-"""One job in full: what it is, how far, its state in words, its limits, and what to do next."""
+"""One job in full: facts, progress, conditions, limits, and the next step."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -27,12 +27,12 @@ _MARKS: Final = {
     "left out": ("–", "dim"),
 }
 _GOOD, _BAD, _OPEN = ("✓", "green"), ("✗", "red"), ("?", "yellow")
-# What is meant by each condition when it is True, False, or Unknown; None: not worth a line.
+# The text for each condition that is True, False or Unknown; None: no line.
 _WORDS: Final[dict[str, tuple[str | None, str | None, str | None]]] = {
-    conditions.ACCEPTED: ("accepted: the specification can work", "not accepted", "not looked at yet"),
+    conditions.ACCEPTED: ("accepted: the specification can work", "not accepted", "not checked yet"),
     conditions.SCHEDULED: ("scheduled: a node was found", "not scheduled", "not scheduled yet"),
-    conditions.SUSPENDED: ("held", None, None),
-    conditions.SLA_SATISFIED: ("the limits are kept", "a limit is not kept", "undecided whether the limits are kept"),
+    conditions.SUSPENDED: ("suspended", None, None),
+    conditions.SLA_SATISFIED: ("verdict Pass", "verdict Fail", "verdict Inconclusive"),
     conditions.AS_PROMISED: ("as small, fast and exact as promised", "not as promised", None),
     conditions.REVIEWED: ("approved", "rejected", "waits for review"),
     conditions.COMPLETE: ("complete", None, None),
@@ -41,31 +41,31 @@ _WORDS: Final[dict[str, tuple[str | None, str | None, str | None]]] = {
     conditions.RECEIVERS_FOUND: (None, "a receiver of notifications is missing", None),
     conditions.STATUS_COMPLETE: (None, "the status is incomplete", None),
 }
-_BAD_NEWS: Final = (conditions.FAILED, conditions.DEADLINE_AT_RISK)
-"""Conditions that are bad where they are True."""
-_BY_REASON: Final = {conditions.VERDICT_NO_LIMITS: "not judged"}
+_BAD_IF_TRUE: Final = (conditions.FAILED, conditions.DEADLINE_AT_RISK)
+"""Conditions that are bad if they are True."""
+_BY_REASON: Final = {conditions.VERDICT_NO_LIMITS: "not judged", conditions.NO_VERDICT: "no verdict"}
 _CANNOT_START: Final = ("", "a node was found, but the pod cannot start", "")
-# Reasons whose message says no more than the condition, reasons that it names itself, and those not worth a line.
+# Reasons whose message repeats the condition, reasons that the condition's text contains, and those without a line.
 _OBVIOUS: Final = {
     conditions.VALID, conditions.POD_SCHEDULED, conditions.PROMISES_KEPT, conditions.AWAITING_REVIEW,
     conditions.SUSPENDED_BY_USER,
 }  # fmt: skip
-_SAID_BY_WORDS: Final = {
+_IN_WORDS: Final = {
     conditions.VERDICT_PASS, conditions.VERDICT_FAIL, conditions.VERDICT_INCONCLUSIVE, conditions.PROMISE_BROKEN,
-    conditions.VERDICT_NO_LIMITS, conditions.APPROVED, conditions.REJECTED,
+    conditions.VERDICT_NO_LIMITS, conditions.NO_VERDICT, conditions.APPROVED, conditions.REJECTED,
 }  # fmt: skip
 _NOTHING_YET: Final = {conditions.NO_VERDICT_YET}
 _WITH_POD: Final = ("Pending", "Running")
-"""Phases in which it matters whether a node was found."""
+"""Phases in which the condition Scheduled is shown."""
 
 
 def job_detail(job: Job, now: datetime) -> Group:
-    """Everything that the status tells, for a person."""
+    """Return everything in the status of a job, for display."""
     parts: list[RenderableType] = [headline(job), Padding(_facts(job, now), (1, 0, 1, 0))]
-    said = message_of(job)
-    if said:
-        parts += [Text(said), Text()]
-    parts += list(condition_lines(job, now, [said]))
+    message = message_of(job)
+    if message:
+        parts += [Text(message), Text()]
+    parts += list(condition_lines(job, now, [message]))
     if job.objectives:
         parts += [Text(), objectives_table(job.objectives)]
     steps = [*(("also: ", remark) for remark in remarks(job)), ("next: ", advice(job))]
@@ -76,12 +76,12 @@ def job_detail(job: Job, now: datetime) -> Group:
 
 
 def message_of(job: Job) -> str:
-    """The state in one sentence, where stage and conditions do not say it."""
+    """Return the state in one sentence; "" if stage or conditions show it."""
     return "" if job.verdict or (job.stage and job.phase == "Running") else job.message
 
 
 def headline(job: Job) -> Text:
-    """Name, phase, verdict or stage."""
+    """Return a line with name, phase, and verdict or stage."""
     phase = Text(job.phase, style="red") if job.is_stuck else coloured(job.phase or "not seen yet")
     line = Text(job.name, style="bold").append("  ").append_text(phase)
     if job.verdict:
@@ -96,7 +96,7 @@ def headline(job: Job) -> Text:
 
 
 def steps_line(steps: list[Step]) -> Text:
-    """The steps of a run with a mark each: over, under way, failed, to come."""
+    """Return the steps of a run with a mark each: done, running, failed, to come."""
     line = Text()
     for step in steps:
         mark, style = _MARKS[step.state]
@@ -105,7 +105,7 @@ def steps_line(steps: list[Step]) -> Text:
 
 
 def objectives_table(objectives: list[ObjectiveResult]) -> Table:
-    """Limit by limit: measured, interval, limit, verdict."""
+    """Return a table with the measured value, interval and verdict of each limit."""
     table = columns("LIMIT", "MUST BE", "MEASURED", "INTERVAL", "VERDICT")
     for item in objectives:
         table.add_row(
@@ -119,7 +119,7 @@ def objectives_table(objectives: list[ObjectiveResult]) -> Table:
 
 
 def interval(item: ObjectiveResult) -> str:
-    """The interval of a figure, or "exact" where it was counted."""
+    """Return the interval of a figure, or "exact" for a counted one."""
     if item.low is None or item.high is None:
         return ""
     if item.low == item.high:
@@ -127,34 +127,34 @@ def interval(item: ObjectiveResult) -> str:
     return f"{item.write(item.low)} to {item.write(item.high)}"
 
 
-def condition_lines(job: Job, now: datetime, said: Sequence[str] = ()) -> Iterator[Text]:
-    """The conditions in words, in the order of a job's life; those of later versions as they are.
+def condition_lines(job: Job, now: datetime, shown: Sequence[str] = ()) -> Iterator[Text]:
+    """Yield the conditions as text, in the order of a job's life; conditions of later versions come last.
 
-    What was ``said`` before, or is by the conditions above, is not said again.
+    Messages in ``shown``, or in a condition above, are not repeated.
     """
     known = [job.condition(kind) for kind in _WORDS if kind != conditions.SCHEDULED or job.phase in _WITH_POD]
-    said_by_others = (*_WORDS, *conditions.FOR_OTHER_TOOLS)
-    others = [item for item in job.conditions if item.get("type") not in said_by_others]
-    told = [text for text in said if text]
+    excluded = (*_WORDS, *conditions.FOR_OTHER_TOOLS)
+    others = [item for item in job.conditions if item.get("type") not in excluded]
+    seen = [text for text in shown if text]
     for item in [*known, *others]:
-        line = _condition_line(item, now, told) if item else None
+        line = _condition_line(item, now, seen) if item else None
         if line is not None:
             yield line
 
 
-def _condition_line(item: Mapping[str, Any], now: datetime, told: list[str]) -> Text | None:
+def _condition_line(item: Mapping[str, Any], now: datetime, seen: list[str]) -> Text | None:
     kind, status, reason = str(item.get("type")), str(item.get("status")), str(item.get("reason", ""))
     words = _WORDS.get(kind, (kind, f"not {kind}", f"{kind} unknown"))
     if kind == conditions.SCHEDULED and reason in conditions.CANNOT_START:
         words, status = _CANNOT_START, "False"
-    said = _BY_REASON.get(reason) or words[("True", "False").index(status) if status in ("True", "False") else 2]
-    if said is None or reason in _NOTHING_YET:
+    text = _BY_REASON.get(reason) or words[("True", "False").index(status) if status in ("True", "False") else 2]
+    if text is None or reason in _NOTHING_YET:
         return None
     mark, style = _mark(kind, status)
-    line = Text().append(mark, style=style).append(f" {said}")
+    line = Text().append(mark, style=style).append(f" {text}")
     if reason not in _OBVIOUS:
-        message = _new(str(item.get("message", "")), told)
-        line.append("" if reason in _SAID_BY_WORDS else f": {reason}").append(f": {message}" if message else "")
+        message = _unseen_part(str(item.get("message", "")), seen)
+        line.append("" if reason in _IN_WORDS else f": {reason}").append(f": {message}" if message else "")
     since = age(parse_time(item.get("lastTransitionTime")), now)
     return line.append(f"  {since} ago" if since else "", style="dim")
 
@@ -162,16 +162,16 @@ def _condition_line(item: Mapping[str, Any], now: datetime, told: list[str]) -> 
 def _mark(kind: str, status: str) -> tuple[str, str]:
     if status == "Unknown" or kind == conditions.SUSPENDED:
         return _OPEN
-    return _GOOD if (status == "True") != (kind in _BAD_NEWS) else _BAD
+    return _GOOD if (status == "True") != (kind in _BAD_IF_TRUE) else _BAD
 
 
-def _new(message: str, told: list[str]) -> str:
-    """What a message says that was not told before; it is told then."""
+def _unseen_part(message: str, seen: list[str]) -> str:
+    """Return the part of a message that is not in ``seen``, and add it there."""
     new = message
-    for text in told:
+    for text in seen:
         new = new.replace(text, "").strip(" ;:")
     if new:
-        told.append(new)
+        seen.append(new)
     return new
 
 
@@ -208,19 +208,19 @@ def _output(job: Job) -> str:
 
 
 def _review(spec: Mapping[str, Any], status: Mapping[str, Any]) -> str:
-    """The rule for reviews that holds for a job, where there is one."""
-    terms, patience = status.get("terms", {}), spec.get("reviewTimeout")
+    """Return the effective review rule of a job; "" if it needs no review."""
+    terms, wait = status.get("terms", {}), spec.get("reviewTimeout")
     rule = stricter(spec.get("review"), terms.get("review"))
     if rule == "Never":
         return ""
     other = ", not of the author" if terms.get("separation") else ""
     required = ", required by the platform team" if rule != spec.get("review", "Never") else ""
-    timeout = f"; {spec.get('onReviewTimeout', 'Reject')} after {patience} without one" if patience else ""
+    timeout = f"; {spec.get('onReviewTimeout', 'Reject')} after {wait} without one" if wait else ""
     return f"{rule}{other}{required}{timeout}"
 
 
 def _setting(name: str, spec: Mapping[str, Any], status: Mapping[str, Any], otherwise: Any = None) -> Any:
-    """The value of a setting that holds for a job: its own or its runtime's default, and at most the limit."""
+    """Return the effective value of a setting: the job's own or its runtime's default, capped by the limit."""
     terms = status.get("terms", {})
     limit = terms.get("limits", {}).get(name)
     value = spec.get(name, terms.get("defaults", {}).get(name, otherwise))
@@ -233,7 +233,7 @@ def _runtimes(spec: Mapping[str, Any]) -> str:
 
 
 def times(job: Job, now: datetime) -> str:
-    """How long ago it started, how long it took, and what is left of its deadline."""
+    """Return how long ago a job started, how long it took, and the rest of its deadline."""
     start, end = parse_time(job.status.get("startTime")), parse_time(job.status.get("completionTime"))
     if start is None:
         return f"created {age(job.created, now)} ago, not started"
@@ -246,4 +246,4 @@ def times(job: Job, now: datetime) -> str:
     if not deadline:
         return text
     left = parse_duration(str(deadline)) - (now - start).total_seconds()
-    return f"{text}, {span(left)} left of its deadline of {deadline}" if left > 0 else f"{text}, its deadline is over"
+    return f"{text}, {span(left)} left of its deadline of {deadline}" if left > 0 else f"{text}, past its deadline"

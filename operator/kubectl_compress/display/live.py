@@ -1,4 +1,4 @@
-"""Jobs as they change: progress bars on a terminal, a line for each change elsewhere."""
+"""Live display of jobs: progress bars on a terminal, otherwise a line for each change."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from kubectl_compress.display.terminal import Terminal, coloured
 from kubectl_compress.job import Job
 
 _REFRESH: Final = 4
-"""Pictures a second: the clock and the pulse move, though nothing else did."""
+"""Refreshes per second, for the clock and the pulse."""
 _BAR: Final = 48
 _AROUND: Final = 4
 """Lines of a live table that are not rows."""
 _WIDE_ENOUGH: Final = 120
-"""Columns of a terminal in which a live table, whose lines must fit, has room for all that it can show."""
+"""Minimum columns of a terminal for all columns of a live table, whose lines must not wrap."""
 
 
 class Listener(Protocol):
-    """Who is told how jobs change; a context manager that owns the terminal meanwhile."""
+    """Receives changes of jobs; as a context manager it owns the terminal meanwhile."""
 
     def __enter__(self) -> Self: ...
 
@@ -37,43 +37,43 @@ class Listener(Protocol):
     ) -> None: ...
 
     def show(self, job: Job) -> None:
-        """A job as it is now."""
+        """Show the present state of a job."""
 
     def remove(self, job: Job) -> None:
-        """A job that is gone."""
+        """Remove a deleted job."""
 
-    def trouble(self, text: str) -> None:
-        """The connection is lost, in kubectl's words; "" when it is back."""
+    def connection_error(self, text: str) -> None:
+        """Show kubectl's message about a lost connection; "" when it is back."""
 
 
 class Silent:
-    """Says nothing."""
+    """A listener that shows nothing."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to give back."""
+        """Do nothing."""
 
     def show(self, job: Job) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def remove(self, job: Job) -> None:
-        """Nothing."""
+        """Do nothing."""
 
-    def trouble(self, text: str) -> None:
-        """Nothing."""
+    def connection_error(self, text: str) -> None:
+        """Do nothing."""
 
 
 class Lines(Silent):
-    """A line for each change that a person would see, for logs and pipes."""
+    """One line for each visible change, for logs and pipes."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._said: dict[str, str] = {}
+        self._last_lines: dict[str, str] = {}
 
     def show(self, job: Job) -> None:
-        """A line, unless it would say what the last one of this job said."""
+        """Print a line, unless it equals the last one of this job."""
         parts = [job.name, job.phase or "not seen yet"]
         if job.verdict:
             parts.append(job.verdict)
@@ -81,29 +81,29 @@ class Lines(Silent):
             parts.append(job.stage + ("" if job.progress is None else f" {job.progress} %"))
         if job.message and (job.ended or not job.stage):
             parts.append(job.message)
-        self._say(job.uid, "  ".join(parts))
+        self._print(job.uid, "  ".join(parts))
 
     def remove(self, job: Job) -> None:
-        """A line."""
-        self._say(job.uid, f"{job.name}  deleted")
+        """Print a line."""
+        self._print(job.uid, f"{job.name}  deleted")
 
-    def trouble(self, text: str) -> None:
-        """A note when the connection is lost or back."""
-        self._say("", f"connection lost, trying again: {text}" if text else "")
+    def connection_error(self, text: str) -> None:
+        """Print a note about a lost connection."""
+        self._print("", f"connection lost, reconnecting: {text}" if text else "")
 
-    def _say(self, key: str, text: str) -> None:
-        if text and self._said.get(key) != text:
+    def _print(self, key: str, text: str) -> None:
+        if text and self._last_lines.get(key) != text:
             (self._terminal.show_line if key else self._terminal.note)(text)
-        self._said[key] = text
+        self._last_lines[key] = text
 
 
-class _Picture(Silent, ABC):
-    """A picture that is drawn again and again until the block ends, and then taken away."""
+class _LiveView(Silent, ABC):
+    """A display that is redrawn until the block ends, and then removed."""
 
     def __init__(self, terminal: Terminal, clock: Callable[[], datetime]) -> None:
         self._terminal = terminal
         self._clock = clock
-        self._trouble = ""
+        self._connection_error = ""
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -114,41 +114,41 @@ class _Picture(Silent, ABC):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the terminal back."""
+        """Release the terminal."""
         if self._live is not None:
             self._live.stop()
 
-    def trouble(self, text: str) -> None:
-        """Drawn below the picture while it lasts."""
-        self._trouble = text
+    def connection_error(self, text: str) -> None:
+        """Show a lost connection below the display."""
+        self._connection_error = text
 
     def _draw(self) -> RenderableType:
-        picture = self.picture(self._clock())
-        if not self._trouble:
-            return picture
-        return Group(picture, Text(f"connection lost, trying again: {self._trouble}", style="yellow"))
+        content = self.render(self._clock())
+        if not self._connection_error:
+            return content
+        return Group(content, Text(f"connection lost, reconnecting: {self._connection_error}", style="yellow"))
 
     @abstractmethod
-    def picture(self, now: datetime) -> RenderableType:
-        """What there is to see now."""
+    def render(self, now: datetime) -> RenderableType:
+        """Return the content of the display."""
 
 
-class OneJob(_Picture):
-    """One job with its bar, its steps and its conditions."""
+class OneJob(_LiveView):
+    """One job with progress bar, steps and conditions."""
 
     def __init__(self, terminal: Terminal, clock: Callable[[], datetime]) -> None:
         super().__init__(terminal, clock)
         self._job: Job | None = None
 
     def show(self, job: Job) -> None:
-        """Draw this from now on."""
+        """Display this state of the job."""
         self._job = job
 
-    def picture(self, now: datetime) -> RenderableType:
-        """Headline, bar, steps, conditions."""
+    def render(self, now: datetime) -> RenderableType:
+        """Return headline, progress bar, steps and conditions."""
         job = self._job
         if job is None:
-            return Text("asking the cluster ...", style="dim")
+            return Text("reading the cluster ...", style="dim")
         known = job.progress is not None
         bar = Table.grid(padding=(0, 2, 0, 0))
         bar.add_row(
@@ -157,14 +157,14 @@ class OneJob(_Picture):
             Text(times(job, now), style="dim"),
         )
         parts: list[RenderableType] = [headline(job), Padding(Group(bar, steps_line(job.steps)), (1, 0))]
-        said = message_of(job)
-        if said:
-            parts.append(Text(said))
-        return Group(*parts, *condition_lines(job, now, [said]))
+        message = message_of(job)
+        if message:
+            parts.append(Text(message))
+        return Group(*parts, *condition_lines(job, now, [message]))
 
 
-class ManyJobs(_Picture):
-    """A table of jobs: those that work first, as many as the terminal has lines."""
+class ManyJobs(_LiveView):
+    """A table of jobs, the running ones first, with as many rows as the terminal has lines."""
 
     def __init__(self, terminal: Terminal, clock: Callable[[], datetime], *, namespaces: bool) -> None:
         super().__init__(terminal, clock)
@@ -172,15 +172,15 @@ class ManyJobs(_Picture):
         self._jobs: dict[str, Job] = {}
 
     def show(self, job: Job) -> None:
-        """Draw this job so from now on."""
+        """Display this state of the job."""
         self._jobs[job.uid] = job
 
     def remove(self, job: Job) -> None:
-        """Draw it no more."""
+        """Remove the job from the table."""
         self._jobs.pop(job.uid, None)
 
-    def picture(self, now: datetime) -> RenderableType:
-        """Counts by phase, and the table."""
+    def render(self, now: datetime) -> RenderableType:
+        """Return the counts by phase, and the table."""
         jobs = sorted(self._jobs.copy().values(), key=_urgency)
         room = max(1, self._terminal.out.height - _AROUND)
         narrow = self._terminal.out.width < _WIDE_ENOUGH
@@ -191,18 +191,18 @@ class ManyJobs(_Picture):
 
 
 def counts(jobs: list[Job]) -> Text:
-    """How many jobs there are in each phase."""
-    found: dict[str, int] = {}
+    """Return a line with the number of jobs in each phase."""
+    phases: dict[str, int] = {}
     for job in jobs:
-        found[job.phase or "not seen yet"] = found.get(job.phase or "not seen yet", 0) + 1
+        phases[job.phase or "not seen yet"] = phases.get(job.phase or "not seen yet", 0) + 1
     line = Text(f"{len(jobs)} jobs" if len(jobs) != 1 else "1 job", style="bold")
-    for phase, count in sorted(found.items()):
+    for phase, count in sorted(phases.items()):
         line.append("  ").append_text(coloured(phase)).append(f" {count}", style="not bold")
     return line
 
 
 def _urgency(job: Job) -> tuple[int, float, str]:
     order = {"Running": 0, "AwaitingReview": 1, "Pending": 2, "": 2, "Suspended": 3}
-    # Of those that ended, the newest first: they are what somebody waits for.
+    # Of the ended jobs, the newest first.
     created = job.created
     return order.get(job.phase, 4), -(created.timestamp() if created else 0.0), job.name

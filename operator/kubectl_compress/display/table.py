@@ -1,4 +1,4 @@
-"""All jobs in a table, a row each."""
+"""The table of jobs."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,9 +16,9 @@ _BAR, _NARROW_BAR = 20, 10
 def jobs_table(
     jobs: Iterable[Job], now: datetime, *, namespaces: bool, bars: bool = False, narrow: bool = False
 ) -> Table:
-    """Name, phase, what it does or why not, figures, verdict and age.
+    """Return a table with name, phase, stage or reason, figures, verdict and age of each job.
 
-    With ``bars`` the progress is drawn; ``narrow`` leaves out figures and age.
+    With ``bars`` it has progress bars; ``narrow`` leaves out figures and age.
     """
     titles = ["NAME", "PHASE", "DETAIL", "PROGRESS", "VERDICT"] + ([] if narrow else ["SIZE", "P99", "AGE"])
     table = columns(*(["NAMESPACE", *titles] if namespaces else titles))
@@ -39,7 +39,7 @@ def jobs_table(
 
 
 def columns(*titles: str) -> Table:
-    """A table without lines, its columns three blanks apart, as kubectl prints them."""
+    """Return a table without lines, in kubectl's format: columns are three spaces apart."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     for title in titles:
         table.add_column(title, no_wrap=True, overflow="ellipsis")
@@ -47,7 +47,7 @@ def columns(*titles: str) -> Table:
 
 
 def _detail(job: Job) -> str:
-    """What it does, why it waits, or why it failed."""
+    """Return the stage of a running job, or the reason of a waiting or failed one."""
     if job.phase == "Running":
         return job.stage
     return job.reason if job.phase in ("Pending", "Failed") else ""

@@ -1,6 +1,6 @@
-"""The two streams: results on one, notes and questions on the other; plain text where nobody looks at a terminal.
+"""Output of the plugin: results on stdout, notes and questions on stderr; plain text if the stream is not a terminal.
 
-Whatever the plugin writes goes through here, and leaves without escape sequences (``compressionjob.plain_text``).
+All output of the plugin passes through this module, which removes escape sequences (``compressionjob.plain_text``).
 """
 
 import io
@@ -20,7 +20,7 @@ from kubectl_compress.display.console import PlainConsole
 from kubectl_compress.errors import InvalidManifest, PluginError
 
 _WIDE: Final = 2000
-"""Columns where there is no terminal: nothing is folded or cut, whoever reads it."""
+"""Columns without a terminal: lines are neither wrapped nor cut."""
 
 COLOURS: Final = {
     "Pass": "green", "Fail": "red", "Inconclusive": "yellow", "NoLimits": "cyan",
@@ -30,7 +30,7 @@ COLOURS: Final = {
 
 @dataclass(frozen=True)
 class Terminal:
-    """Where a command writes; ``interactive`` when a person can be asked."""
+    """The output streams of a command; ``interactive`` if it can ask for confirmation."""
 
     out: PlainConsole
     notes: PlainConsole
@@ -38,7 +38,7 @@ class Terminal:
 
     @classmethod
     def of_process(cls) -> Self:
-        """The process's own streams."""
+        """Return a terminal for the process's own streams."""
         interactive = sys.stdin.isatty() and sys.stderr.isatty()
         return cls(_console(stderr=False), _console(stderr=True), interactive)
 
@@ -51,16 +51,16 @@ class Terminal:
         self.out.file.write(plain_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
 
     def show_line(self, text: str) -> None:
-        """Print one line, which is not folded."""
+        """Print one line without wrapping."""
         self.out.file.write(f"{plain(text)}\n")
         self.out.file.flush()
 
     def note(self, *parts: RenderableType) -> None:
-        """Say something that is no result."""
+        """Print a note, which is not part of the result."""
         _print(self.notes, [Text(part) if isinstance(part, str) else part for part in parts])
 
     def explain(self, error: PluginError) -> None:
-        """Say what went wrong, and what to do."""
+        """Print an error and its remedy."""
         line = Text("error: ", style="bold red").append(error.problem, style="default not bold")
         self.notes.print(line, soft_wrap=True)
         for problem in error.problems if isinstance(error, InvalidManifest) else ():
@@ -69,14 +69,14 @@ class Terminal:
             self.notes.print(Text("to do: ", style="bold").append(error.remedy, style="not bold"), soft_wrap=True)
 
     def confirmed(self, question: str) -> bool:
-        """Ask a person, who must say yes."""
+        """Ask for confirmation; return True for y or yes."""
         self.notes.print(Text(f"{question} [y/N] ", style="bold"), end="", soft_wrap=True)
         self.notes.file.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _print(console: PlainConsole, parts: Sequence[RenderableType]) -> None:
-    """Print one below the other; off a terminal without the blanks that fill up columns."""
+    """Print parts one below the other; without a terminal, strip trailing spaces."""
     if console.is_terminal:
         _print_parts(console, parts)
         return
@@ -90,14 +90,14 @@ def _print_parts(console: PlainConsole, parts: Sequence[RenderableType]) -> None
         if isinstance(part, Group):
             _print_parts(console, part.renderables)
         elif isinstance(part, Table) and part.show_header:
-            # As kubectl does: a name that is cut cannot be copied, so a line may be longer than the terminal.
+            # As in kubectl, a line may be longer than the terminal: a name that is cut cannot be copied.
             _wide(console).print(part, crop=False, soft_wrap=True)
         else:
             console.print(part)
 
 
 def _wide(console: PlainConsole) -> PlainConsole:
-    """The same stream, without an end of its lines."""
+    """Return a console for the same stream with very long lines."""
     wide = PlainConsole(
         file=console.file,
         force_terminal=console.is_terminal,
@@ -118,19 +118,19 @@ def _console(*, stderr: bool) -> PlainConsole:
 
 
 def coloured(word: str) -> Text:
-    """A verdict or a phase in its colour."""
+    """Return a verdict or a phase as coloured text."""
     return Text(word, style=COLOURS.get(word, ""))
 
 
 def age(since: datetime | None, now: datetime) -> str:
-    """How long ago something was, as kubectl writes it: 45s, 5m, 3h20m, 2d; "" for what never was."""
+    """Return an age in kubectl's format: 45s, 5m, 3h20m, 2d; "" for None."""
     if since is None:
         return ""
     return span((now - since) / timedelta(seconds=1))
 
 
 def span(seconds: float) -> str:
-    """A length of time in one or two units: 45s, 3m20s, 50m, 3h20m, 2d."""
+    """Return a duration in one or two units: 45s, 3m20s, 50m, 3h20m, 2d."""
     whole = max(0, int(seconds))
     minutes, hours, days = whole // 60, whole // 3600, whole // 86400
     if whole < 120:
@@ -147,11 +147,11 @@ def span(seconds: float) -> str:
 
 
 def now() -> datetime:
-    """The time."""
+    """Return the present time in UTC."""
     return datetime.now(UTC)
 
 
-def answer_of(answer: Mapping[str, Any]) -> str:
-    """An object as kubectl names it."""
-    group = str(answer["apiVersion"]).split("/", 1)[0]
-    return f"{str(answer['kind']).lower()}.{group}/{answer['metadata']['name']}"
+def resource_name(item: Mapping[str, Any]) -> str:
+    """Return KIND.GROUP/NAME of an object, as kubectl prints it."""
+    group = str(item["apiVersion"]).split("/", 1)[0]
+    return f"{str(item['kind']).lower()}.{group}/{item['metadata']['name']}"

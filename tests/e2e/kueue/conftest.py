@@ -13,7 +13,7 @@ from tests.e2e.kueue.queues import GROUP, Holder, holder, objects
 
 @pytest.fixture(scope="session")
 def kueue_answers(kubectl: Kubectl) -> None:
-    """Kueue in the cluster, once it is built."""
+    """Install Kueue in the cluster, and build it if necessary."""
     if kueue.is_built():
         localcluster("kueue")
     else:
@@ -22,7 +22,7 @@ def kueue_answers(kubectl: Kubectl) -> None:
 
 @pytest.fixture(scope="session")
 def queue(kueue_answers: None, namespace: Namespace) -> Iterator[None]:
-    """The queue."""
+    """Return the queue."""
     made = objects(namespace.name)
     for item in made:
         namespace.apply(item)
@@ -34,13 +34,13 @@ def queue(kueue_answers: None, namespace: Namespace) -> Iterator[None]:
 
 @pytest.fixture
 def empty_queue(queue: None, namespace: Namespace) -> None:
-    """The queue, when the jobs of earlier tests have left it."""
+    """Return the queue without the jobs of earlier tests."""
     wait_for("the queue is empty", lambda: not namespace.items(f"workloads.{GROUP}"), 120)
 
 
 @pytest.fixture
 def hold(empty_queue: None, namespace: Namespace) -> Iterator[Callable[..., Holder]]:
-    """Applies Jobs that fill the queue, waits until they run, and deletes them after the test."""
+    """Return a function that applies Jobs that fill the queue. They are deleted after the test."""
     holders: list[Holder] = []
 
     def apply(name: str, *, urgent: bool = False) -> Holder:

@@ -1,4 +1,4 @@
-"""A queue for one pod at a time, and Jobs that hold its place."""
+"""A queue for one pod at a time, and Jobs that fill it."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _PLENTY: Final = {"cpu": "100", "memory": "1Ti", "ephemeral-storage": "10Ti"}
 
 
 def objects(namespace: str) -> list[dict[str, Any]]:
-    """A LocalQueue of the namespace whose ClusterQueue admits one pod at a time, and a priority that preempts."""
+    """Create a LocalQueue whose ClusterQueue admits one pod at a time, and a priority that preempts."""
     quotas = [{"name": name, "nominalQuota": quota} for name, quota in {"pods": "1", **_PLENTY}.items()]
     group = {
         "coveredResources": [quota["name"] for quota in quotas],
@@ -45,7 +45,7 @@ def _object(kind: str, name: str, namespace: str = "", **fields: Any) -> dict[st
 
 
 def queued(manifest: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
-    """The CompressionJob with the label of a queue, and no limit that a busy machine could leave undecided."""
+    """Return a CompressionJob with the label of a queue, and without limits that may be undecided on a busy machine."""
     manifest["metadata"].setdefault("labels", {})[QUEUE_LABEL] = queue
     manifest["spec"]["sla"] = {"quality": manifest["spec"]["sla"]["quality"]}
     return manifest
@@ -53,27 +53,27 @@ def queued(manifest: dict[str, Any], queue: str = QUEUE) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Holder:
-    """A Job of the queue whose pod does nothing: while it runs, the queue is full."""
+    """A Job whose pod sleeps. While it runs, the queue is full."""
 
     namespace: Namespace
     name: str
 
     def is_running(self) -> bool:
-        """Whether its pod runs."""
+        """Return whether its pod runs."""
         pods = self.namespace.items("pods", "-l", f"batch.kubernetes.io/job-name={self.name}")
         return any(pod["status"]["phase"] == "Running" for pod in pods)
 
     def wait_running(self, seconds: float = 60) -> None:
-        """Wait until the queue has admitted it and its pod runs."""
+        """Wait until the queue has admitted the Job and its pod runs."""
         wait_for(f"the pod of {self.name} runs", lambda: self.is_running() or None, seconds)
 
     def delete(self) -> None:
-        """Give its place back."""
+        """Delete the Job, to free its quota."""
         self.namespace("delete", "jobs.batch", self.name, "--ignore-not-found", "--cascade=foreground", "--wait")
 
 
 def holder(name: str, *, urgent: bool = False) -> dict[str, Any]:
-    """The manifest of a Job that sleeps; an urgent one preempts CompressionJobs."""
+    """Return the manifest of a Job that sleeps. An urgent one preempts CompressionJobs."""
     container = {
         "name": "sleep",
         "image": podimages.BASE,
@@ -99,7 +99,7 @@ def holder(name: str, *, urgent: bool = False) -> dict[str, Any]:
 
 
 def workload(job: Job) -> dict[str, Any]:
-    """Kueue's Workload of the CompressionJob's child."""
+    """Return Kueue's Workload of the CompressionJob's child Job."""
     (child,) = job.children()
     selector = f"{JOB_UID_LABEL}={child['metadata']['uid']}"
 
@@ -111,18 +111,18 @@ def workload(job: Job) -> dict[str, Any]:
 
 
 def is_active(job: Job) -> bool:
-    """Whether its Workload takes part in the queue."""
+    """Return whether its Workload is in the queue."""
     return bool(workload(job)["spec"].get("active", True))
 
 
 def set_suspend(job: Job, suspend: bool) -> None:
-    """Set spec.suspend, as a user does."""
+    """Set spec.suspend."""
     value = "true" if suspend else "false"
     job.namespace("patch", "cpj", job.name, "--type=merge", f'--patch={{"spec":{{"suspend":{value}}}}}')
 
 
 def holds_for(what: str, seconds: float, look: Callable[[], bool]) -> None:
-    """Look for some seconds; fails with ``what`` as soon as it is not so."""
+    """Check for some seconds that a condition stays true. Fail with ``what`` otherwise."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert look(), what

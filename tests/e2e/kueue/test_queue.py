@@ -1,4 +1,4 @@
-"""CompressionJobs in a queue of a real Kueue: their order, and a job that makes room and comes back."""
+"""CompressionJobs in a queue of a real Kueue: their order, and preemption."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.e2e.kueue.queues import QUEUE, Holder, holds_for, queued
 Submit = Callable[[dict[str, Any]], Job]
 Hold = Callable[..., Holder]
 WAIT = 20
-"""Seconds for which a preempted job is kept waiting."""
+"""Seconds that a preempted job has to wait."""
 
 
 @pytest.mark.usefixtures("empty_queue")
@@ -32,7 +32,7 @@ def test_the_second_job_waits_for_the_first(submit: Submit) -> None:
     assert verdicts == ("Pass", "Pass")
 
 
-def test_a_preempted_job_goes_on_from_its_checkpoints(submit: Submit, hold: Hold, store: Any) -> None:
+def test_a_preempted_job_resumes_from_its_checkpoints(submit: Submit, hold: Hold, store: Any) -> None:
     job = submit(queued(minilm_job("queue-preempted", spec__retries=0)))
     job.running_pod()
     at_checkpoint(store, job, 2)
@@ -58,7 +58,7 @@ def test_a_preempted_job_goes_on_from_its_checkpoints(submit: Submit, hold: Hold
     resumed = wait_for("its deadline is in the status", lambda: _with(job, "deadlineTime"), 30)
     waited = time.monotonic() - preempted
     gained = (_time(resumed["deadlineTime"]) - _time(running["deadlineTime"])).total_seconds()
-    # What the first pod used stays used: a deadline that began anew would gain all of it.
+    # The time of the first pod still counts. A deadline that started again would be later.
     assert WAIT <= gained <= waited + used / 2, (gained, waited, used)
     done = job.wait_phase("Succeeded", seconds=300)
     assert done.get("retries", 0) == 0

@@ -1,4 +1,4 @@
-"""``spec.suspend`` and the queue's label where a real Kueue decides when a job runs."""
+"""``spec.suspend`` and the queue's label with a real Kueue."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ Submit = Callable[[dict[str, Any]], Job]
 Hold = Callable[..., Holder]
 
 
-def test_a_suspended_job_leaves_the_queue_and_comes_back(submit: Submit, hold: Hold) -> None:
+def test_a_suspended_job_leaves_the_queue_and_is_queued_again(submit: Submit, hold: Hold) -> None:
     occupant = hold("occupant")
     job = submit(queued(tiny_job("queue-suspended")))
     job.wait_condition("Scheduled", "False", "Queued")
@@ -36,7 +36,7 @@ def test_a_suspended_job_leaves_the_queue_and_comes_back(submit: Submit, hold: H
     assert job.wait_phase("Succeeded")["verdict"] == "Pass"
 
 
-def test_suspending_a_running_job_frees_its_place(submit: Submit, hold: Hold, store: Any) -> None:
+def test_suspending_a_running_job_frees_its_quota(submit: Submit, hold: Hold, store: Any) -> None:
     job = submit(queued(minilm_job("queue-paused", spec__retries=0)))
     job.running_pod()
     at_checkpoint(store, job, 2)
@@ -58,7 +58,7 @@ def test_suspending_a_running_job_frees_its_place(submit: Submit, hold: Hold, st
 
 
 @pytest.mark.usefixtures("empty_queue")
-def test_a_job_resumed_before_its_pod_has_ended_is_not_left_out_of_the_queue(submit: Submit) -> None:
+def test_a_job_resumed_before_its_pod_ends_is_queued_again(submit: Submit) -> None:
     job = submit(queued(tiny_job("queue-wavering", spec__retries=0)))
     job.running_pod()
     set_suspend(job, True)

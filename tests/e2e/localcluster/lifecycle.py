@@ -1,4 +1,4 @@
-"""The life of a cluster, told on a machine of its own (isolated.sh): it must leave that machine as it was."""
+"""The life cycle of a cluster on an isolated machine (isolated.sh), which must be unchanged afterwards."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _CHECK = "import torch, onnxruntime, socket; socket.create_connection(ADDRESS, t
 
 
 def snapshot() -> dict[str, list[str]]:
-    """What a cluster could leave behind, by kind, without what changes by itself."""
+    """Return the possible remains of a cluster by kind, without objects that change by themselves."""
     own = {os.getpid(), 1}
     running = [path for path in Path("/proc").glob("[0-9]*/cmdline") if int(path.parent.name) not in own]
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
@@ -27,7 +27,7 @@ def snapshot() -> dict[str, list[str]]:
         "processes": [text for path in running if (text := path.read_text().replace("\0", " ")).strip()],
         "mounts": sorted(mounts),
         "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
-        # The kernel keeps the built-in chains of a table that was used once.
+        # The kernel keeps the built-in chains of used tables.
         "iptables": [line for line in rules if line.startswith("-A") or (line.startswith(":") and " - " in line)],
         "cgroups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob("*/*/")),
         "files": sorted(str(path) for folder in _WATCHED_FOLDERS for path in Path(folder).glob("*")),
@@ -38,20 +38,20 @@ def snapshot() -> dict[str, list[str]]:
 
 
 def localcluster(*arguments: str) -> None:
-    """Run one command of the local cluster to its good end."""
+    """Run one command of the local cluster. Raises CalledProcessError if it fails."""
     subprocess.run([sys.executable, "-m", "localcluster", *arguments], check=True, timeout=300)
 
 
 def assert_clean(before: dict[str, list[str]], after_what: str) -> None:
-    """The machine is as before, and the cluster's own look for remains agrees."""
+    """Assert that the machine is unchanged, and that `remains` agrees."""
     localcluster("remains")
     now = snapshot()
-    for kind, found in before.items():
-        assert now[kind] == found, f"{kind} after {after_what}: {sorted(set(now[kind]) ^ set(found))}"
+    for kind, expected in before.items():
+        assert now[kind] == expected, f"{kind} after {after_what}: {sorted(set(now[kind]) ^ set(expected))}"
 
 
 def run_pod(name: str) -> None:
-    """A pod that is allowed under the restricted standard imports what jobs need and reaches the object store."""
+    """Run a restricted pod that imports the libraries of jobs and connects to the object store."""
     namespace = f"life-{name}"
     localcluster("namespace", namespace)
     localcluster("namespace", namespace)
@@ -98,7 +98,7 @@ def _pod(name: str, namespace: str) -> dict[str, Any]:
 
 
 def kill(*names: str) -> None:
-    """kill -9, as the end of a session does it."""
+    """Kill the process with SIGKILL, as at the end of a session."""
     for name in names:
         identity = processes.recorded(name)
         assert identity, f"{name} does not run"
@@ -106,7 +106,7 @@ def kill(*names: str) -> None:
 
 
 def main() -> None:
-    """Each way in which a cluster may begin and end."""
+    """Start and stop the cluster in each possible way."""
     before = snapshot()
 
     localcluster("up")
@@ -121,7 +121,7 @@ def main() -> None:
     kill("kubelet", "containerd", "kube-apiserver")
     localcluster("up")
     run_pod("third")
-    kill(*components.NAMES)  # its containers, mounts and interfaces are still there
+    kill(*components.NAMES)  # its containers, mounts and interfaces still exist
     localcluster("up")
     run_pod("fourth")
     kill(*components.NAMES)
@@ -135,7 +135,7 @@ def main() -> None:
         half.wait()
         localcluster("down")
         assert_clean(before, f"an up that was killed after {seconds} s")
-    sys.stdout.write(json.dumps({kind: len(found) for kind, found in before.items()}) + "\n")
+    sys.stdout.write(json.dumps({kind: len(expected) for kind, expected in before.items()}) + "\n")
 
 
 if __name__ == "__main__":

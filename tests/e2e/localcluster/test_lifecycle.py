@@ -1,4 +1,4 @@
-"""up and down of the whole cluster, on what looks like a machine of its own."""
+"""Start and stop of the whole cluster, on an isolated machine."""
 
 import os
 import subprocess
@@ -16,10 +16,10 @@ HERE = Path(__file__).parent
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="namespaces, mounts and cgroups need root")
 def test_a_cluster_starts_from_any_state_and_leaves_the_machine_as_it_was() -> None:
-    """lifecycle.py tells what is tried; its processes all end with it, whatever happens."""
-    # What is built and fetched here is shared with the isolated machine, which has no network.
+    """Run lifecycle.py. All of its processes end with it."""
+    # The isolated machine has no network and uses the files that are built and downloaded here.
     cluster.prepare()
-    with tempfile.TemporaryDirectory(prefix="co-") as workdir:  # pytest's own is too long for the kubelet's sockets
+    with tempfile.TemporaryDirectory(prefix="co-") as workdir:  # pytest's path is too long for the kubelet's sockets
         result = subprocess.run(
             [HERE / "isolated.sh", workdir, sys.executable, HERE / "lifecycle.py"],
             cwd=REPOSITORY,

@@ -1,7 +1,7 @@
-"""Pods that listen and connect, addresses outside, and an engine that enforces NetworkPolicies between them.
+"""Pods, external addresses, and an engine that enforces NetworkPolicies between them.
 
-A pod is a network namespace of this machine, and an object on an API server of its own: no kubelet is needed, and the
-local cluster is left alone.
+A pod is a network namespace of this machine, and an object on a separate API server. It needs no kubelet, and does not
+affect the local cluster.
 """
 
 import json
@@ -26,12 +26,12 @@ from tests.e2e.harness import Namespace, wait_for
 from tests.support.network_policies import Endpoint
 
 QUEUE: Final = 137
-"""Number of the NFQUEUE through which new connections of pods go while the tests run."""
+"""Number of the NFQUEUE for new connections of pods during the tests."""
 BRIDGE: Final = "netpolicies0"
 GATEWAY: Final = "10.246.0.1"
-"""The machine's own address on the bridge: for the policies it is an address outside of the cluster."""
+"""The machine's address on the bridge, which for the policies is outside the cluster."""
 METADATA: Final = "192.0.2.254"
-"""Stands in for a cloud's metadata address, which a machine in a cloud needs itself (RFC 5737: nobody has this one)."""
+"""Replaces a cloud's metadata address, which a cloud machine itself needs. RFC 5737: the address is unused."""
 PORTS: Final = (8080, 9000)
 OUTSIDE_PORT: Final = 9000
 SYSTEM, TEAM, STORES, MONITORING = "net-system", "net-team", "net-stores", "net-monitoring"
@@ -70,26 +70,26 @@ with concurrent.futures.ThreadPoolExecutor(len(targets)) as pool:
 """
 
 Connection = tuple[str, str, int]
-"""Source, target and port; a target that is no pod is an address."""
+"""Source, target and port. A target is a pod or an address."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """The pods and what they reach."""
+    """The pods, and their possible connections."""
 
     kubectl: Kubectl
     endpoints: dict[str, Endpoint]
 
     def reached(self) -> set[Connection]:
-        """All connections that are made now, tried between all pods, and from them to the addresses outside."""
+        """Return all possible connections between pods, and from pods to external addresses."""
         targets = [(name, port) for name in PODS for port in PORTS]
         targets += [(address, OUTSIDE_PORT) for address in (GATEWAY, METADATA)]
         wanted = json.dumps([(self.endpoints[name].ip, port) for name, port in targets])
-        found: set[Connection] = set()
+        connections: set[Connection] = set()
         for source in PODS:
             results = json.loads(run([*within(source), sys.executable, "-c", _CONNECT, wanted]))
-            found |= {(source, *target) for target, reaches in zip(targets, results, strict=True) if reaches}
-        return found
+            connections |= {(source, *target) for target, reaches in zip(targets, results, strict=True) if reaches}
+        return connections
 
 
 @pytest.fixture(scope="module")
@@ -115,12 +115,12 @@ def site() -> Iterator[Site]:
 
 
 def within(name: str) -> list[str]:
-    """The beginning of a command that runs as a pod."""
+    """Return the prefix of a command that runs in a pod."""
     return ["ip", "netns", "exec", f"netpolicies-{name}"]
 
 
 def create_pods(server: APIServer, addresses: dict[str, str]) -> None:
-    """Be the scheduler and the kubelet that have started the pods."""
+    """Set the status of the pods as the scheduler and the kubelet do."""
     for name, (namespace, labels) in PODS.items():
         server.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         place = Namespace(server.kubectl, namespace)
@@ -135,7 +135,7 @@ def create_pods(server: APIServer, addresses: dict[str, str]) -> None:
 
 @contextmanager
 def bridged() -> Iterator[None]:
-    """A bridge of its own, whose packets iptables sees as those of any network plugin."""
+    """Create a separate bridge whose packets pass iptables, as with any network plugin."""
     accept = ["FORWARD", "-i", BRIDGE, "-j", "ACCEPT"]
     run(["ip", "link", "add", BRIDGE, "type", "bridge"])
     try:
@@ -153,7 +153,7 @@ def bridged() -> Iterator[None]:
 
 @contextmanager
 def attached(name: str, address: str) -> Iterator[None]:
-    """The network of a pod."""
+    """Create the network of a pod."""
     namespace, link = f"netpolicies-{name}", f"npol{address.rpartition('.')[2]}"
     run(["ip", "netns", "add", namespace])
     try:
@@ -169,7 +169,7 @@ def attached(name: str, address: str) -> Iterator[None]:
 
 @contextmanager
 def listening(address: str) -> Iterator[None]:
-    """Accept connections as a server outside of the cluster does."""
+    """Accept connections, like a server outside the cluster."""
     with socketserver.ThreadingTCPServer((address, OUTSIDE_PORT), socketserver.BaseRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield
@@ -178,7 +178,7 @@ def listening(address: str) -> Iterator[None]:
 
 @contextmanager
 def enforced(server: APIServer, group: Servers) -> Iterator[None]:
-    """Let the engine decide about every new connection that comes from a pod; without it they pass."""
+    """Send every new connection from a pod to the engine. Without the engine they pass."""
     rule = ["-i", BRIDGE, "-m", "conntrack", "--ctstate", "NEW"]
     rule += ["-j", "NFQUEUE", "--queue-num", str(QUEUE), "--queue-bypass"]
     binary = gobuild.ensure(gobuild.NETWORK_POLICIES)

@@ -1,4 +1,4 @@
-"""The runners' policies on real packets, with a real engine: what it lets through is what the tests' evaluator says."""
+"""The runners' policies with real packets and a real engine, which must agree with the tests' evaluator."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,7 +37,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str] | None]] = {
     "restricted to a wide block": ({"mode": "Restricted", "to": [{"ipBlock": {"cidr": "192.0.0.0/8"}}]}, None),
     "auto": ({"mode": "Auto"}, [f"http://store.{STORES}.svc:9000", f"http://{GATEWAY}:{OUTSIDE_PORT}"]),
 }
-"""Settings of the egress, and the endpoints of the namespace's stores."""
+"""Settings of egress, and the endpoints of the namespace's stores."""
 
 
 def manifests(case: str) -> list[dict[str, Any]]:
@@ -61,23 +61,23 @@ def team(site: Site) -> Iterator[Namespace]:
 
 
 def expected(site: Site, policies: list[dict[str, Any]]) -> set[Connection]:
-    found = Network(policies, {namespace: {} for namespace, _ in PODS.values()})
+    network = Network(policies, {namespace: {} for namespace, _ in PODS.values()})
     targets = [(name, port) for name in PODS for port in PORTS]
     targets += [(address, OUTSIDE_PORT) for address in (GATEWAY, METADATA)]
     return {
         (source, target, port)
         for source in PODS
         for target, port in targets
-        if found.allows(site.endpoints[source], site.endpoints[target], port)
+        if network.allows(site.endpoints[source], site.endpoints[target], port)
     }
 
 
-def test_without_policies_everything_is_reached(site: Site) -> None:
+def test_without_policies_all_endpoints_are_reachable(site: Site) -> None:
     wait_for("the engine runs", lambda: site.reached() == expected(site, []), seconds=60)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_engine_lets_through_what_the_evaluator_says(site: Site, team: Namespace, case: str) -> None:
+def test_the_engine_agrees_with_the_evaluator(site: Site, team: Namespace, case: str) -> None:
     policies = manifests(case)
     for policy in policies:
         team.apply(policy)

@@ -1,1 +1,1 @@
-"""A package, so that its package-scoped fixtures end with its last test."""
+"""A package, so that its package-scoped fixtures end after its last test."""

@@ -1,4 +1,4 @@
-"""One API server for the tests of the chart; each test gets it without a release, CRD or job on it."""
+"""The API server of the chart's tests. Each test starts without releases, CRDs and jobs."""
 
 import time
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def server(running: APIServer) -> Iterator[APIServer]:
 
 
 def clean(running: APIServer) -> None:
-    """Leave no release, CRD or job behind."""
+    """Remove all releases, CRDs and jobs."""
     kubectl, ours = running.kubectl, "--selector=app.kubernetes.io/part-of=compression-operator"
     kubectl.run("delete", "validatingadmissionpolicybindings,validatingadmissionpolicies", ours)
     for namespace in ("compression-system", "team-a", "team-b"):
@@ -47,15 +47,15 @@ def clean(running: APIServer) -> None:
 
 
 def none_left(api: Api) -> bool:
-    """Whether no CRD is left; those that are left are touched.
+    """Return whether all CRDs are deleted. Update the remaining ones.
 
-    The API server deletes their objects first. Where the storage of a CRD is just being made anew, that fails, and so
-    does the second try, by a conflict with the status that the first one wrote. The next one comes after five minutes,
-    or when something but the status changes.
+    The API server deletes their objects first. While the storage of a CRD is created again, that fails, and so does
+    the second attempt, by a conflict with the status of the first. The next attempt is after five minutes, or when
+    another field than the status changes.
     """
     left = [item["metadata"]["name"] for item in api.items(CRDS)]
     for name in left:
-        with suppress(Refusal):  # it has gone meanwhile
+        with suppress(Refusal):  # deleted meanwhile
             api.patch(f"{CRDS}/{name}", {"metadata": {"annotations": {"touched-at": str(time.monotonic())}}})
     return not left
 

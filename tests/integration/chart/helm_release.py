@@ -1,4 +1,4 @@
-"""helm against a test's API server, with a home of its own: no plugin, cache or repository of the machine's user."""
+"""helm with a test's API server and a separate home, without the user's plugins, cache and repositories."""
 
 import json
 import os
@@ -25,7 +25,7 @@ class Helm:
     namespace: str = "compression-system"
 
     def run(self, *arguments: str) -> str:
-        """Run helm and return what it printed; raises LocalClusterError with its message when it fails."""
+        """Run helm and return its output. Raises LocalClusterError with its message if it fails."""
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("HELM_")},
             "HOME": str(self.home),
@@ -42,17 +42,17 @@ class Helm:
         return self.run("upgrade", name, str(chart), *arguments)
 
     def objects(self, *arguments: str) -> list[dict[str, Any]]:
-        """The objects that the chart renders where the API is served already, without the test's pod."""
+        """Return the rendered objects of the chart for a cluster with the API, without the test pod."""
         text = self.run("template", "demo", str(CHART), "--api-versions", API, "--skip-tests", *arguments)
         return [item for item in yaml.safe_load_all(text) if item]
 
     def manifest_kinds(self, name: str) -> list[str]:
-        """The kinds of the objects that belong to a release, hooks left out."""
+        """Return the kinds of a release's objects, without hooks."""
         return [item["kind"] for item in yaml.safe_load_all(self.run("get", "manifest", name)) if item]
 
 
 def previous_chart(folder: Path) -> Path:
-    """A chart as an earlier version might have been: its jobs know no spec.ttl, its CPU runtime has less memory."""
+    """Write a chart like an earlier version: without spec.ttl, and with less memory in its CPU runtime."""
     chart = folder / "previous"
     shutil.copytree(CHART, chart)
     metadata = yaml.safe_load((chart / "Chart.yaml").read_text())
@@ -61,7 +61,7 @@ def previous_chart(folder: Path) -> Path:
     crd = yaml.safe_load(definition.read_text())
     spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     del spec["properties"]["ttl"]
-    # The rules speak of the field, and the file's form must stay: the template splices text after "metadata:".
+    # Rules use the field, and the format of the file must stay: the template inserts text after "metadata:".
     spec.pop("x-kubernetes-validations", None)
     definition.write_text("# An earlier version.\n" + yaml.safe_dump(crd, sort_keys=False))
     values = yaml.safe_load((chart / "values.yaml").read_text())

@@ -1,4 +1,4 @@
-"""What the chart's admission policies refuse and allow, on a real API server with the real controllers."""
+"""The chart's admission policies on a real API server with the real controllers."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ As = Callable[[str], Namespace]
 
 @pytest.fixture(scope="module")
 def api(running: APIServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """The API server with the chart's policies and CRDs."""
+    """Return the API server with the chart's policies and CRDs."""
     helm = Helm(running.kubeconfig, tmp_path_factory.mktemp("helm"))
     shown = [f"--show-only=templates/{name}policy.yaml" for name in ("child", "queue")]
     running.kubectl.apply(
@@ -52,14 +52,14 @@ def api(running: APIServer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def impersonate(kubeconfig: Path, name: str) -> Api:
-    """An administrator under another name: RBAC is in nobody's way, and policies see the name."""
+    """An administrator under another name: RBAC allows everything, and policies see the name."""
     api = Api(kubeconfig)
     api.headers |= {"Impersonate-User": name, "Impersonate-Group": "system:masters"}
     return api
 
 
 def in_force(namespace: Namespace) -> bool:
-    """Whether both kinds of policies refuse something."""
+    """Return whether both kinds of policies are active."""
     labelled = {"metadata": {"name": "probe", "labels": {JOB_UID_LABEL: "x"}}}
     pod = labelled | {"spec": {"containers": [{"name": "a", "image": "b"}]}}
     batch = labelled | {"spec": {"template": {"spec": pod["spec"] | {"restartPolicy": "Never"}}}}
@@ -79,14 +79,14 @@ def refused(work: Callable[[], object]) -> bool:
 
 @pytest.fixture
 def as_user(running: APIServer, api: Api) -> Iterator[As]:
-    """The namespace as a user sees it."""
+    """Return the namespace with a user's rights."""
     yield lambda name: Namespace(impersonate(running.kubeconfig, name), "team-c")
     for kind in ("cpj", "jobs"):
         api.send("DELETE", f"{Namespace(api, 'team-c').path(kind)}?propagationPolicy=Background")
 
 
 def child_of(owner: dict[str, Any], **spec: Any) -> dict[str, Any]:
-    """The child Job as the operator makes it."""
+    """Return a child Job as the operator creates it."""
     manifest = child_job(JobRecord.of(owner), parse_job(owner).spec, parse_runtime(runtime("cpu")).spec)
     manifest["spec"] |= spec
     return manifest
@@ -94,26 +94,26 @@ def child_of(owner: dict[str, Any], **spec: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def owner(as_user: As) -> dict[str, Any]:
-    """A CompressionJob, made by its author."""
+    """Return a CompressionJob, created by its author."""
     return as_user(ADA).apply(job())
 
 
 @pytest.fixture
 def child(as_user: As, owner: dict[str, Any]) -> dict[str, Any]:
-    """Its child Job, made by the operator."""
+    """Return its child Job, created by the operator."""
     operator = as_user(OPERATOR)
     return operator.api.send("POST", operator.path("jobs"), child_of(owner))
 
 
 def changed(manifest: dict[str, Any], change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    """A copy of a manifest with a change."""
+    """Return a copy of a manifest with a change."""
     manifest = copy.deepcopy(manifest)
     change(manifest)
     return manifest
 
 
 def bare(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A Job without anything that makes it a CompressionJob's."""
+    """Return a Job that does not belong to a CompressionJob."""
     manifest = copy.deepcopy(manifest)
     for metadata in (manifest["metadata"], manifest["spec"]["template"]["metadata"]):
         metadata["labels"] = {}
@@ -169,8 +169,8 @@ def test_the_labels_and_owners_of_a_child_job_stay(as_user: As, child: dict[str,
         as_user(remover).api.patch(f"{path}?dryRun=All", {"metadata": {"ownerReferences": []}})
 
 
-def test_kueue_starts_a_child_job_where_it_likes(as_user: As, owner: dict[str, Any]) -> None:
-    """Scheduling directives of a Job's template, and so its labels, can change until it has started."""
+def test_kueue_may_change_the_nodes_of_a_child_job(as_user: As, owner: dict[str, Any]) -> None:
+    """Labels of a Job's template can change until it has started, like other scheduling directives."""
     ada, operator, kueue = as_user(ADA), as_user(OPERATOR), as_user("system:serviceaccount:kueue-system:kueue")
     made = operator.api.send("POST", operator.path("jobs"), child_of(owner, suspend=True))
     path = ada.path("jobs", made["metadata"]["name"])
@@ -198,9 +198,9 @@ def test_no_job_or_pod_becomes_a_child_later(as_user: As, owner: dict[str, Any])
 
 
 @pytest.mark.usefixtures("child")
-def test_only_the_job_controller_creates_its_pods_and_nobody_changes_whose_they_are(as_user: As) -> None:
+def test_only_the_job_controller_creates_its_pods_and_their_owners_are_fixed(as_user: As) -> None:
     ada, shared, kubelet = as_user(ADA), as_user(SHARED), as_user("system:node:a")
-    name = ada.pod()  # the Job controller has made it
+    name = ada.pod()  # created by the Job controller
     pod = ada.api.send("GET", ada.path("pods", name))
     meta = {key: pod["metadata"][key] for key in ("labels", "ownerReferences")}
     forged = {"metadata": meta | {"name": "forged"}, "spec": {"containers": [{"name": "runner", "image": "mine"}]}}
@@ -209,7 +209,7 @@ def test_only_the_job_controller_creates_its_pods_and_nobody_changes_whose_they_
         with pytest.raises(Refusal, match=r"only the Job controller creates pods .* create a CompressionJob"):
             namespace.api.send("POST", namespace.path("pods"), manifest)
     shared.api.send("POST", f"{shared.path('pods')}?dryRun=All", forged)
-    # By the last two NetworkPolicies know which pods are runners, and which have an identity of the cloud.
+    # NetworkPolicies select runners, and pods with a cloud identity, by the last two.
     selected = (labels(ambient_identity="true"), {"metadata": {"labels": {MANAGED_BY_LABEL: None}}})
     for patch in (labels(job_uid="another"), labels(job_uid=None), labels(part="Publish"), *selected):
         with pytest.raises(Refusal, match=FIXED):
@@ -228,8 +228,8 @@ def test_only_the_job_controller_creates_its_pods_and_nobody_changes_whose_they_
 
 
 @pytest.mark.usefixtures("owner")
-def test_orphaning_takes_the_owners_away(as_user: As, child: dict[str, Any]) -> None:
-    """Of pods with the real garbage collector; CompressionJobs it knows only half a minute after their CRD."""
+def test_orphaning_removes_the_owner_references(as_user: As, child: dict[str, Any]) -> None:
+    """Use pods with the real garbage collector, since it handles CompressionJobs only half a minute after their CRD."""
     ada, collector, pod = as_user(ADA), as_user(COLLECTOR), as_user(ADA).pod()
     path = ada.path("jobs", child["metadata"]["name"])
     (reference,) = child["metadata"]["ownerReferences"]
@@ -254,9 +254,9 @@ def test_the_queue_of_a_job_is_fixed(as_user: As, owner: dict[str, Any]) -> None
         ada.api.patch(ada.path("cpj", name), {"metadata": {"labels": {QUEUE_LABEL: queue}}})
 
     for name, queue, words in (
-        ("queued", "team-b", r"\(team-a here, team-b asked for\); delete the job and create another"),
-        ("queued", None, r"\(team-a here, none asked for\)"),
-        (owner["metadata"]["name"], "team-a", r"\(none here, team-a asked for\)"),
+        ("queued", "team-b", r"\(team-a here, team-b requested\); delete the job and create another"),
+        ("queued", None, r"\(team-a here, none requested\)"),
+        (owner["metadata"]["name"], "team-a", r"\(none here, team-a requested\)"),
     ):
         with pytest.raises(Refusal, match=words):
             patch(name, queue)

@@ -1,4 +1,4 @@
-"""What the chart renders is what a real API server accepts, with every option on and off."""
+"""A real API server accepts the rendered chart, with every option on and off."""
 
 import json
 from typing import Any
@@ -94,7 +94,7 @@ MATRIX = {
 
 
 def arguments(case: str) -> list[str]:
-    """helm's arguments of a case: --set-json takes one value at a time."""
+    """Return helm's arguments for a case. --set-json takes one value each."""
     result: list[str] = []
     flag = ""
     for word in MATRIX[case]:
@@ -106,7 +106,7 @@ def arguments(case: str) -> list[str]:
 
 
 def namespace(name: str) -> dict[str, Any]:
-    """A namespace that refuses pods beyond the restricted standard, and warns of whatever would make one."""
+    """Return a namespace that refuses pods outside the restricted standard, and warns about their controllers."""
     modes = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": modes}}
 
@@ -116,7 +116,7 @@ def cluster(server: APIServer) -> Kubectl:
     kubectl = server.kubectl
     kubectl.apply(*(namespace(name) for name in ("compression-system", "team-a", "team-b")))
     crds = [*sorted((CHART / "files" / "crds").glob("*.yaml")), *monitoring_crds()]
-    # Server-side: they are larger than the annotation that client-side apply would keep of them.
+    # Server-side, since they are too large for the annotation of client-side apply.
     kubectl.run("apply", "--server-side", *(f"--filename={path}" for path in crds))
     kubectl.wait_for_crds()
     return kubectl

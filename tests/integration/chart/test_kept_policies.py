@@ -1,4 +1,4 @@
-"""A real operator with the chart's rights keeps the runners' NetworkPolicies: cluster-wide, and in named namespaces."""
+"""A real operator with the chart's rights manages the runners' NetworkPolicies, cluster-wide and in namespaces."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +38,7 @@ def namespace(request: pytest.FixtureRequest, server: APIServer) -> Namespace:
 
 @contextmanager
 def operator(server: APIServer, helm: Helm, folder: Path, *arguments: str) -> Iterator[OperatorProcess]:
-    """The release's operator, with its rights, settings and options."""
+    """Run the release's operator, with its rights, settings and options."""
     config = server.kubectl.read("get", "configmap", f"{RELEASE}-network", f"--namespace={helm.namespace}")
     settings = folder / "policy.yaml"
     settings.write_text(config["data"]["policy.yaml"])
@@ -67,7 +67,7 @@ def specs(namespace: Namespace) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("install", "options"), [((ON,), ()), ((ON, TWO), ("--namespace=team-a", "--namespace=team-b"))]
 )
-def test_policies_come_before_the_job_are_restored_and_go_with_the_last_one(
+def test_policies_exist_before_the_first_job_and_until_the_last_job_ends(
     server: APIServer, helm: Helm, namespace: Namespace, tmp_path: Path, install: tuple[str, ...],
     options: tuple[str, ...],
 ) -> None:  # fmt: skip
@@ -93,29 +93,36 @@ def test_policies_come_before_the_job_are_restored_and_go_with_the_last_one(
         assert policies(Namespace(namespace.api, "team-b")) == {}
 
 
-def test_a_store_whose_endpoint_is_known_closes_everything_else(
+def test_egress_is_limited_to_the_endpoint_of_the_store(
     server: APIServer, helm: Helm, namespace: Namespace, tmp_path: Path
 ) -> None:
     helm.install(RELEASE, SHARED, ON)
     stores = f"{GROUP}/namespaces/{namespace.name}/compressionstores"
 
     def opened() -> list[Any]:
-        found = specs(namespace)
-        return [peer for rule in found[NAMES[0]]["egress"] for peer in rule.get("to", [])] if NAMES[0] in found else []
+        policy = specs(namespace).get(NAMES[0], {})
+        return [peer for rule in policy.get("egress", []) for peer in rule.get("to", [])]
 
     with operator(server, helm, tmp_path):
-        namespace.apply(job())
+        namespace.apply(job("before"))
         wait_for("egress is open", lambda: {"namespaceSelector": {}} in opened())
+        # A job keeps the egress that it began with.
+        namespace.api.send("DELETE", f"{namespace.path('cpj', 'before')}?propagationPolicy=Background")
         locations = [{"prefix": f"s3://models/{namespace.name}/", "access": "ReadWrite"}]
         spec = {"endpoint": "http://192.0.2.7:9000", "locations": locations}
         store = {"apiVersion": API_VERSION, "kind": "CompressionStore", "metadata": {"name": "s"}, "spec": spec}
         namespace.api.send("POST", stores, store)
+        within = f"s3://models/{namespace.name}"
+        namespace.apply(job(
+            spec__model__source=f"{within}/model", spec__data__evaluation__source=f"{within}/rows.parquet",
+            spec__output__destination=f"{within}/out", spec__storage={"store": "s"},
+        ))  # fmt: skip
         wait_for("only the store is open", lambda: opened() == [{"ipBlock": {"cidr": "192.0.2.7/32"}}])
         namespace.api.patch(f"{stores}/s", {"spec": {"endpoint": "https://s3.example.com"}})
         wait_for("egress is open again", lambda: {"namespaceSelector": {}} in opened())
 
 
-def test_a_job_waits_and_says_why_while_the_right_is_missing(
+def test_a_job_waits_with_a_message_while_the_right_is_missing(
     server: APIServer, helm: Helm, namespace: Namespace, tmp_path: Path
 ) -> None:
     helm.install(RELEASE, SHARED, ON)
@@ -134,7 +141,7 @@ def test_a_job_waits_and_says_why_while_the_right_is_missing(
     try:
         running.wait_leading()
         namespace.apply(job())
-        # The pods of a job that was here before may still be going.
+        # Pods of an earlier job may still be terminating.
         why = f"refused the NetworkPolicy: {NAMES[0]}: "
         wait_for("it says why", lambda: why in namespace.status("minilm-int8").get("message", ""))
         assert not namespace.children()

@@ -1,4 +1,4 @@
-"""Install, upgrade, uninstall, install again: what users wrote and what runs stays as it is."""
+"""Install, upgrade, uninstall and reinstall: users' objects and running jobs are not affected."""
 
 import json
 from pathlib import Path
@@ -22,13 +22,13 @@ def spec_fields(kubectl: Kubectl) -> set[str]:
 
 
 def identity(kubectl: Kubectl, kind: str, name: str) -> tuple[str, str]:
-    """What changes when an object is made anew, and what changes when anybody writes to it."""
+    """Return the uid and the generation of an object, which show that it was replaced or changed."""
     metadata = kubectl.read("get", kind, name, "--namespace=default")["metadata"]
     return metadata["uid"], metadata["resourceVersion"]
 
 
 def start_job(kubectl: Kubectl, account: str = "compression-operator") -> None:
-    """A CompressionJob and its child Job, as the operator makes it, with a pod that runs as long as the test."""
+    """Create a CompressionJob and its child Job as the operator does, with a pod that runs during the test."""
     kubectl.run("create", "--filename=-", stdin=json.dumps(job()))
     owner = kubectl.read("get", "cpj", "minilm-int8", "--namespace=default")
     security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
@@ -74,7 +74,7 @@ def test_a_first_install_needs_no_second_step(server: APIServer, helm: Helm) -> 
     server.kubectl.run("get", "deployment", "compression-operator", "--namespace=compression-system")
 
 
-def test_an_upgrade_brings_new_crds_and_leaves_running_jobs_alone(
+def test_an_upgrade_installs_new_crds_and_does_not_disturb_running_jobs(
     server: APIServer, helm: Helm, tmp_path: Path
 ) -> None:
     kubectl = server.kubectl
@@ -95,7 +95,7 @@ def test_an_upgrade_brings_new_crds_and_leaves_running_jobs_alone(
     assert upgraded["spec"]["resources"]["limits"] == {"memory": "4Gi"}
 
 
-def test_uninstall_leaves_the_jobs_and_the_same_release_takes_everything_back(server: APIServer, helm: Helm) -> None:
+def test_uninstall_keeps_the_jobs_and_a_new_install_of_the_release_adopts_them(server: APIServer, helm: Helm) -> None:
     kubectl = server.kubectl
     helm.install("compression-operator")
     start_job(kubectl)
@@ -108,12 +108,12 @@ def test_uninstall_leaves_the_jobs_and_the_same_release_takes_everything_back(se
 
     helm.install("compression-operator")
     helm.upgrade("compression-operator")
-    helm.run("uninstall", "compression-operator")  # now the runtimes are no hooks any more
+    helm.run("uninstall", "compression-operator")  # now the runtimes are not hooks any more
     assert [identity(kubectl, "cpj", "minilm-int8"), identity(kubectl, "job", "minilm-int8-child")] == before
     assert len(kubectl.read("get", "compressionruntimes")["items"]) == 2
 
 
-def test_a_release_of_another_name_takes_over_only_when_told_to(server: APIServer, helm: Helm) -> None:
+def test_a_release_of_another_name_needs_take_ownership(server: APIServer, helm: Helm) -> None:
     helm.install("first")
     start_job(server.kubectl, "first-compression-operator")
     before = identity(server.kubectl, "cpj", "minilm-int8")
@@ -127,7 +127,7 @@ def test_a_release_of_another_name_takes_over_only_when_told_to(server: APIServe
     assert labels["meta.helm.sh/release-name"] == "second"
 
 
-def test_crds_made_by_kubectl_are_taken_over_only_when_told_to(server: APIServer, helm: Helm) -> None:
+def test_crds_created_by_kubectl_need_take_ownership(server: APIServer, helm: Helm) -> None:
     crds = [f"--filename={path}" for path in sorted((CHART / "files" / "crds").glob("*.yaml"))]
     server.kubectl.run("apply", "--server-side", *crds)
     server.kubectl.wait_for_crds()
@@ -136,11 +136,11 @@ def test_crds_made_by_kubectl_are_taken_over_only_when_told_to(server: APIServer
     helm.install("leaves-them", "--set=crds.install=false")
     helm.run("uninstall", "leaves-them")
     server.kubectl.run("delete", "compressionruntimes", "--all")
-    # Helm 4 applies on the server's side, where kubectl has been the manager of every field.
+    # Helm 4 uses server-side apply, and kubectl is the manager of every field.
     helm.install("compression-operator", "--take-ownership", "--force-conflicts")
 
 
-def test_a_runtime_follows_the_values_and_stays_when_they_drop_it(server: APIServer, helm: Helm) -> None:
+def test_a_runtime_follows_the_values_and_stays_after_its_removal_from_them(server: APIServer, helm: Helm) -> None:
     helm.install("compression-operator", "--set=runtimes.nvidia-gpu=null")
     assert [item["metadata"]["name"] for item in server.kubectl.read("get", "cprt")["items"]] == ["cpu"]
     helm.upgrade("compression-operator", "--set=runtimes.cpu.image=other:1", "--set=runtimes.big.image=other:2")
@@ -155,7 +155,7 @@ def test_a_runtime_follows_the_values_and_stays_when_they_drop_it(server: APISer
 
 
 def test_helm_template_and_kubectl_apply_in_two_steps(server: APIServer, helm: Helm) -> None:
-    """What docs/install.md tells those who install without helm."""
+    """Installation without helm, as in docs/install.md."""
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": helm.namespace}}
     server.kubectl.apply(namespace)
     chart = str(CHART)

@@ -1,7 +1,7 @@
-"""Which connections the policies of chart and operator let through, for each combination of their options.
+"""Connections that the policies of chart and operator allow, for each combination of their options.
 
-The chart's objects and the operator's own policies are those that a real API server has stored, written with the rights
-that the chart gives; pods are the Deployment's and a child Job's.
+A real API server has stored the chart's objects and the operator's policies, which were written with the chart's
+rights. The pods are those of the Deployment and of a child Job.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ METADATA = Endpoint("169.254.169.254")
 
 @dataclass(frozen=True)
 class Site:
-    """What a combination of options made: its policies, and the pods that they are about."""
+    """Policies and pods of a combination of options."""
 
     network: Network
     operator: Endpoint
@@ -80,7 +80,7 @@ class Site:
     with_identity: Endpoint
     metrics_port: int
     runner_policies: dict[str, list[str]]
-    """Names of the policies that the operator keeps, by namespace."""
+    """Names of the operator's policies, by namespace."""
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def site(
     deployment = api.send("GET", f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/demo-compression-operator")
     template = deployment["spec"]["template"]
     kept = keep(running, objects, template, WATCHED[watched], tmp_path)
-    found = Site(
+    built = Site(
         network=Network(api.items(POLICIES), {}),
         operator=Endpoint.of_pod(template, SYSTEM, "10.244.0.2"),
         test=Endpoint.of_pod(test_pod, SYSTEM, "10.244.0.3"),
@@ -139,7 +139,7 @@ def site(
         metrics_port=ports(template)["metrics"],
         runner_policies=kept,
     )
-    return request.param, found
+    return request.param, built
 
 
 def ports(template: dict[str, Any]) -> dict[str, int]:
@@ -147,7 +147,7 @@ def ports(template: dict[str, Any]) -> dict[str, int]:
 
 
 def runner(ip: str, **runtime: Any) -> Endpoint:
-    """A pod of a child Job."""
+    """Return a pod of a child Job."""
     record = job()
     manifest = {"apiVersion": "compression-operator.io/v1alpha1", "kind": "CompressionJob", "metadata": {"name": "x"}}
     spec = parse_job(manifest | {"spec": record.spec()}).spec
@@ -158,7 +158,7 @@ def runner(ip: str, **runtime: Any) -> Endpoint:
 def keep(
     server: APIServer, objects: list[dict[str, Any]], template: dict[str, Any], watched: list[str], folder: Path
 ) -> dict[str, list[str]]:
-    """Be the operator that this Deployment starts, with a job in one namespace; returns the policies that it keeps."""
+    """Apply policies as the Deployment's operator does, with a job in one namespace; return their names."""
     (container,) = template["spec"]["containers"]
     option = next((it for it in container["args"] if it.startswith("--network-policy=")), None)
     if option is None:
@@ -200,18 +200,18 @@ async def keep_policies(settings_file: Path, account: Path, watched: list[str]) 
         return kept
 
 
-def test_the_policies_let_through_what_they_should(site: tuple[tuple[str, str, str], Site]) -> None:
-    (_, network, metrics), found = site
-    allows, operator = found.network.allows, found.operator
-    assert found.metrics_port == (8443 if metrics == "secure" else 8080)
+def test_the_policies_allow_exactly_the_needed_connections(site: tuple[tuple[str, str, str], Site]) -> None:
+    (_, network, metrics), built = site
+    allows, operator = built.network.allows, built.operator
+    assert built.metrics_port == (8443 if metrics == "secure" else 8080)
 
-    everyone = {PROMETHEUS, NEIGHBOUR, INTERNET, found.runner, found.test}
-    readers = {source for source in everyone if allows(source, operator, found.metrics_port)}
-    assert readers == ({PROMETHEUS, found.test} if network == "restricted" else everyone)
+    everyone = {PROMETHEUS, NEIGHBOUR, INTERNET, built.runner, built.test}
+    readers = {source for source in everyone if allows(source, operator, built.metrics_port)}
+    assert readers == ({PROMETHEUS, built.test} if network == "restricted" else everyone)
     closed = network != "off"
-    for port in {8080, 8443, 22} - {found.metrics_port}:
+    for port in {8080, 8443, 22} - {built.metrics_port}:
         assert allows(PROMETHEUS, operator, port) is not closed
-    assert allows(operator, found.runner, 8080)
+    assert allows(operator, built.runner, 8080)
     assert allows(operator, API_SERVER, 443)
     assert allows(operator, API_SERVER, 6443)
     assert allows(operator, INTERNET, 53, "UDP")
@@ -219,10 +219,10 @@ def test_the_policies_let_through_what_they_should(site: tuple[tuple[str, str, s
 
     kept = network in ("open", "restricted")
     names = ["demo-compression-operator-runners", "demo-compression-operator-runners-identity"]
-    assert found.runner_policies == ({TEAM: names} if kept else {})
-    assert found.network.isolating(found.runner, "Ingress") == (names[:1] if kept else [])
-    assert found.network.isolating(found.with_identity, "Egress") == (names if kept else [])
-    for pod in (found.runner, found.with_identity):
+    assert built.runner_policies == ({TEAM: names} if kept else {})
+    assert built.network.isolating(built.runner, "Ingress") == (names[:1] if kept else [])
+    assert built.network.isolating(built.with_identity, "Egress") == (names if kept else [])
+    for pod in (built.runner, built.with_identity):
         assert allows(PROMETHEUS, pod, 8080) is (not kept or network == "restricted")
         for stranger in (NEIGHBOUR, INTERNET, MINIO):
             assert allows(stranger, pod, 8080) is not kept
@@ -230,6 +230,6 @@ def test_the_policies_let_through_what_they_should(site: tuple[tuple[str, str, s
             assert allows(pod, target, 9000)
         assert allows(pod, INTERNET, 443) is (network != "restricted")
         assert allows(pod, INTERNET, 53, "UDP")
-    assert allows(found.runner, METADATA, 80) is not kept
-    assert allows(found.with_identity, METADATA, 80)
-    assert allows(NEIGHBOUR, METADATA, 80)  # not a runner: none of the operator's business
+    assert allows(built.runner, METADATA, 80) is not kept
+    assert allows(built.with_identity, METADATA, 80)
+    assert allows(NEIGHBOUR, METADATA, 80)  # not a runner, so it is not affected

@@ -1,4 +1,4 @@
-"""What the chart lets the operator's own service account do with Jobs, on a real API server."""
+"""Limits of the operator's service account for Jobs, on a real API server."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ Change = Callable[[dict[str, Any]], object]
 
 @pytest.fixture(scope="module")
 def api(running: APIServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """The API server with the CRDs and the policies about the operator and about authors."""
+    """Return the API server with the CRDs and the policies for the operator and for authors."""
     helm = Helm(running.kubeconfig, tmp_path_factory.mktemp("helm"))
     shown = [f"--show-only=templates/{name}policy.yaml" for name in ("operator", "author")]
     running.kubectl.apply(
@@ -54,7 +54,7 @@ def _refuses(namespace: Namespace, kind: str, manifest: dict[str, Any]) -> bool:
 
 @pytest.fixture
 def operator(running: APIServer, api: Api) -> Iterator[Namespace]:
-    """The namespace as the operator's service account sees it."""
+    """Return the namespace with the rights of the operator's service account."""
     yield Namespace(impersonate(running.kubeconfig, OPERATOR), "team-d")
     for kind in ("cpj", "jobs"):
         api.send("DELETE", f"{Namespace(api, 'team-d').path(kind)}?propagationPolicy=Background")
@@ -62,24 +62,24 @@ def operator(running: APIServer, api: Api) -> Iterator[Namespace]:
 
 @pytest.fixture
 def child(running: APIServer, operator: Namespace) -> dict[str, Any]:
-    """The child of a CompressionJob, as the operator makes it."""
+    """Return the child Job of a CompressionJob, as the operator creates it."""
     ada = Namespace(impersonate(running.kubeconfig, ADA), operator.name)
     return child_of(ada.apply(job(spec__author=ADA)), suspend=True)
 
 
 def pod_of(manifest: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = manifest["spec"]["template"]["spec"]
-    return found
+    pod: dict[str, Any] = manifest["spec"]["template"]["spec"]
+    return pod
 
 
 def container_of(manifest: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = pod_of(manifest)["containers"][0]
-    return found
+    container: dict[str, Any] = pod_of(manifest)["containers"][0]
+    return container
 
 
 def security_of(manifest: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = container_of(manifest)["securityContext"]
-    return found
+    context: dict[str, Any] = container_of(manifest)["securityContext"]
+    return context
 
 
 def mounting(**source: Any) -> Change:
@@ -119,13 +119,52 @@ BAD: dict[str, tuple[Change, str]] = {
         lambda it: security_of(it)["capabilities"].update(add=["NET_ADMIN"]), "drop ALL capabilities",
     ),
     "no seccomp": (lambda it: pod_of(it)["securityContext"].pop("seccompProfile"), "seccompProfile"),
+    "seccomp off": (
+        lambda it: pod_of(it)["securityContext"].update(seccompProfile={"type": "Unconfined"}), "seccompProfile",
+    ),
+    "seccomp off in a container": (
+        lambda it: security_of(it).update(seccompProfile={"type": "Unconfined"}), "seccompProfile",
+    ),
+    "AppArmor off": (
+        lambda it: pod_of(it)["securityContext"].update(appArmorProfile={"type": "Unconfined"}), "AppArmor",
+    ),
+    "AppArmor off in a container": (
+        lambda it: security_of(it).update(appArmorProfile={"type": "Unconfined"}), "AppArmor",
+    ),
+    "AppArmor off by annotation": (
+        lambda it: it["spec"]["template"]["metadata"].setdefault("annotations", {}).update(
+            {f"container.apparmor.security.beta.kubernetes.io/{container_of(it)['name']}": "unconfined"}
+        ),
+        "AppArmor",
+    ),
+    "an SELinux type": (
+        lambda it: pod_of(it)["securityContext"].update(seLinuxOptions={"type": "spc_t"}), "SELinux",
+    ),
+    "an SELinux role in a container": (
+        lambda it: security_of(it).update(seLinuxOptions={"role": "sysadm_r"}), "SELinux",
+    ),
+    "an unmasked /proc": (
+        lambda it: (pod_of(it).update(hostUsers=False), security_of(it).update(procMount="Unmasked")), "procMount",
+    ),
+    "a sysctl": (
+        lambda it: pod_of(it)["securityContext"].update(sysctls=[{"name": "kernel.msgmax", "value": "1"}]), "sysctl",
+    ),
+    "a probe of another host": (
+        lambda it: container_of(it).update(livenessProbe={"httpGet": {"host": "10.0.0.1", "port": 80}}), "no host",
+    ),
+    "a hook at another host": (
+        lambda it: container_of(it).update(lifecycle={"preStop": {"tcpSocket": {"host": "10.0.0.1", "port": 80}}}),
+        "no host",
+    ),
     "a port of the node": (lambda it: container_of(it)["ports"][0].update(hostPort=8080), "no hostPort"),
     "another container": (another_container, "are not privileged"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_job_beyond_what_compression_needs_is_refused(name: str, operator: Namespace, child: dict[str, Any]) -> None:
+def test_a_job_with_more_rights_than_compression_needs_is_refused(
+    name: str, operator: Namespace, child: dict[str, Any]
+) -> None:
     change, words = BAD[name]
     bad = copy.deepcopy(child)
     change(bad)
@@ -133,7 +172,16 @@ def test_a_job_beyond_what_compression_needs_is_refused(name: str, operator: Nam
         operator.api.send("POST", operator.path("jobs"), bad)
 
 
-def test_the_operators_own_job_is_allowed_through_its_life(operator: Namespace, child: dict[str, Any]) -> None:
+def test_what_the_restricted_standard_allows_is_allowed(operator: Namespace, child: dict[str, Any]) -> None:
+    profile = {"type": "Localhost", "localhostProfile": "runner"}
+    pod_of(child)["securityContext"].update(
+        appArmorProfile=profile, seLinuxOptions={"type": "container_t", "level": "s0"}
+    )
+    container_of(child)["livenessProbe"] = {"httpGet": {"port": 8080}}
+    operator.api.send("POST", f"{operator.path('jobs')}?dryRun=All", child)
+
+
+def test_the_operators_own_job_is_allowed_until_its_end(operator: Namespace, child: dict[str, Any]) -> None:
     made = operator.api.send("POST", operator.path("jobs"), child)
     path = operator.path("jobs", made["metadata"]["name"])
     operator.api.patch(path, {"spec": {"suspend": False, "activeDeadlineSeconds": 60}})
@@ -141,9 +189,7 @@ def test_the_operators_own_job_is_allowed_through_its_life(operator: Namespace, 
     operator.api.send("DELETE", f"{path}?propagationPolicy=Background")
 
 
-def test_a_job_of_another_owner_is_not_the_operators_business(
-    running: APIServer, operator: Namespace, child: dict[str, Any]
-) -> None:
+def test_a_job_of_another_owner_is_not_affected(running: APIServer, operator: Namespace, child: dict[str, Any]) -> None:
     ada = Namespace(impersonate(running.kubeconfig, ADA), operator.name)
     ada.api.send("POST", ada.path("jobs"), _bare())
     path = operator.path("jobs", "bare")
@@ -159,10 +205,10 @@ def test_a_job_of_another_owner_is_not_the_operators_business(
     ada.api.send("DELETE", f"{path}?propagationPolicy=Background")
 
 
-def test_a_job_that_was_there_before_the_policy_can_still_be_held(
+def test_a_job_older_than_the_policy_can_still_be_suspended(
     running: APIServer, operator: Namespace, child: dict[str, Any]
 ) -> None:
-    """As an earlier version made it: its pod is judged when it changes, and not when something else does."""
+    """Return a Job of an earlier version. The policy checks its pod only when the pod template changes."""
     ada = Namespace(impersonate(running.kubeconfig, ADA), operator.name)
     del pod_of(child)["securityContext"]["seccompProfile"]
     made = ada.api.send("POST", ada.path("jobs"), child)

@@ -1,4 +1,4 @@
-"""What the chart lets the operator and its users do, and what not."""
+"""The rights of the operator and of users from the chart."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from tests.integration.chart.helm_release import Helm
 from tests.support.manifests import job
 
 ACCOUNT = "compression-operator"
-# What the operator does in a namespace that it serves: verb, resource.
+# Rights of the operator in a namespace that it serves: verb, resource.
 WORK = [
     *(f"{verb} compressionjobs.compression-operator.io" for verb in ("get", "list", "watch", "delete")),
     "patch compressionjobs.compression-operator.io/status",
@@ -26,9 +26,9 @@ WORK = [
     *(f"{verb} events.events.k8s.io" for verb in ("create", "patch")),
 ]
 READ_NAMESPACES = [f"{verb} namespaces" for verb in ("get", "list", "watch")]
-"""What it may do where it serves all namespaces: their labels say which runtimes they may use."""
+"""Rights of an operator for all namespaces, which reads their labels for allowedNamespaces."""
 JOBS = "compressionjobs.compression-operator.io"
-# What it has no business with, anywhere.
+# Rights that it must not have.
 FORBIDDEN = [
     *(f"{verb} secrets" for verb in ("get", "list", "watch", "create")),
     *(f"{verb} pods" for verb in ("create", "delete", "patch")),
@@ -51,7 +51,7 @@ FORBIDDEN = [
 
 
 def may(kubeconfig: Path, action: str, namespace: str, name: str = "") -> bool:
-    """kubectl auth can-i, which says no by its exit status."""
+    """Return the result of kubectl auth can-i, which is in its exit status."""
     verb, resource = action.split()
     resource, _, subresource = resource.partition("/")
     target = f"{resource}/{name}" if name else resource
@@ -78,7 +78,9 @@ def namespaces(server: APIServer) -> None:
 
 
 @pytest.mark.usefixtures("namespaces")
-def test_cluster_wide_the_operator_may_work_everywhere_and_read_no_secret(server: APIServer, helm: Helm) -> None:
+def test_cluster_wide_the_operator_has_rights_in_all_namespaces_but_not_on_secrets(
+    server: APIServer, helm: Helm
+) -> None:
     helm.install(ACCOUNT)
     account = server.service_account(helm.namespace, ACCOUNT)
     assert granted(account, WORK, "team-a") == set(WORK)
@@ -90,7 +92,7 @@ def test_cluster_wide_the_operator_may_work_everywhere_and_read_no_secret(server
 
 @pytest.fixture
 def workloads(server: APIServer) -> Iterator[str]:
-    """Kueue's kind, without Kueue: `can-i` asks about kinds that are served."""
+    """Create the CRD of Kueue's kind without Kueue, since `can-i` needs served kinds."""
     names = {"plural": "workloads", "singular": "workload", "kind": "Workload"}
     version = {"name": "v1beta2", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
     name = "workloads.kueue.x-k8s.io"
@@ -123,7 +125,7 @@ def test_kueues_workloads_may_be_read_and_patched_where_the_operator_works(
 
 
 @pytest.mark.usefixtures("namespaces")
-def test_with_a_list_of_namespaces_it_may_work_only_there(server: APIServer, helm: Helm) -> None:
+def test_with_watch_namespaces_the_operator_has_rights_only_there(server: APIServer, helm: Helm) -> None:
     helm.install(ACCOUNT, "--set=watchNamespaces={team-a}")
     account = server.service_account(helm.namespace, ACCOUNT)
     assert granted(account, WORK, "team-a") == set(WORK)
@@ -134,10 +136,10 @@ def test_with_a_list_of_namespaces_it_may_work_only_there(server: APIServer, hel
 
 
 @pytest.mark.usefixtures("namespaces")
-def test_its_lease_is_the_only_one_and_only_in_its_own_namespace(server: APIServer, helm: Helm) -> None:
+def test_the_operator_can_use_only_its_own_lease(server: APIServer, helm: Helm) -> None:
     helm.install(ACCOUNT)
     account = Kubectl(server.service_account(helm.namespace, ACCOUNT))
-    # An operator of another test may have left its own.
+    # An operator of another test may have left its Lease.
     server.kubectl.run("delete", "lease", ACCOUNT, "--ignore-not-found", f"--namespace={helm.namespace}")
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": ACCOUNT}}
     account.run("create", "--filename=-", f"--namespace={helm.namespace}", stdin=json.dumps(lease))
@@ -150,7 +152,7 @@ def test_its_lease_is_the_only_one_and_only_in_its_own_namespace(server: APIServ
 
 
 @pytest.mark.usefixtures("namespaces")
-def test_editors_may_use_jobs_and_viewers_may_look(server: APIServer, helm: Helm) -> None:
+def test_editors_can_change_jobs_and_viewers_can_read_them(server: APIServer, helm: Helm) -> None:
     helm.install(ACCOUNT)
     for role in ("edit", "view"):
         server.kubectl.run(
@@ -172,7 +174,7 @@ def test_editors_may_use_jobs_and_viewers_may_look(server: APIServer, helm: Helm
 
 
 @pytest.mark.usefixtures("namespaces")
-def test_who_may_review_is_apart_from_who_may_create_jobs(server: APIServer, helm: Helm) -> None:
+def test_the_right_to_review_is_separate_from_the_right_to_create_jobs(server: APIServer, helm: Helm) -> None:
     helm.install(ACCOUNT)
     bind = ("create", "rolebinding", "--namespace=team-a")
     server.kubectl.run(*bind, "writes", "--clusterrole=edit", "--user=ada")
@@ -182,7 +184,7 @@ def test_who_may_review_is_apart_from_who_may_create_jobs(server: APIServer, hel
     assert granted(ada, [f"create {review}", f"get {review}"], "team-a") == {f"get {review}"}
     assert granted(rita, [f"create {review}", f"update {review}", f"patch {review}"], "team-a") == {f"create {review}"}
     assert granted(rita, [f"create {JOBS}", f"get {JOBS}"], "team-a") == {f"get {JOBS}"}
-    with pytest.raises(LocalClusterError, match=r"in the name of who makes it; write rita"):
+    with pytest.raises(LocalClusterError, match=r"in the name of the user who creates it; write rita"):
         decide(rita, reviewer="ada")
     decide(rita, reviewer="rita")
     server.kubectl.run("delete", "rolebinding", "writes", "reviews", "--namespace=team-a")

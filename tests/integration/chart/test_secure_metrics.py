@@ -1,4 +1,4 @@
-"""Secure metrics with real tokens on a real API server; a real Prometheus scrapes as the ServiceMonitor says."""
+"""Secure metrics with real tokens on a real API server, and a real Prometheus with the ServiceMonitor's settings."""
 
 import base64
 import ssl
@@ -33,7 +33,7 @@ HOST = f"{RELEASE}.compression-system.svc"
 @pytest.fixture
 def release(server: APIServer, helm: Helm) -> Helm:
     helm.install(RELEASE, *SECURE)
-    for name in (READER, "nobody"):
+    for name in (READER, "outsider"):
         server.kubectl.apply(
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": "default"}}
         )
@@ -42,7 +42,7 @@ def release(server: APIServer, helm: Helm) -> Helm:
 
 @pytest.fixture
 def certificates(server: APIServer, release: Helm, tmp_path: Path) -> Path:
-    """The files of the Secret, of which the Deployment mounts all but ca.crt."""
+    """Return the folder with the files of the Secret. The Deployment mounts all except ca.crt."""
     secret = server.kubectl.read("get", "secret", f"{RELEASE}-metrics", f"--namespace={release.namespace}")
     folder = tmp_path / "certificates"
     folder.mkdir()
@@ -53,7 +53,7 @@ def certificates(server: APIServer, release: Helm, tmp_path: Path) -> Path:
 
 @contextmanager
 def serving(server: APIServer, release: Helm, certificates: Path) -> Iterator[tuple[OperatorProcess, int]]:
-    """The release's operator, and the port of its metrics."""
+    """Run the release's operator; yield it and the port of its metrics."""
     port = ports.free()
     running = operators.start(
         server.service_account(release.namespace, RELEASE), certificates.parent, f"--metrics-port={port}",
@@ -71,9 +71,9 @@ def token(server: APIServer, account: str, *options: str) -> str:
 
 
 def status(port: int, authority: Path, bearer: str = "") -> int:
-    """The status of a scrape with a token, whose TLS is checked as the ServiceMonitor says."""
+    """Return the status code of a scrape with a token, with the TLS settings of the ServiceMonitor."""
     context = ssl.create_default_context(cafile=str(authority))
-    context.check_hostname = False  # Prometheus checks the Service's name; urllib would check the address
+    context.check_hostname = False  # Prometheus verifies the Service's name; urllib would verify the address
     request = urllib.request.Request(f"https://127.0.0.1:{port}/metrics")
     if bearer:
         request.add_header("Authorization", f"Bearer {bearer}")
@@ -86,13 +86,13 @@ def status(port: int, authority: Path, bearer: str = "") -> int:
     return code
 
 
-def test_only_tokens_that_may_read_the_metrics_do(server: APIServer, release: Helm, certificates: Path) -> None:
+def test_metrics_need_a_token_with_the_right_to_read_them(server: APIServer, release: Helm, certificates: Path) -> None:
     authority = certificates / "ca.crt"
     with serving(server, release, certificates) as (operator, port):
         assert status(port, authority) == 401
         assert status(port, authority, "forged") == 401
         assert status(port, authority, token(server, READER, "--audience=another")) == 401
-        assert status(port, authority, token(server, "nobody")) == 403
+        assert status(port, authority, token(server, "outsider")) == 403
         assert status(port, authority, token(server, READER)) == 200
         assert operator.fetch("/metrics") == ""  # not on the port of the probes
         assert operator.fetch("/healthz") == "ok\n"
@@ -104,12 +104,12 @@ def monitor(helm: Helm) -> dict[str, Any]:
         "--show-only=templates/servicemonitor.yaml",
     )  # fmt: skip
     (endpoint,) = yaml.safe_load(rendered)["spec"]["endpoints"]
-    found: dict[str, Any] = endpoint
-    return found
+    checked: dict[str, Any] = endpoint
+    return checked
 
 
 def scrape(endpoint: dict[str, Any], port: int, authority: Path, bearer: Path) -> dict[str, Any]:
-    """The scrape configuration that the Prometheus Operator makes of an endpoint, with our files and address."""
+    """Return the scrape configuration for an endpoint of a ServiceMonitor, with the test's files and address."""
     assert endpoint["tlsConfig"]["ca"]["secret"] == {"name": f"{RELEASE}-metrics", "key": "ca.crt"}
     assert endpoint["bearerTokenFile"].startswith("/var/run/secrets/")
     return {
@@ -122,20 +122,22 @@ def scrape(endpoint: dict[str, Any], port: int, authority: Path, bearer: Path) -
     }
 
 
-def test_prometheus_scrapes_as_the_service_monitor_says(server: APIServer, release: Helm, certificates: Path) -> None:
+def test_prometheus_scrapes_with_the_settings_of_the_service_monitor(
+    server: APIServer, release: Helm, certificates: Path
+) -> None:
     endpoint = monitor(release)
     assert endpoint["tlsConfig"]["serverName"] == HOST
-    for account in (READER, "nobody"):
+    for account in (READER, "outsider"):
         (certificates.parent / account).write_text(token(server, account))
     with serving(server, release, certificates) as (_, port):
         scrapes = [
-            scrape(endpoint, port, certificates / "ca.crt", certificates.parent / name) for name in (READER, "nobody")
+            scrape(endpoint, port, certificates / "ca.crt", certificates.parent / name) for name in (READER, "outsider")
         ]
         with prometheus.start(scrapes, f"127.0.0.1:{ports.free()}") as metrics:
             wait_for("it is scraped", lambda: metrics.number(f'up{{job="{READER}"}}') == 1)
             wait_for("metrics", lambda: metrics.instant("compression_operator_queue_depth"))
-            wait_for("the other one is refused", lambda: metrics.number('up{job="nobody"}') == 0)
-            (refused,) = [it for it in metrics.ask("targets")["activeTargets"] if it["labels"]["job"] == "nobody"]
+            wait_for("the other one is refused", lambda: metrics.number('up{job="outsider"}') == 0)
+            (refused,) = [it for it in metrics.ask("targets")["activeTargets"] if it["labels"]["job"] == "outsider"]
             assert "403" in refused["lastError"]
 
 

@@ -1,4 +1,4 @@
-"""Who may name which CompressionStore in a job: those with the verb "use", as the API server's own authorizer says."""
+"""A job may name a CompressionStore if its author has the verb "use" on it, by the API server's authorizer."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ FIELDS = ("spec.storage", "spec.model.storage", "spec.data.evaluation.storage", 
 
 @pytest.fixture(scope="module")
 def server(running: APIServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIServer]:
-    """The API server with the chart's CRDs, roles and the policy of stores, and authors in team-a."""
+    """Return the API server with the chart's CRDs, roles and the policy for stores, and authors in team-a."""
     helm = Helm(running.kubeconfig, tmp_path_factory.mktemp("helm"))
     shown = ["--show-only=templates/storespolicy.yaml", "--show-only=templates/userroles.yaml"]
     kubectl = running.kubectl
@@ -58,7 +58,7 @@ def create(kubeconfig: Path, manifest: dict[str, Any]) -> str:
 
 
 def refusal(kubeconfig: Path, manifest: dict[str, Any]) -> str:
-    """What the API server says against a job; "" where it takes it."""
+    """Return the API server's error for a job; "" if it accepts it."""
     try:
         create(kubeconfig, manifest)
     except LocalClusterError as error:
@@ -73,7 +73,7 @@ def naming(field: str, store: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_only_who_may_use_a_store_names_it_in_a_job(server: APIServer, field: str) -> None:
+def test_a_job_needs_the_right_to_use_its_store(server: APIServer, field: str) -> None:
     ada, grace, linus = (server.user(name) for name in ("ada", "grace", "linus"))
     assert refusal(ada, naming(field, "own")) == ""
     assert refusal(grace, naming(field, "own")) == ""
@@ -89,15 +89,15 @@ def test_without_a_store_nothing_changes(server: APIServer) -> None:
     assert refusal(server.user("linus"), job()) == ""
 
 
-def test_each_store_of_a_job_counts(server: APIServer) -> None:
+def test_every_store_of_a_job_is_checked(server: APIServer) -> None:
     manifest = naming("spec.storage", "own")
     set_field(manifest, "spec.output.storage", {"store": "others"})
     assert "spec.output.storage.store (others)" in refusal(server.user("ada"), manifest)
     assert refusal(server.user("grace"), manifest) == ""
 
 
-def test_authors_read_stores_and_write_none(server: APIServer) -> None:
-    """Neither by editing them nor by a job that changes its store after it was admitted."""
+def test_authors_can_read_but_not_write_stores(server: APIServer) -> None:
+    """Authors can neither edit stores nor change the store of an admitted job."""
     ada, path = Kubectl(server.user("ada")), ("--namespace=team-a",)
     store = raw_store("own")
     store["metadata"] = {"name": "own", "namespace": "team-a"}

@@ -1,4 +1,4 @@
-"""What a real API server makes of the CRDs: examples accepted, invalid jobs refused, what may change and what not."""
+"""The CRDs on a real API server: valid examples, invalid jobs, and immutable fields."""
 
 import copy
 import json
@@ -11,20 +11,20 @@ import yaml
 
 from compressionjob.crd import definitions
 from compressionjob.mutability import MUTABLE_FIELDS, may_change
-from compressionjob.objectives import ERROR_METRICS
+from compressionjob.objectives import DIVERGENCES, ERROR_METRICS
 from compressionjob.spec import parse_job
 from compressionjob.tasks import TASKS
 from localcluster import apiserver
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from tests.support.manifests import REMOVE, invalid_jobs, job, set_field
-from tests.support.messages import asked_of, of_server
+from tests.support.messages import of_server, record_responses
 
 EXAMPLES = [
     manifest
     for path in sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
     for manifest in yaml.safe_load_all(path.read_text())
-    if "file://" not in path.read_text()  # local trials: no cluster sees them
+    if "file://" not in path.read_text()  # local runs only
 ]
 REFUSED = [case for case in invalid_jobs() if case["refusedBy"] == "server"]
 LEFT_TO_THE_OPERATOR = [case for case in invalid_jobs() if case["refusedBy"] == "operator"]
@@ -60,7 +60,7 @@ def test_an_invalid_job_is_refused(kubectl: Kubectl, case: dict[str, Any]) -> No
     assert case.get("serverSays", case["says"]) in message
 
 
-def test_no_rule_refuses_a_job_that_the_contract_takes(kubectl: Kubectl) -> None:
+def test_no_rule_refuses_a_job_that_python_accepts(kubectl: Kubectl) -> None:
     jobs = [*measured_jobs(), *staged_jobs()]
     for number, manifest in enumerate(jobs):
         manifest["metadata"]["name"] = f"valid-{number}"
@@ -71,18 +71,27 @@ def test_no_rule_refuses_a_job_that_the_contract_takes(kubectl: Kubectl) -> None
 
 
 def measured_jobs() -> Iterator[dict[str, Any]]:
-    """A job for each task and each metric that it is measured by."""
+    """Yield a job for each task and each of its metrics."""
     for task, traits in TASKS.items():
         for metric in (None, *traits.metrics):
             names = [metric] if metric else list(traits.defaults)
-            limit = "maxIncrease" if names[0] in ERROR_METRICS else "maxDrop"
+            limit = "maxIncrease" if names[0] in ERROR_METRICS - DIVERGENCES else "maxDrop"
+            limit = "max" if names[0] in DIVERGENCES else limit
             quality = {limit: "0.01"} | ({"metric": metric} if metric else {})
             yield job(spec__model__task=task, spec__sla={"quality": quality})
     yield job(spec__model__task="image-classification", spec__sla={"flips": {"max": "0.1"}})
+    for load in ({"requestRate": "2", "outputTokens": 8}, {"concurrency": 4, "maxOutputTokens": 8, "promptTokens": 9}):
+        limits = {"ttft": {"max": "1s"}, "interToken": {"maxRatio": "2"}, "goodput": {"min": "1"}}
+        yield job(
+            spec__model__task="text-generation",
+            spec__pipeline=[{"prune": {"sparsity": "0.5"}}],
+            spec__benchmark={"engine": "vllm", "serving": load},
+            spec__sla=limits | ({"outputLength": {"minRatio": "0.9"}} if "maxOutputTokens" in load else {}),
+        )
 
 
 def staged_jobs() -> Iterator[dict[str, Any]]:
-    """A job for each kind of stage, with the data that it needs and without what it does not."""
+    """Yield a job for each kind of stage, with only the data that it needs."""
     learned = {"evaluation": {"source": "s3://data/e.parquet"}, "training": {"source": "s3://data/t.parquet"}}
     observed = {"evaluation": {"source": "s3://data/e.parquet"}, "calibration": {"source": "s3://data/c.parquet"}}
     for stage in (
@@ -103,13 +112,20 @@ def staged_jobs() -> Iterator[dict[str, Any]]:
         [{"name": "a", "prune": {"sparsity": "0.5"}}, {"name": "b", "prune": {"sparsity": "0.6"}}, {"quantize": {}}],
     ):
         yield job(spec__pipeline=stages)
+    choices = {"name": "arc", "source": "s3://data/arc.jsonl", "kind": "multiple-choice", "metric": "acc"}
+    written = {"name": "sums", "source": "s3://data/sums.jsonl", "kind": "generation", "generation": {"maxTokens": 8}}
+    yield job(
+        spec__model__task="text-generation",
+        spec__data__tasks=[choices, written],
+        spec__sla={"recovery": {"min": "0.99", "tasks": ["arc"]}},
+    )
     yield job(spec__review="Always", spec__reviewTimeout="1h", spec__sla__onViolation="Fallback")
     yield job(spec__model__source="s3://models/minilm", spec__output__destination="s3://models/minilm-small")
     yield job(spec__output__format="torch-export", spec__pipeline=[{"prune": {"sparsity": "0.5"}}])
 
 
 @pytest.mark.parametrize("case", LEFT_TO_THE_OPERATOR, ids=[case["name"] for case in LEFT_TO_THE_OPERATOR])
-def test_what_is_left_to_the_operator_can_be_created(kubectl: Kubectl, case: dict[str, Any]) -> None:
+def test_jobs_that_only_the_operator_refuses_can_be_created(kubectl: Kubectl, case: dict[str, Any]) -> None:
     assert "created" in create(kubectl, case["manifest"], "--dry-run=server")
 
 
@@ -167,7 +183,7 @@ def test_only_suspend_ttl_and_notifications_may_change(kubectl: Kubectl) -> None
         ("ttl", "2h", "1h", True),
     ],
 )
-def test_limits_can_be_raised_and_removed_and_not_lowered(
+def test_deadline_and_budget_can_be_raised_or_removed_but_not_lowered(
     kubectl: Kubectl, field: str, before: object, after: object, allowed: bool
 ) -> None:
     create(kubectl, job("raised", **({f"spec__{field}": before} if before else {})))
@@ -221,12 +237,12 @@ def test_there_is_one_condition_of_each_type(kubectl: Kubectl) -> None:
 def test_every_field_is_explained(kubectl: Kubectl) -> None:
     text = kubectl.run("explain", "cpj.spec", "--recursive")
     assert "sparsity" in text
-    assert "Largest loss against the baseline" in kubectl.run("explain", "cpj.spec.sla.quality.maxDrop")
+    assert "Largest drop from the baseline" in kubectl.run("explain", "cpj.spec.sla.quality.maxDrop")
     for field, words in (("runtime", "Default: cpu. Example: cpu-large."), ("retries", "or else 3. Example: 5.")):
         assert words in " ".join(kubectl.run("explain", f"cpj.spec.{field}").split())
 
 
-def test_the_columns_tell_the_state(kubectl: Kubectl) -> None:
+def test_the_printer_columns_of_a_job(kubectl: Kubectl) -> None:
     create(kubectl, job("columns"))
     status = {
         "phase": "Succeeded", "reason": "SLAMet", "stage": "", "progress": 100, "progressText": "100%",
@@ -246,7 +262,7 @@ def test_the_columns_tell_the_state(kubectl: Kubectl) -> None:
         ("spec.image", REMOVE, "Required value"),
         ("spec.volumes", [{"name": "a", "mountPath": "/data", "hostPath": {"path": "/"}}], "unknown field"),
         ("spec.volumes", [{"name": "a", "mountPath": "/data"}], "exactly one of"),
-        ("spec.volumes", [{"name": "a", "mountPath": "/work", "configMap": {"name": "a"}}], "belong to the operator"),
+        ("spec.volumes", [{"name": "a", "mountPath": "/work", "configMap": {"name": "a"}}], "reserved for"),
         ("spec.resources.limits", {"memory": "lots"}, "should match"),
         ("spec.pricePerHour", "free", "above 0"),
         ("spec.securityContext", {"privileged": True}, "unknown field"),
@@ -296,7 +312,7 @@ def test_a_decimal_number_may_be_a_whole_number_without_quotes(kubectl: Kubectl,
     assert "created" in create(kubectl, job(spec__sla__quality__maxDrop=value), "--dry-run=server")
 
 
-def test_the_columns_of_a_runtime_tell_its_hardware(kubectl: Kubectl) -> None:
+def test_the_printer_columns_of_a_runtime(kubectl: Kubectl) -> None:
     for name, resources in {
         "large": {"requests": {"cpu": 2}, "limits": {"memory": "4Gi", "nvidia.com/gpu": 1}},
         "small": {"limits": {"cpu": "500m", "amd.com/gpu": "2"}, "requests": {"memory": "1Gi"}},
@@ -312,8 +328,8 @@ def test_the_columns_of_a_runtime_tell_its_hardware(kubectl: Kubectl) -> None:
     ]
 
 
-def test_the_api_server_writes_no_measuring_into_a_runtime(kubectl: Kubectl) -> None:
-    """An older operator, which refuses fields that it does not know, must go on with runtimes as they were."""
+def test_the_api_server_adds_no_default_of_measuring_to_a_runtime(kubectl: Kubectl) -> None:
+    """An older operator refuses unknown fields, so stored runtimes must not get new ones."""
     manifest = {
         "apiVersion": "compression-operator.io/v1alpha1",
         "kind": "CompressionRuntime",
@@ -325,5 +341,5 @@ def test_the_api_server_writes_no_measuring_into_a_runtime(kubectl: Kubectl) -> 
     assert "measuring" not in stored["spec"]
 
 
-def test_the_kept_answers_to_wrong_manifests_are_todays(kubectl: Kubectl) -> None:
-    assert asked_of(kubectl.kubeconfig) == of_server(), "run: python -m tests.support.messages --server"
+def test_the_recorded_responses_to_wrong_manifests_are_current(kubectl: Kubectl) -> None:
+    assert record_responses(kubectl.kubeconfig) == of_server(), "run: python -m tests.support.messages --server"

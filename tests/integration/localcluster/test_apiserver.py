@@ -1,4 +1,4 @@
-"""The API server alone: what tests and benchmarks stand on."""
+"""The API server without nodes, for tests and benchmarks."""
 
 import signal
 import subprocess
@@ -30,7 +30,7 @@ def server() -> Iterator[APIServer]:
         yield started
 
 
-def test_it_has_the_version_that_kubectl_understands(server: APIServer) -> None:
+def test_the_version_can_be_parsed_by_kubectl(server: APIServer) -> None:
     assert server.kubectl.read("version")["serverVersion"]["gitVersion"] == "v1.34.4"
 
 
@@ -43,7 +43,7 @@ def test_a_user_has_the_rights_that_were_granted_and_no_others(server: APIServer
         bob.run("get", "secrets")
 
 
-def test_a_service_account_is_known_by_its_name(server: APIServer) -> None:
+def test_a_service_account_has_its_user_name(server: APIServer) -> None:
     server.kubectl.run("create", "serviceaccount", "robot")
     robot = Kubectl(server.service_account("default", "robot"))
     info = robot.read("auth", "whoami")["status"]["userInfo"]
@@ -69,7 +69,7 @@ def test_a_restarted_api_server_keeps_its_objects_and_its_address(server: APISer
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_nothing_outlives_the_process_that_holds_it(number: signal.Signals) -> None:
+def test_the_servers_end_with_the_process(number: signal.Signals) -> None:
     owner = subprocess.Popen(
         [sys.executable, "-c", _OWNER], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -1,4 +1,4 @@
-"""The S3 server alone."""
+"""The S3 server."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def client(store: ObjectStore, secret: str) -> Any:
     )
 
 
-def test_objects_are_files_and_outlive_a_crash_of_the_server() -> None:
+def test_objects_are_files_and_survive_a_crash_of_the_server() -> None:
     with s3.start() as store:
         good = client(store, store.secret_key)
         good.create_bucket(Bucket="bucket")

@@ -1,4 +1,4 @@
-"""A real Alertmanager on loopback, and what it told its receiver."""
+"""A real Alertmanager on loopback, and the alerts that its receiver got."""
 
 import json
 import shutil
@@ -13,14 +13,14 @@ from tests.support.webhook_receiver import WebhookReceiver
 
 
 def alerts_of(receiver: WebhookReceiver) -> dict[str, dict[str, Any]]:
-    """What a receiver was told of each alert last, by name."""
+    """Return the last notification of each alert that a receiver got, by name."""
     posts = [json.loads(item.body) for item in receiver.taken()]
     return {alert["labels"]["alertname"]: alert for post in posts for alert in post["alerts"]}
 
 
 @contextmanager
 def start(receiver: WebhookReceiver) -> Iterator[str]:
-    """Start an Alertmanager that tells the receiver at once; yields its address, and ends with the block."""
+    """Start an Alertmanager that notifies the receiver immediately; yield its address. It ends with the block."""
     debian.ensure(debian.PROMETHEUS)
     route = {"receiver": "test", "group_by": ["alertname"], "group_wait": "0s", "group_interval": "1s"}
     hook = {"url": receiver.url, "send_resolved": True}

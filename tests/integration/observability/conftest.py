@@ -1,5 +1,4 @@
-"""Operators with the chart's own permissions, jobs driven to all ends, a real run, a Prometheus that saw it all, and an
-Alertmanager that tells of it."""
+"""Operators with the chart's permissions, jobs with all results, a real run, Prometheus and Alertmanager."""
 
 import itertools
 import json
@@ -35,8 +34,8 @@ from tests.support.webhook_receiver import WebhookReceiver, receiving
 
 TEAM = "team"
 MEASURED = "measured"
-"""The CompressionJob that a real run of the runner works for."""
-TOLD = "ops"
+"""The CompressionJob of the real run."""
+RECEIVER = "ops"
 """The receiver of that job's notifications."""
 ENDS: dict[str, tuple[int, str, str]] = {
     "passes": (0, "", summary("Pass")),
@@ -46,14 +45,14 @@ ENDS: dict[str, tuple[int, str, str]] = {
     "needs-memory": (137, "OOMKilled", ""),
     "has-no-model": (2, "", violation("InvalidInput", "no such key", field="spec.model.source")),
 }
-"""Jobs whose pods end: exit code, the kubelet's reason, termination message."""
+"""Jobs whose pods end -> exit code, the kubelet's reason, termination message."""
 PHASES: dict[str, float] = {"Succeeded": 4, "Failed": 4, "Pending": 2, "Running": 1, "AwaitingReview": 1}
-"""All jobs at the end."""
+"""Number of jobs in each phase at the end."""
 
 
 @dataclass(frozen=True)
 class World:
-    """All that was set up, once everything has happened."""
+    """The test environment after all jobs have run."""
 
     prometheus: Prometheus
     receiver: WebhookReceiver
@@ -62,7 +61,7 @@ class World:
     report: Report
     started: float
     calm: float
-    """When all jobs but the last had ended, and nothing was out of order yet."""
+    """Time when all jobs except the last had ended, before the outage."""
 
 
 @pytest.fixture(scope="package")
@@ -83,10 +82,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         account = server.service_account(helm.namespace, "compression-operator")
         namespace = _namespace(Api(server.kubeconfig))
         lease = (f"--lease-namespace={helm.namespace}", "--lease-name=compression-operator")
-        told = folder / "receivers.json"  # JSON is YAML
-        told.write_text(json.dumps({"receivers": {TOLD: {"url": hook.url, "timeout": "2s"}}}))
+        receivers = folder / "receivers.json"  # JSON is YAML
+        receivers.write_text(json.dumps({"receivers": {RECEIVER: {"url": hook.url, "timeout": "2s"}}}))
         with (
-            _operators(account, folder, *lease, f"--notifications={told}") as replicas,
+            _operators(account, folder, *lease, f"--notifications={receivers}") as replicas,
             prometheus.start(_scrapes(replicas), manager) as metrics,
         ):
             started = time.time()
@@ -97,7 +96,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             _wait_for_a_review(namespace)
             calm = time.time()
             with runner_run.serving() as telemetry:
-                namespace.apply(job(MEASURED, spec__deadline="1h", spec__budget="100", spec__notifications=[TOLD]))
+                namespace.apply(job(MEASURED, spec__deadline="1h", spec__budget="100", spec__notifications=[RECEIVER]))
                 namespace.run_pod(namespace.pod(), ip=runner_run.ADDRESS)
                 wait_for("it runs", lambda: namespace.status(MEASURED).get("phase") == "Running")
                 _meet_outages(server, replicas, telemetry)
@@ -110,7 +109,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @contextmanager
 def _operators(account: Path, folder: Path, *arguments: str) -> Iterator[list[OperatorProcess]]:
-    """Two replicas, of which one leads."""
+    """Run two replicas, one of which is the leader."""
     replicas = [operators.start(account, folder, *arguments, f"--port={ports.free()}") for _ in range(2)]
     try:
         for replica in replicas:
@@ -123,7 +122,7 @@ def _operators(account: Path, folder: Path, *arguments: str) -> Iterator[list[Op
 
 
 def _scrapes(replicas: list[OperatorProcess]) -> list[dict[str, Any]]:
-    """As the chart's ServiceMonitor and PodMonitor have Prometheus do it."""
+    """Return scrape configurations like those of the chart's ServiceMonitor and PodMonitor."""
     service = {"targets": [f"127.0.0.1:{replica.port}" for replica in replicas], "labels": {"namespace": "system"}}
     pod = {"targets": [f"{runner_run.ADDRESS}:{PORT}"], "labels": {"namespace": TEAM, "job": MEASURED}}
     return [
@@ -139,7 +138,7 @@ def _namespace(api: Api) -> Namespace:
 
 
 def _live_and_expire(namespace: Namespace) -> None:
-    """A job that is suspended, resumed, ends and is deleted by the operator: all that it may do to objects."""
+    """Run a job that is suspended and resumed, ends, and is deleted by the operator, to use all of its permissions."""
     namespace.apply(job("expires", spec__ttl="1s"))
     namespace.run_pod(namespace.pod(), ip="127.0.0.2")
     wait_for("it runs", lambda: namespace.status("expires").get("phase") == "Running")
@@ -157,7 +156,7 @@ def _is_suspended(namespace: Namespace, suspended: bool) -> bool:
 
 
 def _try_again(namespace: Namespace) -> None:
-    """A job whose first try ends because its store is away."""
+    """Run a job whose first attempt fails because its store is unreachable."""
     namespace.apply(job("comes-back"))
     first = namespace.pod()
     namespace.run_pod(first, ip="127.0.0.2")
@@ -170,11 +169,11 @@ def _try_again(namespace: Namespace) -> None:
 
 
 def _end_jobs(namespace: Namespace, metrics: Prometheus) -> None:
-    """One after the other, each seen by Prometheus before the next, so that counters are seen to count."""
+    """End jobs one after the other, each after Prometheus has scraped the previous one, so that counters increase."""
     for done, (name, (code, reason, message)) in enumerate(ENDS.items(), start=2):
         namespace.apply(job(name))
         pod = namespace.pod()
-        namespace.run_pod(pod, ip="127.0.0.2")  # where nobody tells a progress
+        namespace.run_pod(pod, ip="127.0.0.2")  # no server reports progress there
         namespace.end_pod(pod, code=code, reason=reason, message=message)
         wait_for(f"{name} has ended", partial(_has_ended, metrics, done))
 
@@ -194,7 +193,7 @@ def _has_ended(metrics: Prometheus, count: int) -> bool:
 
 
 def _run_a_job(namespace: Namespace, telemetry: Telemetry, folder: Path) -> Report:
-    """The operator asks the real run for its progress while it goes on, and reads its summary when it is over."""
+    """Run a job. The operator polls its progress while it runs, and reads its summary at the end."""
     runner_run.write_files(folder)
     report = telemetry.run(runner_run.manifest(MEASURED, folder), folder)
     wait_for("its progress", lambda: namespace.status(MEASURED).get("progress"))
@@ -205,10 +204,10 @@ def _run_a_job(namespace: Namespace, telemetry: Telemetry, folder: Path) -> Repo
 
 
 def _meet_outages(server: APIServer, replicas: list[OperatorProcess], telemetry: Telemetry) -> None:
-    """Restart the API server while the operator has news to write, again and again until it has failed to once."""
+    """Restart the API server while the operator has progress to write, until a reconcile has failed once."""
     ended = threading.Event()
 
-    def report_news() -> None:
+    def report_progress() -> None:
         for title in itertools.cycle(("warming up", "warm")):
             with telemetry.progress.phase(title):
                 if ended.wait(0.1):
@@ -218,17 +217,17 @@ def _meet_outages(server: APIServer, replicas: list[OperatorProcess], telemetry:
         server.restart()
         return any("reconcile_errors_total{" in replica.fetch("/metrics") for replica in replicas)
 
-    news = threading.Thread(target=report_news)
-    news.start()
+    reporter = threading.Thread(target=report_progress)
+    reporter.start()
     try:
         wait_for("a reconcile that fails", has_failed)
     finally:
         ended.set()
-        news.join()
+        reporter.join()
 
 
 def _leave_jobs_going_on(namespace: Namespace) -> None:
-    """Two that wait, and one that runs on other hardware."""
+    """Create two jobs that wait, and one that runs on other hardware."""
     namespace.apply(job("finds-no-node"))
     unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
     pod = namespace.pod()

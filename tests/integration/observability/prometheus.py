@@ -1,4 +1,4 @@
-"""A real Prometheus on loopback that scrapes what a test tells it to."""
+"""A real Prometheus on loopback, with the scrape configurations of a test."""
 
 import json
 import shutil
@@ -19,14 +19,14 @@ RULES = ROOT / "dashboards" / "rules.yaml"
 
 @dataclass(frozen=True)
 class Series:
-    """One series of an answer: labels, and values with their times, oldest first."""
+    """One series of a response: labels, and values with their times, oldest first."""
 
     labels: Mapping[str, str]
     values: Sequence[tuple[float, float]]
 
     @property
     def last(self) -> float:
-        """The newest value."""
+        """Newest value."""
         return self.values[-1][1]
 
 
@@ -37,26 +37,26 @@ class Prometheus:
     url: str
 
     def ask(self, path: str, **parameters: str | float) -> Any:
-        """Send a request of the API; raises urllib.error.HTTPError where Prometheus does not understand it."""
+        """Send a request to the API. Raises urllib.error.HTTPError if Prometheus refuses it."""
         query = urllib.parse.urlencode(parameters)
         with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=30) as answer:
             return json.load(answer)["data"]
 
     def instant(self, expression: str, at: float | None = None) -> list[Series]:
-        """The value of an expression now, or at another time."""
+        """Return the value of an expression now, or at another time."""
         return _series(self.ask("query", query=expression, time=time.time() if at is None else at)["result"])
 
     def range(self, expression: str, start: float, end: float, step: float = 1.0) -> list[Series]:
-        """The values of an expression in a span of time."""
+        """Return the values of an expression in a time range."""
         return _series(self.ask("query_range", query=expression, start=start, end=end, step=step)["result"])
 
     def number(self, expression: str) -> float | None:
-        """The one value that an expression has now, None when it has none."""
-        found = self.instant(expression)
-        return found[0].last if found else None
+        """Return the current value of an expression, None if it has none."""
+        series = self.instant(expression)
+        return series[0].last if series else None
 
     def by_label(self, expression: str, label: str) -> dict[str, float]:
-        """The value of each series now, by its label."""
+        """Return the current value of each series, by a label."""
         return {series.labels[label]: series.last for series in self.instant(expression)}
 
 
@@ -69,7 +69,7 @@ def _series(result: list[dict[str, Any]]) -> list[Series]:
 
 @contextmanager
 def start(scrapes: Sequence[dict[str, Any]], alertmanager: str, interval: str = "1s") -> Iterator[Prometheus]:
-    """Start Prometheus with these scrape configurations and the project's rules; it ends with the block.
+    """Start Prometheus with these scrape configurations and the project's rules. It ends with the block.
 
     Alerts go to the Alertmanager at that address.
     """
@@ -79,8 +79,8 @@ def start(scrapes: Sequence[dict[str, Any]], alertmanager: str, interval: str = 
         address = f"127.0.0.1:{ports.free()}"
         config = group.folder / "prometheus.yaml"
         content = {"global": every, "rule_files": [str(RULES)], "scrape_configs": list(scrapes)}
-        told = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
-        config.write_text(json.dumps(content | {"alerting": told}))
+        alerting = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
+        config.write_text(json.dumps(content | {"alerting": alerting}))
         command = [
             shutil.which("prometheus") or "prometheus",
             f"--config.file={config}",

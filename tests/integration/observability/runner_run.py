@@ -1,4 +1,4 @@
-"""A real run of the runner in this process, on a model that is tiny, with its metrics served as in a pod."""
+"""A real run of the runner in this process with a tiny model. It serves its metrics as in a pod."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from compression_runner.pipeline.places import of_trial
 from compression_runner.pipeline.run import Run, execute
+from compression_runner.pipeline.run_locations import of_trial
 from compression_runner.storage import Stores
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import RunProgress
@@ -19,14 +19,14 @@ from compression_runner.telemetry.server import serve
 from compressionjob.report import Report
 from compressionjob.spec import parse_job
 
-# Slow enough, at some 0.3 ms a query, for the first bucket of the histogram not to take it all.
+# At about 0.3 ms a query it is slow enough to use more than the first bucket of the histogram.
 WIDTH, HIDDEN, CLASSES = 512, 4096, 8
 ADDRESS = "127.0.0.9"
-"""The pod's address: no other test has a pod there, so only this run's operators see this server."""
+"""Address of the pod. No other test uses it, so only this run's operators poll this server."""
 
 
 def manifest(name: str, folder: Path) -> dict[str, Any]:
-    """A CompressionJob on the files that ``write_files`` makes."""
+    """Return a CompressionJob with the files of ``write_files``."""
     return {
         "apiVersion": "compression-operator.io/v1alpha1",
         "kind": "CompressionJob",
@@ -46,7 +46,7 @@ def manifest(name: str, folder: Path) -> dict[str, Any]:
 
 
 def write_files(folder: Path) -> None:
-    """A two-layer network and inputs for it."""
+    """Write a two-layer network and its inputs."""
     random = np.random.default_rng(7)
     shapes = {"first": (WIDTH, HIDDEN), "second": (HIDDEN, CLASSES)}
     weights = {name: random.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes.items()}
@@ -68,16 +68,16 @@ def write_files(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """What a pod tells while it works, served on the runner's port."""
+    """Progress and metrics of a pod, served on the runner's port."""
 
     progress: RunProgress
     metrics: RunMetrics
 
     def run(self, job: dict[str, Any], folder: Path) -> Report:
-        """Run a job to its report."""
+        """Run a job; return its report."""
         parsed = parse_job(job)
-        places = of_trial(parsed.spec, Stores(environment={}, base=Path("/")), folder / "work")
-        return execute(Run(parsed, places, self.progress, self.metrics))
+        locations = of_trial(parsed.spec, Stores(environment={}, base=Path("/")), folder / "work")
+        return execute(Run(parsed, locations, self.progress, self.metrics))
 
 
 @contextmanager

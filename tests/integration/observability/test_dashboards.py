@@ -1,4 +1,4 @@
-"""Every panel of the dashboards has something to show of what really happened, and shows it right."""
+"""Every panel of the dashboards has data, and shows it correctly."""
 
 import math
 import time
@@ -14,15 +14,15 @@ from tests.support.board import PanelQuery, queries, resolved
 
 QUERIES = list(queries())
 WHILE_IT_RUNS = {
-    "compression-job: Last news: ago",
+    "compression-job: Last progress: ago",
     "compression-job: Deadline: deadline",
     "compression-job: Deadline: expected",
 }
-"""Figures that a job has only as long as its pod runs; the rest is there as long as the job."""
+"""Metrics that exist only while the pod of a job runs. The others exist as long as the job."""
 
 
 def answer(world: World, query: PanelQuery, job: str = MEASURED) -> list[Series]:
-    """The series that Grafana would get: an instant, or the whole time shown."""
+    """Return the series for Grafana: of an instant, or of the whole time range."""
     shown = f"{math.ceil(time.time() - world.started)}s"
     expression = resolved(query.expression, interval="3m", span=shown, namespace=TEAM, job=job)
     if query.instant and query.id not in WHILE_IT_RUNS:
@@ -32,8 +32,8 @@ def answer(world: World, query: PanelQuery, job: str = MEASURED) -> list[Series]
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.id)
 def test_a_panel_shows_data(world: World, query: PanelQuery) -> None:
-    found = wait_for("data", lambda: answer(world, query), seconds=20)  # a scrape may come late on a busy machine
-    assert any(math.isfinite(value) for series in found for _, value in series.values)
+    data = wait_for("data", lambda: answer(world, query), seconds=20)  # a scrape may come late on a busy machine
+    assert any(math.isfinite(value) for series in data for _, value in series.values)
 
 
 @pytest.mark.parametrize("query", [q for q in QUERIES if "$job" in q.expression], ids=lambda query: query.id)
@@ -44,7 +44,7 @@ def test_a_panel_of_one_job_shows_no_other(world: World, query: PanelQuery) -> N
     assert not answer(world, query, job="another")
 
 
-def test_the_fleet_is_counted_right(world: World) -> None:
+def test_jobs_are_counted_by_phase(world: World) -> None:
     verdicts = "sum by (verdict) (compression_operator_verdicts_total)"
     for expression, label, expected in (
         (jobs("phase"), "phase", PHASES),
@@ -66,7 +66,7 @@ def test_the_fleet_is_counted_right(world: World) -> None:
         wait_equal(expression, partial(world.prometheus.by_label, expression, label), expected, seconds=20)
 
 
-def test_the_oldest_of_every_phase_that_goes_on_has_an_age(world: World) -> None:
+def test_every_active_phase_has_the_age_of_its_oldest_job(world: World) -> None:
     ages = world.prometheus.by_label("max by (phase) (compression_operator_oldest_job_seconds)", "phase")
     assert set(ages) == {"Pending", "Running", "AwaitingReview"}
     assert all(0 <= age <= time.time() - world.started for age in ages.values())
@@ -83,13 +83,13 @@ def test_the_figures_of_a_job_are_those_of_its_report(world: World) -> None:
     }
     assert shown == {
         (model, percentile): pytest.approx(seconds, rel=1e-4)
-        for model, told in (("baseline", world.report.baseline), ("compressed", world.report.compressed))
-        for percentile, seconds in told.latency_seconds.items()
+        for model, figures in (("baseline", world.report.baseline), ("compressed", world.report.compressed))
+        for percentile, seconds in figures.latency_seconds.items()
     }
 
 
 def test_the_histogram_of_the_pod_agrees_with_the_report(world: World) -> None:
-    """Within the bucket that the median lies in: neighbouring limits are 1.6 apart."""
+    """They agree up to the width of a bucket, which is a factor of 1.6."""
     selected = f'{{namespace="{TEAM}", job="{MEASURED}", model="baseline"}}'
     buckets = f"sum by (le) (compression_runner_latency_seconds_bucket{selected})"
     median = world.prometheus.number(f"histogram_quantile(0.5, {buckets})")
@@ -107,8 +107,8 @@ def test_the_variables_offer_namespaces_and_all_jobs(world: World) -> None:
     expected = {MEASURED, *ENDS, "is-reviewed", "finds-no-runtime", "has-a-gpu"}
 
     def shown(label: str) -> set[str]:
-        found = world.prometheus.range("compression_operator_job_info", world.started, time.time())
-        return {series.labels[label] for series in found}
+        history = world.prometheus.range("compression_operator_job_info", world.started, time.time())
+        return {series.labels[label] for series in history}
 
     wait_for(
         "all are scraped", lambda: shown("job") >= expected, seconds=20
@@ -126,8 +126,8 @@ def test_the_margins_of_a_job_follow_its_objectives(world: World) -> None:
         assert margins[name] == pytest.approx(1 - worst / item.limit, abs=1e-3)
 
 
-def test_the_charts_permissions_were_enough(world: World) -> None:
-    """The operators ran with the service account that the chart made. Later, an API server that starts says no, too."""
+def test_the_operator_had_all_permissions_it_needed(world: World) -> None:
+    """The operators ran with the chart's service account. A later 403 may also come from a starting API server."""
     requests = world.prometheus.instant("compression_operator_api_requests_total", at=world.calm)
     done = {(series.labels["verb"], series.labels["resource"]) for series in requests if series.labels["code"] < "300"}
     assert done >= {

@@ -28,7 +28,7 @@ def test_the_dashboards_pass_grafanas_schema(checker: Path) -> None:
         (lambda panel: panel["targets"][0], "expr", "expression"),
     ],
 )
-def test_a_field_that_grafana_does_not_know_is_found(checker, part, field, wrong, tmp_path):
+def test_an_unknown_field_is_reported(checker, part, field, wrong, tmp_path):
     board = json.loads(BOARDS[0].read_text())
     panel = next(panel for panel in board["panels"] if panel["type"] == "stat")
     part(panel)[wrong] = part(panel).pop(field)
@@ -38,6 +38,6 @@ def test_a_field_that_grafana_does_not_know_is_found(checker, part, field, wrong
         run([checker, file])
 
 
-def test_every_type_of_panel_is_one_that_the_checker_knows() -> None:
-    """It reads the options of no other."""
+def test_the_checker_supports_every_type_of_panel() -> None:
+    """The checker reads the options of these types only."""
     assert {panel["type"] for panel in panels()} == {"stat", "bargauge", "table", "timeseries"}

@@ -1,4 +1,4 @@
-"""The API server as the tests see it: raw JSON with a kubeconfig, and a stand-in for scheduler and kubelet."""
+"""Access to the API server for tests: raw JSON with a kubeconfig, and a stand-in for scheduler and kubelet."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Refusal(Exception):
-    """The API server said no."""
+    """The API server refused a request."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -48,10 +48,10 @@ class Api:
         data = None if body is None else json.dumps(body).encode()
         headers = {**self.headers, "Content-Type": content}
         answer = self._pool.request(method, self._server + path, body=data, headers=headers, retries=2)
-        found: dict[str, Any] = json.loads(answer.data)
+        value: dict[str, Any] = json.loads(answer.data)
         if answer.status >= 400:
-            raise Refusal(answer.status, found.get("message", ""))
-        return found
+            raise Refusal(answer.status, value.get("message", ""))
+        return value
 
     def get(self, path: str) -> dict[str, Any] | None:
         """Read an object, or None when it is not there."""
@@ -64,8 +64,8 @@ class Api:
 
     def items(self, path: str) -> list[dict[str, Any]]:
         """Read a list."""
-        found: list[dict[str, Any]] = self.send("GET", path)["items"] or []
-        return found
+        value: list[dict[str, Any]] = self.send("GET", path)["items"] or []
+        return value
 
     def patch(self, path: str, patch: dict[str, Any]) -> dict[str, Any]:
         """Change fields of an object."""
@@ -74,7 +74,7 @@ class Api:
 
 @dataclass(frozen=True)
 class Namespace:
-    """A namespace of its own for one test, with short words for what tests do in it."""
+    """A namespace of its own for one test, with helpers for the steps of tests."""
 
     api: Api
     name: str
@@ -101,8 +101,8 @@ class Namespace:
 
     def review(self, job: str, decision: str, **more: str | None) -> dict[str, Any]:
         """Create a CompressionReview here: of the job and its digest as they are now, or as ``more`` says."""
-        found = self.job(job) or {"metadata": {}}
-        binding = {"jobUID": found["metadata"].get("uid"), "digest": found.get("status", {}).get("digest")}
+        value = self.job(job) or {"metadata": {}}
+        binding = {"jobUID": value["metadata"].get("uid"), "digest": value.get("status", {}).get("digest")}
         spec = {"job": job, "decision": decision, "reason": "looked at it", "reviewer": "rita", **binding, **more}
         manifest = {
             "apiVersion": "compression-operator.io/v1alpha1",
@@ -118,8 +118,8 @@ class Namespace:
 
     def status(self, name: str) -> dict[str, Any]:
         """Its status, empty when there is none."""
-        found: dict[str, Any] = (self.job(name) or {}).get("status", {})
-        return found
+        value: dict[str, Any] = (self.job(name) or {}).get("status", {})
+        return value
 
     def condition(self, name: str, kind: str) -> dict[str, Any]:
         """One of its conditions, empty when there is none."""
@@ -168,7 +168,7 @@ class Namespace:
         """Be the kubelet that sees a pod end."""
         reason = reason or ("Completed" if code == 0 else "Error")
         pod = self.api.send("GET", self.path("pods", name))
-        state = next((item["state"] for item in pod["status"].get("containerStatuses", [])), {})
+        state: dict[str, Any] = next((item["state"] for item in pod["status"].get("containerStatuses", [])), {})
         started = state.get("running", {}).get("startedAt")
         end = {"exitCode": code, "reason": reason, "message": message, "startedAt": started, "finishedAt": clock()}
         self.set_pod(name, phase="Failed" if code else "Succeeded", containerStatuses=[container({"terminated": end})])
@@ -198,18 +198,18 @@ def container(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def wait_for(what: str, look: Callable[[], T | None], seconds: float = 60, pause: float = 0.05) -> T:
-    """Look until there is something; fails with ``what`` after ``seconds``."""
+    """Poll until ``look`` returns something; fail with ``what`` after ``seconds``."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        found = look()
-        if found:
-            return found
+        value = look()
+        if value:
+            return value
         time.sleep(pause)
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
 def wait_equal(what: str, look: Callable[[], T], wanted: T, seconds: float = 60) -> None:
-    """Look until it is what is wanted; fails with what was there instead."""
+    """Poll until the value is the wanted one; fail with the actual value."""
     seen = look()
     end = time.monotonic() + seconds
     while seen != wanted:

@@ -75,7 +75,7 @@ class OperatorProcess:
 def start(kubeconfig: Path, folder: Path, *arguments: str, protected: bool = True) -> OperatorProcess:
     """Start a replica with this kubeconfig; its log lies in ``folder``.
 
-    ``protected``: it may take it that nobody else creates Jobs in its name, as the chart's policies see to.
+    ``protected``: only it creates Jobs in its name, as the chart's policies ensure.
     """
     log = folder / f"operator-{len(list(folder.glob('operator-*')))}.log"
     command = [sys.executable, "-m", "compression_operator", "run", "--port=0", "--progress-interval=0.2", *arguments]

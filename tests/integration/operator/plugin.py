@@ -18,7 +18,7 @@ PROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, and what it said."""
+    """The exit status of a command, and its output."""
 
     code: int
     out: str

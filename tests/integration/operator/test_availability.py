@@ -1,4 +1,4 @@
-"""Operators are killed, replaced, cut off and restricted; the jobs do not notice."""
+"""Operators are killed, replaced, cut off and restricted; jobs are not affected."""
 
 import contextlib
 import random
@@ -20,7 +20,7 @@ from tests.support.manifests import job
 from tests.support.operator.builders import summary
 
 INFO = "compression_operator_job_info"
-NEWS_OF_JOBS = 'compression_operator_watch_events_total{resource="compressionjobs"}'
+WATCH_EVENTS = 'compression_operator_watch_events_total{resource="compressionjobs"}'
 Launch = Callable[..., OperatorProcess]
 
 RANK = {"": 0, "Pending": 1, "Running": 2, "Succeeded": 3, "Failed": 3}
@@ -98,7 +98,7 @@ def writes(operator: OperatorProcess) -> float:
     )
 
 
-def test_killed_at_any_moment_nothing_is_lost_or_done_twice(namespace: Namespace, launch: Launch) -> None:
+def test_kills_lose_nothing_and_repeat_nothing(namespace: Namespace, launch: Launch) -> None:
     chance = random.Random(20261124)
     count = 50
     with witness(namespace) as wrong, kubelet(namespace):
@@ -121,7 +121,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_done_twice(namespace: Namespace
     assert len(set(owners)) == count
 
 
-def test_a_restart_writes_nothing_when_nothing_happened(namespace: Namespace, launch: Launch) -> None:
+def test_restart_without_changes_writes_nothing(namespace: Namespace, launch: Launch) -> None:
     limits = f"--namespace={namespace.name}"  # something may happen to the jobs that other tests left behind
     first = launch("--lease-name=quiet-1", limits)
     for number in range(20):
@@ -157,7 +157,7 @@ def jobs_of(namespace: Namespace) -> list[dict[str, Any]]:
     return namespace.api.items(namespace.path("cpj"))
 
 
-def test_a_standby_takes_over_from_a_leader_that_died_or_left(namespace: Namespace, launch: Launch) -> None:
+def test_standby_takes_over_from_a_dead_or_stopped_leader(namespace: Namespace, launch: Launch) -> None:
     first = launch("--lease-name=pair")
     first.wait_leading()
     second = launch("--lease-name=pair")
@@ -165,8 +165,8 @@ def test_a_standby_takes_over_from_a_leader_that_died_or_left(namespace: Namespa
     namespace.apply(job(name="one"))
     wait_for("a child", namespace.children)
     assert second.metric("compression_operator_leader") == 0
-    wait_for("the standby sees the job", lambda: second.metric(NEWS_OF_JOBS))
-    assert second.metric("compression_operator_queue_depth") == 0, "nobody would take the job from the queue"
+    wait_for("the standby sees the job", lambda: second.metric(WATCH_EVENTS))
+    assert second.metric("compression_operator_queue_depth") == 0, "no worker would take the job from the queue"
     assert writes(second) == 0
     first.kill()
     namespace.apply(job(name="two"))
@@ -180,13 +180,13 @@ def test_a_standby_takes_over_from_a_leader_that_died_or_left(namespace: Namespa
 
 
 def job_series(operator: OperatorProcess, namespace: Namespace) -> list[str]:
-    """What it tells of single jobs: names of metrics."""
+    """Return the names of its metrics about single jobs."""
     here = f'namespace="{namespace.name}"'
     lines = [line for line in operator.fetch("/metrics").splitlines() if here in line]
     return [line.partition("{")[0] for line in lines if line.startswith("compression_operator_job_")]
 
 
-def test_a_leader_that_loses_its_lease_stops_at_once(namespace: Namespace, launch: Launch, api: Api) -> None:
+def test_leader_without_its_lease_stops_at_once(namespace: Namespace, launch: Launch, api: Api) -> None:
     operator = launch("--lease-name=stolen")
     operator.wait_leading()
     namespace.apply(job(name="earlier"))
@@ -194,14 +194,14 @@ def test_a_leader_that_loses_its_lease_stops_at_once(namespace: Namespace, launc
     shown = {INFO, "compression_operator_job_last_progress_timestamp_seconds"}
     wait_equal("its series", lambda: set(job_series(operator, namespace)), shown)
     lease = "/apis/coordination.k8s.io/v1/namespaces/default/leases/stolen"
-    api.patch(lease, {"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 5}})
+    api.patch(lease, {"spec": {"holderIdentity": "another-replica", "leaseDurationSeconds": 5}})
     wait_for("it stops", lambda: operator.metric("compression_operator_leader") == 0)
     assert job_series(operator, namespace) == [], "it hears no more of the job, which would seem to stand still"
-    news = operator.metric(NEWS_OF_JOBS)
+    events = operator.metric(WATCH_EVENTS)
     namespace.apply(job())
-    wait_for("it sees the job", lambda: operator.metric(NEWS_OF_JOBS) > news)
+    wait_for("it sees the job", lambda: operator.metric(WATCH_EVENTS) > events)
     assert operator.metric("compression_operator_queue_depth") == 0
-    api.patch(lease, {"spec": {"renewTime": "2026-11-24T00:00:00.000000Z", "holderIdentity": "somebody-else"}})
+    api.patch(lease, {"spec": {"renewTime": "2026-11-24T00:00:00.000000Z", "holderIdentity": "another-replica"}})
     assert len(namespace.children()) == 1
     assert operator.fetch("/healthz")
     operator.wait_leading(seconds=30)
@@ -209,7 +209,7 @@ def test_a_leader_that_loses_its_lease_stops_at_once(namespace: Namespace, launc
     wait_equal("the series of both", lambda: sorted(job_series(operator, namespace)), sorted([*shown, INFO]))
 
 
-def test_an_api_server_that_comes_back_is_served_again(namespace: Namespace, launch: Launch, server: APIServer) -> None:
+def test_operator_recovers_after_an_api_server_outage(namespace: Namespace, launch: Launch, server: APIServer) -> None:
     operator = launch("--lease-name=outage")
     operator.wait_leading()
     namespace.apply(job(name="before"))
@@ -236,7 +236,7 @@ def lease_of(system: str) -> list[str]:
     return [f"--lease-namespace={system}", "--lease-name=demo-compression-operator"]
 
 
-def test_the_charts_rights_are_enough_and_show_no_secret(
+def test_chart_permissions_suffice_and_exclude_secrets(
     namespace: Namespace, launch: Launch, server: APIServer, tmp_path: Path
 ) -> None:
     kubeconfig = with_chart_rights(server, tmp_path, "system-wide")
@@ -260,7 +260,7 @@ def test_the_charts_rights_are_enough_and_show_no_secret(
         robot.send("POST", namespace.path("pods"), {"metadata": {"name": "x"}, "spec": {}})
 
 
-def test_limited_to_a_namespace_it_serves_only_that(
+def test_operator_of_one_namespace_ignores_others(
     api: Api, namespace: Namespace, launch: Launch, server: APIServer, tmp_path: Path
 ) -> None:
     api.send("POST", "/api/v1/namespaces", {"metadata": {"name": "not-served"}})

@@ -1,4 +1,4 @@
-"""What Kubernetes' own tools expect of a resource: conditions, selectors, labels, and limits that can be raised."""
+"""Conventions of Kubernetes' tools: conditions, selectors, labels, and limits that can be raised."""
 
 import json
 import subprocess
@@ -38,7 +38,7 @@ def clock_becomes(namespace: Namespace, seconds: int | None) -> None:
     )
 
 
-def test_the_tools_of_kubernetes_wait_for_a_job_and_select_it(server: APIServer, namespace: Namespace) -> None:
+def test_kubectl_waits_for_and_selects_jobs(server: APIServer, namespace: Namespace) -> None:
     namespace.apply(job())
     pod = namespace.pod()
     namespace.run_pod(pod)
@@ -57,7 +57,7 @@ def test_the_tools_of_kubernetes_wait_for_a_job_and_select_it(server: APIServer,
 
 
 @pytest.mark.parametrize("verdict", ["Pass", "Fail"])
-def test_helm_waits_until_the_job_has_ended(
+def test_helm_waits_for_the_end_of_the_job(
     server: APIServer, namespace: Namespace, tmp_path: Path, verdict: str
 ) -> None:
     (tmp_path / "templates").mkdir()
@@ -73,11 +73,11 @@ def test_helm_waits_until_the_job_has_ended(
         phase_is(namespace, "Running")
         assert helm.poll() is None
         namespace.end_pod(pod, message=summary(verdict, published=verdict == "Pass"))
-        said, _ = helm.communicate(timeout=120)
-    assert (helm.returncode == 0) == (verdict == "Pass"), said
-    assert ("STATUS: deployed" in said) == (verdict == "Pass"), said
+        reported, _ = helm.communicate(timeout=120)
+    assert (helm.returncode == 0) == (verdict == "Pass"), reported
+    assert ("STATUS: deployed" in reported) == (verdict == "Pass"), reported
     if verdict == "Fail":
-        assert "Failed" in said
+        assert "Failed" in reported
 
 
 def test_a_failed_job_is_stalled(namespace: Namespace) -> None:
@@ -128,7 +128,7 @@ def test_a_raised_budget_reaches_the_running_child(server: APIServer, api: Api, 
     api.send("DELETE", f"{GROUP}/compressionruntimes/{name}")
 
 
-def test_the_pod_gets_what_its_author_wrote_however_long_and_whatever_it_holds(namespace: Namespace) -> None:
+def test_pod_gets_long_and_special_input_unchanged(namespace: Namespace) -> None:
     names = ["$(HOME)", "$$", "$$(HOME)", 'tab\tquote"', *(f"特徴量-größe-{number}" * 8 for number in range(996))]
     namespace.apply(job(spec__data__evaluation__columns={"features": names}))
     given = input_of(namespace.child())["job"]["spec"]["data"]["evaluation"]["columns"]["features"]
@@ -140,9 +140,9 @@ def test_the_pod_gets_what_its_author_wrote_however_long_and_whatever_it_holds(n
     assert pod["metadata"]["labels"]["app.kubernetes.io/instance"] == NAME
 
 
-def test_a_job_that_is_too_large_for_its_pod_fails_with_the_field_that_makes_it_so(namespace: Namespace) -> None:
+def test_oversized_job_fails_and_names_the_field(namespace: Namespace) -> None:
     namespace.apply(job(spec__data__evaluation__columns={"features": incompressible_names()}))
     status: dict[str, Any] = phase_is(namespace, "Failed")
     assert status["reason"] == "InvalidSpec"
-    assert status["message"].startswith("spec.data.evaluation.columns.features: the job is ")
+    assert status["message"].startswith("spec.data.evaluation.columns.features: the job has ")
     assert not namespace.children()

@@ -1,4 +1,4 @@
-"""What jobs cost on a real API server with the real Job controller, across operators that are killed, and budgets."""
+"""Cost and budgets of jobs on a real API server with the real Job controller, across restarts of operators."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -30,21 +30,21 @@ def started(launch: Launch) -> OperatorProcess:
 
 
 def usage_of(namespace: Namespace) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = namespace.status(NAME).get("usage", {}).get("pods", [])
-    return found
+    pods: list[dict[str, Any]] = namespace.status(NAME).get("usage", {}).get("pods", [])
+    return pods
 
 
 def failed_for(namespace: Namespace, reason: str) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
-        found = namespace.condition(NAME, "Failed")
-        return found if found.get("status") == "True" else None
+        condition = namespace.condition(NAME, "Failed")
+        return condition if condition.get("status") == "True" else None
 
-    found = wait_for("the job fails", look)
-    assert found["reason"] == reason, found
-    return found
+    condition = wait_for("the job fails", look)
+    assert condition["reason"] == reason, condition
+    return condition
 
 
-def test_every_pod_is_paid_once_whoever_looks(launch: Launch, namespace: Namespace, dear: str) -> None:
+def test_each_pod_is_charged_once_across_operators(launch: Launch, namespace: Namespace, dear: str) -> None:
     first_operator = started(launch)
     namespace.apply(job(spec__runtime=dear))
     first = namespace.pod()
@@ -79,9 +79,9 @@ def test_a_budget_ends_the_job_before_it_is_exceeded(launch: Launch, namespace: 
     namespace.run_pod(namespace.pod(), ago=45)
     shown = f'compression_operator_job_budget{{job="{NAME}",namespace="{namespace.name}"}}'
     wait_for("the budget is shown", lambda: operator.metric(shown) == 60)
-    found = failed_for(namespace, "BudgetExceeded")
-    assert "spec.budget (60) would be exceeded" in found["message"]
-    assert "apply the job again with a larger budget" in found["message"]
+    condition = failed_for(namespace, "BudgetExceeded")
+    assert "spec.budget (60) would be exceeded" in condition["message"]
+    assert "apply the job again with a larger budget" in condition["message"]
     assert 45 <= float(namespace.status(NAME)["cost"]) <= 60
     assert not namespace.pods()
 
@@ -103,7 +103,7 @@ def test_a_budget_holds_while_no_operator_runs(launch: Launch, namespace: Namesp
     assert float(namespace.status(NAME)["cost"]) <= 11
 
 
-def test_a_deadline_is_told_apart_from_a_budget(launch: Launch, namespace: Namespace, dear: str) -> None:
+def test_deadline_and_budget_have_different_reasons(launch: Launch, namespace: Namespace, dear: str) -> None:
     started(launch)
     namespace.apply(job(spec__runtime=dear, spec__budget="1000", spec__deadline="3s"))
     namespace.run_pod(namespace.pod())
@@ -115,9 +115,9 @@ def test_a_job_with_a_budget_waits_for_a_price(launch: Launch, namespace: Namesp
     started(launch)
     namespace.api.send("POST", f"{GROUP}/compressionruntimes", runtime("unpriced"))
     namespace.apply(job(spec__runtime="unpriced", spec__budget="2.5"))
-    told = wait_for("it says so", lambda: namespace.condition(NAME, "Accepted"))
-    assert (told["status"], told["reason"]) == ("False", "RuntimeWithoutPrice")
-    assert "spec.budget (2.5): the CompressionRuntime 'unpriced' has no pricePerHour" in told["message"]
+    accepted = wait_for("it says so", lambda: namespace.condition(NAME, "Accepted"))
+    assert (accepted["status"], accepted["reason"]) == ("False", "RuntimeWithoutPrice")
+    assert "spec.budget (2.5): the CompressionRuntime 'unpriced' has no pricePerHour" in accepted["message"]
     assert not namespace.children()
     namespace.api.patch(f"{GROUP}/compressionruntimes/unpriced", {"spec": {"pricePerHour": "0.5"}})
     assert namespace.child()["spec"]["activeDeadlineSeconds"] == 18_000 - 30

@@ -1,4 +1,4 @@
-"""What the operator did not do itself it does not believe, and no two pods write at one destination at a time."""
+"""The operator ignores forged objects, and no two pods write to one destination at a time."""
 
 from typing import Any
 
@@ -21,21 +21,21 @@ def scheduled(namespace: Namespace, name: str, reason: str) -> dict[str, Any]:
     """The condition Scheduled of a job once it has this reason."""
 
     def look() -> dict[str, Any] | None:
-        found = namespace.condition(name, "Scheduled")
-        return found if found.get("reason") == reason else None
+        condition = namespace.condition(name, "Scheduled")
+        return condition if condition.get("reason") == reason else None
 
     return wait_for(f"{name} is {reason}", look)
 
 
-def finish(namespace: Namespace, pod: str, **said: Any) -> None:
+def finish(namespace: Namespace, pod: str, **fields: Any) -> None:
     namespace.run_pod(pod)
-    namespace.end_pod(pod, message=summary("Pass", **said))
+    namespace.end_pod(pod, message=summary("Pass", **fields))
 
 
 def pods_of(namespace: Namespace, name: str) -> list[str]:
-    found = namespace.pods()
+    pods = namespace.pods()
     label = "compression-operator.io/job"
-    return [pod["metadata"]["name"] for pod in found if pod["metadata"]["labels"].get(label) == name]
+    return [pod["metadata"]["name"] for pod in pods if pod["metadata"]["labels"].get(label) == name]
 
 
 def linger(namespace: Namespace, pod: str, *finalizers: str) -> None:
@@ -59,7 +59,7 @@ def test_jobs_with_one_destination_run_one_after_the_other(namespace: Namespace)
     assert namespace.status("first")["phase"] == "Succeeded"
 
 
-def test_a_job_applied_again_waits_for_the_pod_of_the_one_before(namespace: Namespace) -> None:
+def test_reapplied_job_waits_for_the_earlier_pod(namespace: Namespace) -> None:
     uid = namespace.apply(job())["metadata"]["uid"]
     pod = namespace.pod()
     namespace.run_pod(pod)
@@ -74,7 +74,7 @@ def test_a_job_applied_again_waits_for_the_pod_of_the_one_before(namespace: Name
     phase_is(namespace, "Succeeded")
 
 
-def test_a_pod_that_was_orphaned_is_waited_for(namespace: Namespace) -> None:
+def test_job_waits_for_an_orphaned_pod(namespace: Namespace) -> None:
     namespace.apply(job())
     pod = namespace.pod()
     namespace.run_pod(pod)
@@ -90,7 +90,7 @@ def test_a_pod_that_was_orphaned_is_waited_for(namespace: Namespace) -> None:
     assert (status["childrenCreated"], status["retries"], status.get("digest")) == (2, 1, None)
 
 
-def test_a_job_that_somebody_else_made_in_its_name_is_not_believed(namespace: Namespace) -> None:
+def test_forged_child_job_is_deleted(namespace: Namespace) -> None:
     made = namespace.apply(job(spec__runtime=f"late-{namespace.name}"))["metadata"]
     wait_for("it waits", lambda: namespace.condition(NAME, "Accepted").get("reason") == "RuntimeNotFound")
     labels = {
@@ -125,14 +125,14 @@ def test_a_job_that_somebody_else_made_in_its_name_is_not_believed(namespace: Na
 
     child = wait_for("a Job of the operator", own)
     assert child["spec"]["template"]["spec"]["containers"][0]["image"] == "runner:1"
-    wait_for("it was told", lambda: "StrangerDeleted" in namespace.event_reasons())
+    wait_for("the Event is recorded", lambda: "StrangerDeleted" in namespace.event_reasons())
     finish(namespace, namespace.pod(other_than=pod), digest="sha256:" + "a" * 64)
     status = phase_is(namespace, "Succeeded")
     assert status["digest"] == "sha256:" + "a" * 64
     assert status["childJob"]["uid"] == child["metadata"]["uid"]
 
 
-def test_a_verdict_whose_pod_vanished_is_measured_again(namespace: Namespace) -> None:
+def test_verdict_of_a_vanished_pod_is_measured_again(namespace: Namespace) -> None:
     namespace.apply(job())
     pod = namespace.pod()
     namespace.run_pod(pod)

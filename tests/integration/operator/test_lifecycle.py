@@ -41,7 +41,7 @@ def test_a_violated_sla_fails_the_job(namespace: Namespace) -> None:
     namespace.apply(job())
     pod = namespace.pod()
     namespace.run_pod(pod)
-    namespace.end_pod(pod, message=summary("Fail", sentence="violated: latency is 30ms, limit at most 20ms"))
+    namespace.end_pod(pod, message=summary("Fail", sentence="1 limit is broken: latency is 30ms, limit at most 20ms"))
     status = phase_is(namespace, "Failed")
     assert status["verdict"] == "Fail"
     assert namespace.condition("minilm-int8", "Failed")["reason"] == "SLAViolated"
@@ -57,7 +57,7 @@ def test_a_violated_sla_fails_the_job(namespace: Namespace) -> None:
         (137, "OOMKilled", "", "OutOfMemory"),
     ],
 )
-def test_a_failure_that_would_repeat_ends_the_job_at_once(
+def test_permanent_failure_ends_the_job_at_once(
     namespace: Namespace, code: int, why: str, message: str, reason: str
 ) -> None:
     namespace.apply(job())
@@ -70,7 +70,7 @@ def test_a_failure_that_would_repeat_ends_the_job_at_once(
     assert len(namespace.children()) == 1
 
 
-def test_storage_trouble_is_tried_again_and_counted(namespace: Namespace) -> None:
+def test_storage_failure_is_retried_and_counted(namespace: Namespace) -> None:
     namespace.apply(job(spec__retries=1))
     first = namespace.pod()
     namespace.run_pod(first)
@@ -85,7 +85,7 @@ def test_storage_trouble_is_tried_again_and_counted(namespace: Namespace) -> Non
     assert status["retries"] == 1
     assert namespace.condition("minilm-int8", "Failed")["reason"] == "StorageUnavailable"
     assert "2 attempts failed; the last: 503 from the store" in status["message"]
-    wait_for("it was told", lambda: "Retrying" in namespace.event_reasons())
+    wait_for("the Event is recorded", lambda: "Retrying" in namespace.event_reasons())
 
 
 def test_preemption_does_not_count(namespace: Namespace) -> None:
@@ -152,7 +152,7 @@ def test_suspend_and_resume(namespace: Namespace) -> None:
     assert phase_is(namespace, "Succeeded")["retries"] == 0
 
 
-def test_deletion_in_the_middle_leaves_nothing(namespace: Namespace) -> None:
+def test_deleting_a_running_job_removes_its_child_and_pods(namespace: Namespace) -> None:
     namespace.apply(job())
     namespace.run_pod(namespace.pod())
     phase_is(namespace, "Running")
@@ -161,7 +161,7 @@ def test_deletion_in_the_middle_leaves_nothing(namespace: Namespace) -> None:
     assert namespace.job("minilm-int8") is None
 
 
-def test_a_deleted_child_is_replaced_and_its_tries_are_not_forgotten(namespace: Namespace) -> None:
+def test_deleted_child_is_replaced_and_its_retries_still_count(namespace: Namespace) -> None:
     namespace.apply(job(spec__retries=2))
     lost = namespace.child()
     wait_for("it is known", lambda: namespace.status("minilm-int8").get("childJob"))
@@ -170,7 +170,7 @@ def test_a_deleted_child_is_replaced_and_its_tries_are_not_forgotten(namespace: 
     assert namespace.child()["spec"]["backoffLimit"] == 1
     status = wait_for("it counts", lambda: s if (s := namespace.status("minilm-int8")).get("retries") == 1 else None)
     assert status["childrenCreated"] == 2
-    wait_for("it was told", lambda: "Recreated" in namespace.event_reasons())
+    wait_for("the Event is recorded", lambda: "Recreated" in namespace.event_reasons())
 
 
 def test_a_finished_jobs_child_is_not_created_again(namespace: Namespace) -> None:
@@ -207,7 +207,7 @@ def test_a_job_waits_for_its_runtime(namespace: Namespace, api: Api) -> None:
     wait_for("accepted", lambda: namespace.condition("minilm-int8", "Accepted")["status"] == "True")
 
 
-def test_a_job_that_the_api_server_refuses_says_why_and_starts_once_it_can(namespace: Namespace, api: Api) -> None:
+def test_refused_child_is_reported_and_created_when_possible(namespace: Namespace, api: Api) -> None:
     more_than_the_limit = {"requests": {"memory": "4Gi"}, "limits": {"memory": "2Gi"}}
     api.send("POST", f"{GROUP}/compressionruntimes", runtime("impossible", resources=more_than_the_limit))
     namespace.apply(job(spec__runtime="impossible"))
@@ -220,7 +220,7 @@ def test_a_job_that_the_api_server_refuses_says_why_and_starts_once_it_can(names
     namespace.child()
 
 
-def test_a_foreign_job_of_that_name_is_left_alone(namespace: Namespace) -> None:
+def test_foreign_job_with_the_childs_name_is_not_touched(namespace: Namespace) -> None:
     created = namespace.apply(job(spec__runtime="not-yet"))
     name = f"minilm-int8-{created['metadata']['uid'][:8]}"
     pod = {"restartPolicy": "Never", "containers": [{"name": "x", "image": "x"}]}
@@ -245,7 +245,7 @@ def test_a_queued_job_is_suspended_for_its_queue(namespace: Namespace) -> None:
     phase_is(namespace, "Running")
 
 
-def test_a_summary_that_is_gone_is_a_reason(namespace: Namespace) -> None:
+def test_missing_summary_fails_the_job(namespace: Namespace) -> None:
     namespace.apply(job(spec__retries=0))
     pod = namespace.pod()
     namespace.run_pod(pod)

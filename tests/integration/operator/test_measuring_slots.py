@@ -32,7 +32,7 @@ def test_a_job_compresses_then_measures_alone_and_the_next_begins_after_that(
 ) -> None:
     namespace.apply(job("first", spec__runtime=alone, spec__deadline="1h"))
     namespace.apply(job("second", spec__runtime=alone))
-    children = wait_for("two children", lambda: found if len(found := namespace.children()) == 2 else None)
+    children = wait_for("two children", lambda: children if len(children := namespace.children()) == 2 else None)
     assert {item["metadata"]["labels"]["compression-operator.io/part"] for item in children} == {"Compress"}
     assert all("affinity" not in item["spec"]["template"]["spec"] for item in children)
     pods = {
@@ -61,8 +61,8 @@ def test_a_job_compresses_then_measures_alone_and_the_next_begins_after_that(
         "it waits for a slot",
         lambda: namespace.condition("first", "Scheduled").get("reason") == "WaitingForMeasuringSlot",
     )
-    said = namespace.condition("first", "Scheduled")["message"]
-    assert said.startswith(
+    text = namespace.condition("first", "Scheduled")["message"]
+    assert text.startswith(
         "1 job waits for a measuring slot, this one; no time of spec.deadline passes; the scheduler:"
     )
     child = next(item for item in namespace.children() if "measure" in item["metadata"]["name"])
@@ -81,7 +81,7 @@ def test_a_job_compresses_then_measures_alone_and_the_next_begins_after_that(
     phase_is(namespace, "Succeeded", "first")
 
 
-def test_a_job_that_began_in_one_pod_ends_in_it_whatever_becomes_of_its_runtime(namespace: Namespace, api: Api) -> None:
+def test_started_job_keeps_its_pod_after_a_runtime_change(namespace: Namespace, api: Api) -> None:
     api.send("POST", f"{GROUP}/compressionruntimes", runtime("edited"))
     namespace.apply(job(spec__runtime="edited"))
     pod = namespace.pod()
@@ -94,7 +94,7 @@ def test_a_job_that_began_in_one_pod_ends_in_it_whatever_becomes_of_its_runtime(
     assert child["metadata"]["labels"]["compression-operator.io/part"] == "Run"
 
 
-def test_a_second_try_has_what_is_left_of_the_deadline(namespace: Namespace, api: Api) -> None:
+def test_retry_gets_the_rest_of_the_deadline(namespace: Namespace, api: Api) -> None:
     """Kubernetes counts from the start of the Job, so what is left must not be its clock before the pod has a node."""
     guaranteed = {"cpu": "1", "memory": "1Gi"}
     whole = {"resources": {"requests": guaranteed, "limits": guaranteed}, "measuring": {"isolation": "StaticCPUs"}}

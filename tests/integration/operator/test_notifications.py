@@ -1,5 +1,5 @@
-"""Real operators, a real API server and real receivers that are slow, dead or broken: no job waits for any of them, and
-each gets its events in the end, once per id."""
+"""Real operators, a real API server and real receivers that are slow, dead or broken: no job waits for them, and each
+receiver finally gets its events, once per id."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ from tests.support.webhook_receiver import WebhookReceiver, receiving
 Launch = Callable[..., OperatorProcess]
 
 KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
-STORY = ["Accepted", "Started", "Verdict", "Completed"]
+ALL_EVENTS = ["Accepted", "Started", "Verdict", "Completed"]
 
 
 @pytest.fixture
@@ -30,14 +30,14 @@ def hooks() -> Iterator[ExitStack]:
 
 
 def options(namespace: Namespace, folder: Path, **receivers: WebhookReceiver) -> list[str]:
-    """Options of an operator that serves this namespace, and tells these receivers, with one key for all."""
+    """Options of an operator for this namespace and these receivers, with one key for all."""
     (folder / "key").write_text(KEY)
-    told = {
+    receivers = {
         name: {"url": receiver.url, "timeout": "2s", "keyFile": str(folder / "key")}
         for name, receiver in receivers.items()
     }
     file = folder / "receivers.json"  # JSON is YAML
-    file.write_text(json.dumps({"receivers": told}))
+    file.write_text(json.dumps({"receivers": receivers}))
     return [f"--namespace={namespace.name}", f"--notifications={file}"]
 
 
@@ -51,11 +51,11 @@ def count(operator: OperatorProcess, receiver: str, result: str) -> float:
 
 def results(namespace: Namespace, name: str, receiver: str) -> dict[str, str]:
     """What the job's status says of one receiver: event to result."""
-    told = namespace.status(name).get("notifications", [])
-    return {item["event"]: item.get("result", "") for item in told if item["receiver"] == receiver}
+    notifications = namespace.status(name).get("notifications", [])
+    return {item["event"]: item.get("result", "") for item in notifications if item["receiver"] == receiver}
 
 
-def test_no_receiver_delays_a_job_and_each_gets_its_events_later_once_per_id(
+def test_slow_receivers_delay_no_job_and_get_all_events(
     namespace: Namespace, launch: Launch, tmp_path: Path, hooks: ExitStack
 ) -> None:
     with receiving() as dead:
@@ -64,25 +64,25 @@ def test_no_receiver_delays_a_job_and_each_gets_its_events_later_once_per_id(
     broken = hooks.enter_context(receiving(code=500))
     good = hooks.enter_context(receiving())
     names = ["slow", "dead", "broken", "good"]
-    told_to = options(namespace, tmp_path, slow=slow, dead=dead, broken=broken, good=good)
-    operator = launch("--lease-name=notifications", *told_to)
+    flags = options(namespace, tmp_path, slow=slow, dead=dead, broken=broken, good=good)
+    operator = launch("--lease-name=notifications", *flags)
     operator.wait_leading()
     for number in range(10):
-        namespace.apply(job(name=f"told-{number}", spec__notifications=names))
+        namespace.apply(job(name=f"notified-{number}", spec__notifications=names))
     with kubelet(namespace):
         wait_for("all end", lambda: ended(namespace, 10))
     for name in ("slow", "dead", "broken"):
-        wait_for(f"all ended although {name} was told nothing", lambda name=name: pending(operator, name) == 40)
+        wait_for(f"all ended although {name} got nothing", lambda name=name: pending(operator, name) == 40)
     wait_for("the good one knows", lambda: len(good.taken()) == 40 and pending(operator, "good") == 0)
-    assert [good.events(f"told-{number}") for number in range(10)] == [STORY] * 10
+    assert [good.events(f"notified-{number}") for number in range(10)] == [ALL_EVENTS] * 10
     slow.slow, broken.code = 0.0, 200
     back = hooks.enter_context(receiving(port=int(dead.url.rpartition(":")[2].partition("/")[0])))
     for receiver in (slow, broken, back):
-        wait_for("it gets its events", lambda told=receiver: len(told.ids()) == 40, seconds=120)
+        wait_for("it gets its events", lambda receiver=receiver: len(receiver.ids()) == 40, seconds=120)
     wait_for(
         "the statuses say so",
         lambda: all(
-            results(namespace, f"told-{number}", name) == dict.fromkeys(STORY, "Delivered")
+            results(namespace, f"notified-{number}", name) == dict.fromkeys(ALL_EVENTS, "Delivered")
             for number in range(10)
             for name in names
         ),
@@ -104,37 +104,37 @@ def test_events_of_jobs_that_ended_before_a_restart_arrive_after_it(
     namespace: Namespace, launch: Launch, tmp_path: Path, hooks: ExitStack
 ) -> None:
     ops = hooks.enter_context(receiving(code=503))
-    told_to = options(namespace, tmp_path, ops=ops)
-    operator = launch("--lease-name=notify-restart-1", *told_to)
+    flags = options(namespace, tmp_path, ops=ops)
+    operator = launch("--lease-name=notify-restart-1", *flags)
     for number in range(5):
-        namespace.apply(job(name=f"told-{number}", spec__notifications=["ops"]))
+        namespace.apply(job(name=f"notified-{number}", spec__notifications=["ops"]))
     with kubelet(namespace):
         wait_for("all end", lambda: ended(namespace, 5))
     operator.kill()
     assert ops.taken() == []
     ops.code = 204
-    second = launch("--lease-name=notify-restart-2", *told_to)
-    wait_for("all are told", lambda: len(ops.ids()) == 20)
-    told = dict.fromkeys(STORY, "Delivered")
-    wait_for("all is noted", lambda: all(results(namespace, f"told-{n}", "ops") == told for n in range(5)))
+    second = launch("--lease-name=notify-restart-2", *flags)
+    wait_for("all are notified", lambda: len(ops.ids()) == 20)
+    delivered = dict.fromkeys(ALL_EVENTS, "Delivered")
+    wait_for("all is noted", lambda: all(results(namespace, f"notified-{n}", "ops") == delivered for n in range(5)))
     assert pending(second, "ops") == 0
     assert count(second, "ops", "delivered") == 20
     second.kill()
-    third = launch("--lease-name=notify-restart-3", *told_to)
+    third = launch("--lease-name=notify-restart-3", *flags)
     third.wait_leading()
     looked = 'compression_operator_reconcile_seconds_count{outcome="unchanged"}'
     wait_for("it has looked", lambda: third.metric(looked) >= 5)
-    assert set(ops.ids().values()) == {1}, "told again what was noted as delivered"
+    assert set(ops.ids().values()) == {1}, "a delivered notification was sent again"
 
 
-def test_only_the_leader_tells_and_the_next_one_goes_on(
+def test_only_the_leader_sends_and_its_successor_continues(
     namespace: Namespace, launch: Launch, tmp_path: Path, hooks: ExitStack
 ) -> None:
     ops = hooks.enter_context(receiving(code=500))
-    told_to = options(namespace, tmp_path, ops=ops)
-    leader = launch("--lease-name=notify-pair", *told_to)
+    flags = options(namespace, tmp_path, ops=ops)
+    leader = launch("--lease-name=notify-pair", *flags)
     leader.wait_leading()
-    standby = launch("--lease-name=notify-pair", *told_to)
+    standby = launch("--lease-name=notify-pair", *flags)
     standby.wait_ready()
     namespace.apply(job(spec__notifications=["ops"]))
     with kubelet(namespace):
@@ -142,16 +142,16 @@ def test_only_the_leader_tells_and_the_next_one_goes_on(
     wait_for("it is tried", lambda: count(leader, "ops", "retried") >= 1)
     tried = len(ops.requests)
     assert sum(count(standby, "ops", result) for result in ("delivered", "retried", "dropped")) == 0
-    assert tried <= count(leader, "ops", "retried") + 1, "somebody else sent"
+    assert tried <= count(leader, "ops", "retried") + 1, "another replica sent"
     ops.code = 204
     leader.kill()
     standby.wait_leading(seconds=40)
-    wait_for("it is told", lambda: ops.events("minilm-int8") == STORY)
+    wait_for("it is notified", lambda: ops.events("minilm-int8") == ALL_EVENTS)
     wait_for("it is noted", lambda: pending(standby, "ops") == 0)
     assert set(ops.ids().values()) == {1}
 
 
-def test_a_receiver_that_does_not_exist_is_said_and_the_job_succeeds(
+def test_unknown_receiver_is_reported_and_the_job_succeeds(
     namespace: Namespace, launch: Launch, tmp_path: Path, hooks: ExitStack
 ) -> None:
     ops = hooks.enter_context(receiving())
@@ -160,14 +160,14 @@ def test_a_receiver_that_does_not_exist_is_said_and_the_job_succeeds(
     with kubelet(namespace):
         wait_for("it ends", lambda: ended(namespace, 1))
     assert namespace.status("minilm-int8")["phase"] == "Succeeded"
-    found = namespace.condition("minilm-int8", "ReceiversFound")
-    assert (found["status"], found["reason"]) == ("False", "ReceiverNotFound")
-    assert "spec.notifications[0]: 'opps'" in found["message"]
+    condition = namespace.condition("minilm-int8", "ReceiversFound")
+    assert (condition["status"], condition["reason"]) == ("False", "ReceiverNotFound")
+    assert "spec.notifications[0]: 'opps'" in condition["message"]
     wait_for("an Event says it", lambda: "ReceiverNotFound" in namespace.event_reasons())
-    wait_for("the other is told", lambda: ops.events() == STORY)
+    wait_for("the other is notified", lambda: ops.events() == ALL_EVENTS)
 
 
-def test_a_job_with_a_short_ttl_is_told_of_before_it_goes(
+def test_notifications_of_a_job_with_a_short_ttl_are_sent(
     namespace: Namespace, launch: Launch, tmp_path: Path, hooks: ExitStack
 ) -> None:
     ops = hooks.enter_context(receiving(code=500))
@@ -178,5 +178,5 @@ def test_a_job_with_a_short_ttl_is_told_of_before_it_goes(
     wait_for("it is tried", lambda: count(operator, "ops", "retried") >= 2)
     assert namespace.job("minilm-int8") is not None
     ops.code = 204
-    wait_for("it is told", lambda: ops.events() == STORY)
+    wait_for("it is notified", lambda: ops.events() == ALL_EVENTS)
     wait_for("it expires", lambda: namespace.job("minilm-int8") is None)

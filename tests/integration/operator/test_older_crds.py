@@ -1,4 +1,4 @@
-"""A newer operator and runner on a cluster whose CRDs are older: the job ends, and its status says what is missing."""
+"""A newer operator and runner with older CRDs: the job ends, and its status names the missing fields."""
 
 import copy
 from collections.abc import Iterator
@@ -100,7 +100,7 @@ def test_a_newer_runner_against_an_older_crd(namespace: Namespace, operator: Ope
     assert namespace.status(NAME) == status
 
 
-def test_the_least_of_a_status_ends_the_job(namespace: Namespace, operator: OperatorProcess) -> None:
+def test_least_status_ends_the_job(namespace: Namespace, operator: OperatorProcess) -> None:
     refused = operator.metric(REFUSED)
     status = end_job(namespace, "Inconclusive")
     assert "verdict" not in status

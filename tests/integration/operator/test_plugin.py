@@ -11,7 +11,7 @@ import yaml
 
 from kubectl_compress import cluster as clusters
 from kubectl_compress.cluster import Cluster, Selection
-from kubectl_compress.downloads import place_of, pod_command
+from kubectl_compress.downloads import pod_command, report_location
 from kubectl_compress.errors import TimedOut
 from kubectl_compress.following import Follower
 from kubectl_compress.job import Job
@@ -68,9 +68,7 @@ def end(namespace: Namespace, message: str = "", code: int = 0, reason: str = ""
     namespace.end_pod(pod, code=code, message=message, reason=reason)
 
 
-def test_a_job_is_submitted_followed_and_reported(
-    plugin: Plugin, namespace: Namespace, file: Callable[..., str]
-) -> None:
+def test_submit_follow_and_report(plugin: Plugin, namespace: Namespace, file: Callable[..., str]) -> None:
     watch = plugin.start("submit", file(job()), "--watch", "--timeout=90s")
     end(namespace, summary("Pass"))
     out, err = watch.communicate(timeout=60)
@@ -78,7 +76,7 @@ def test_a_job_is_submitted_followed_and_reported(
     assert watch.returncode == 0, err
     assert lines[0] == f"compressionjob.{GROUP}/{NAME} created"
     assert any(line.startswith(f"{NAME}  Running") for line in lines)
-    assert f"{NAME}  Succeeded  Pass  all 3 objectives hold" in lines
+    assert f"{NAME}  Succeeded  Pass  all 3 limits hold" in lines
     assert f"next: see the report: kubectl compress report {NAME} -n {namespace.name}" in lines
     report = plugin.run("report", NAME)
     assert report.code == 0
@@ -91,7 +89,7 @@ def test_a_job_is_submitted_followed_and_reported(
     assert plugin.run("status", "--wait").code == 0
 
 
-def test_nothing_is_created_while_one_manifest_is_wrong(
+def test_one_invalid_manifest_prevents_all_creations(
     plugin: Plugin, namespace: Namespace, file: Callable[..., str]
 ) -> None:
     done = plugin.run("submit", file(job("good"), job("bad", spec__sla__latency__max="20")))
@@ -108,12 +106,12 @@ def test_nothing_is_created_while_one_manifest_is_wrong(
     assert namespace.job(NAME) is None
 
 
-def test_a_name_that_is_taken_is_explained(plugin: Plugin, namespace: Namespace, file: Callable[..., str]) -> None:
+def test_taken_name_shows_the_differences(plugin: Plugin, namespace: Namespace, file: Callable[..., str]) -> None:
     made = namespace.apply(job())
     here = {"spec__output": made["spec"]["output"]}
     same = plugin.run("submit", file(job(**here)))
     assert same.code == 1
-    assert "is there already with this very spec" in same.err
+    assert "exists already with this very spec" in same.err
     other = plugin.run("submit", file(job(**here, spec__sla__latency__max="30ms")))
     assert "spec.sla.latency.max: 20ms there, 30ms here" in other.err
     assert f"--name {NAME}-2" in other.err
@@ -126,7 +124,7 @@ def test_a_name_that_is_taken_is_explained(plugin: Plugin, namespace: Namespace,
     assert plugin.run("submit", file(generated)).out.startswith(f"compressionjob.{GROUP}/minilm-")
 
 
-def test_what_the_server_refuses_is_said_in_its_words(plugin: Plugin, file: Callable[..., str]) -> None:
+def test_server_refusals_are_quoted(plugin: Plugin, file: Callable[..., str]) -> None:
     elsewhere = Plugin(plugin.scripts, plugin.kubeconfig, "nowhere")
     done = elsewhere.run("submit", file(job()))
     assert (done.code, 'namespaces "nowhere" not found' in done.err) == (1, True)
@@ -138,7 +136,7 @@ def test_what_the_server_refuses_is_said_in_its_words(plugin: Plugin, file: Call
     assert (done.code, "refused" in done.err) == (1, True)
 
 
-def test_a_failed_job_is_tried_again_as_a_new_one(plugin: Plugin, namespace: Namespace) -> None:
+def test_retry_creates_a_new_job(plugin: Plugin, namespace: Namespace) -> None:
     manifest = job()
     manifest["metadata"]["labels"] = {"team": "search"}
     namespace.apply(manifest)
@@ -184,7 +182,7 @@ def user(server: APIServer, namespace: Namespace, name: str, *rules: tuple[str, 
 
 
 @pytest.mark.usefixtures("policy")
-def test_who_reviews_is_who_the_cluster_says(server: APIServer, namespace: Namespace, plugin: Plugin) -> None:
+def test_reviewer_is_the_authenticated_user(server: APIServer, namespace: Namespace, plugin: Plugin) -> None:
     see = ("compressionjobs", ["get", "list", "watch"])
     ada = user(server, namespace, "ada@example.com", ("compressionjobs", ["get", "create"]))
     rita = user(server, namespace, "rita@example.com", see, ("compressionreviews", ["create"]))
@@ -201,8 +199,8 @@ def test_who_reviews_is_who_the_cluster_says(server: APIServer, namespace: Names
     ]
     denied = author.run("approve", NAME, "--reason=mine", "--yes")
     assert (denied.code, "cannot create resource" in denied.err) == (1, True)
-    asked = reviewer.run("approve", NAME, "--reason=read it")
-    assert (asked.code, "add --yes" in asked.err) == (2, True)
+    unconfirmed = reviewer.run("approve", NAME, "--reason=read it")
+    assert (unconfirmed.code, "add --yes" in unconfirmed.err) == (2, True)
     refused = reviewer.talk("approve", NAME, "--reason=read it", answer="n", until="[y/N]")
     assert (refused.code, "nothing was done" in refused.out) == (1, True)
     assert "rita@example.com" in refused.out
@@ -261,9 +259,9 @@ def test_a_job_is_followed_through_a_restart_of_the_api_server(
     server: APIServer, namespace: Namespace, plugin: Plugin
 ) -> None:
     namespace.apply(job())
-    troubles: list[str] = []
+    errors: list[str] = []
     cluster = Cluster(Kubectl((f"--kubeconfig={plugin.kubeconfig}",), namespace.name))
-    follower = Follower(cluster, Selection(namespace.name, NAME), timeout=120, trouble=troubles.append)
+    follower = Follower(cluster, Selection(namespace.name, NAME), timeout=120, connection_error=errors.append)
     seen: list[str] = []
     first = threading.Event()
 
@@ -278,15 +276,15 @@ def test_a_job_is_followed_through_a_restart_of_the_api_server(
     thread.start()
     assert first.wait(30)
     server.restart()
-    wait_for("it was noticed", lambda: troubles)
+    wait_for("it was noticed", lambda: errors)
     namespace.run_pod(namespace.pod())
     thread.join(60)
     assert not thread.is_alive()
     assert seen[-1] == "Running"
-    assert troubles[-1] == ""
+    assert errors[-1] == ""
 
 
-def test_waiting_ends_when_its_time_is_over(namespace: Namespace, plugin: Plugin) -> None:
+def test_wait_ends_with_the_timeout(namespace: Namespace, plugin: Plugin) -> None:
     namespace.apply(job(spec__runtime="not-there"))
     cluster = Cluster(Kubectl((f"--kubeconfig={plugin.kubeconfig}",), namespace.name))
     with pytest.raises(TimedOut):
@@ -336,7 +334,8 @@ def test_the_pod_that_reads_a_claim_passes_the_restricted_standard(
     namespace.api.patch(f"/api/v1/namespaces/{namespace.name}", {"metadata": {"labels": enforce}})
     raw = job() | {"status": {"report": "pvc://results/minilm-int8-report/report.json"}}
     raw["metadata"] |= {"namespace": namespace.name}
-    command = pod_command(place_of(Job(raw)), ".html").split(">")[0].replace("--rm --stdin --quiet", "--dry-run=server")
+    printing = pod_command(report_location(Job(raw)), ".html").split(">")[0]
+    command = printing.replace("--rm --stdin --quiet", "--dry-run=server")
     script = tmp_path / "read.sh"
     script.write_text(command.replace("kubectl", f"{tools.kubectl()} --kubeconfig={server.kubeconfig}", 1))
     assert "pod/read-report created (server dry run)" in run(["bash", "-c", script.read_text().replace("\\\n", " ")])

@@ -1,4 +1,4 @@
-"""The removal of files goes on where an operator that was killed left it."""
+"""A new operator continues the removal of files of a killed one."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,7 @@ from tests.integration.operator.test_retention import cleaning_job, end_cleaning
 from tests.support.manifests import job
 
 
-def test_an_operator_that_starts_anew_goes_on_with_the_removal(
-    namespace: Namespace, launch: Callable[..., OperatorProcess]
-) -> None:
+def test_new_operator_continues_a_removal(namespace: Namespace, launch: Callable[..., OperatorProcess]) -> None:
     operator = launch()
     operator.wait_leading()
     namespace.apply(job(spec__retention={"checkpoints": "1s"}))

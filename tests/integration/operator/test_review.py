@@ -94,13 +94,13 @@ def test_a_review_that_does_not_count_says_why_in_an_event(namespace: Namespace)
 
 
 @pytest.mark.usefixtures("operator")
-def test_time_decides_where_nobody_does(namespace: Namespace) -> None:
+def test_timeout_decides_without_a_review(namespace: Namespace) -> None:
     held(namespace, spec__reviewTimeout="2s")
     assert phase_is(namespace, "Failed")["review"]["reviewer"] == "timeout"
 
 
 @pytest.mark.usefixtures("operator")
-def test_neither_a_review_nor_the_policy_of_a_job_can_change(namespace: Namespace) -> None:
+def test_reviews_and_review_policies_are_immutable(namespace: Namespace) -> None:
     held(namespace)
     name = namespace.review(NAME, "Reject", digest="sha256:" + "b" * 64)["metadata"]["name"]  # about another result
     with pytest.raises(Refusal, match="a review cannot change"):

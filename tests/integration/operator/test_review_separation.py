@@ -1,4 +1,4 @@
-"""What an author tries to skip a review or the limits of a runtime with: each is refused, and says why."""
+"""Attempts of an author to skip a review or the limits of a runtime are refused with the reason."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -77,7 +77,7 @@ def leader(policies: None, server: APIServer, tmp_path_factory: pytest.TempPathF
 
 
 def impersonate(kubeconfig: Path, user: str) -> Api:
-    """An administrator under another name: policies see the name, and RBAC is in nobody's way."""
+    """An administrator under another name: policies see the name, and RBAC does not interfere."""
     api = Api(kubeconfig)
     api.headers |= {"Impersonate-User": user, "Impersonate-Group": "system:masters"}
     return api
@@ -115,7 +115,7 @@ def publishes(namespace: Namespace) -> bool:
 
 
 @pytest.mark.usefixtures("policies")
-def test_without_the_policies_of_the_chart_no_author_is_believed(
+def test_author_is_unverified_without_admission_policies(
     server: APIServer, namespace: Namespace, launch: Callable[..., OperatorProcess]
 ) -> None:
     """It comes first: the operator of the other tests would take the job."""
@@ -127,7 +127,7 @@ def test_without_the_policies_of_the_chart_no_author_is_believed(
     assert "no admission policy verifies spec.author" in namespace.condition(NAME, "Accepted")["message"]
 
 
-def test_the_review_cannot_be_taken_out_of_a_job(ada: Namespace) -> None:
+def test_required_review_cannot_be_removed_from_a_job(ada: Namespace) -> None:
     assert separated(ada, review="Always")["terms"] == {"review": "Always", "separation": True}
     for change in ({"review": "Never"}, {"runtime": "cpu"}, {"author": RITA}, {"author": None}):
         with pytest.raises(Refusal, match="cannot change once the job exists"):
@@ -135,7 +135,7 @@ def test_the_review_cannot_be_taken_out_of_a_job(ada: Namespace) -> None:
     assert not publishes(ada)
 
 
-def test_an_author_does_not_approve_the_own_job_and_another_reviewer_does(ada: Namespace, rita: Namespace) -> None:
+def test_author_cannot_approve_their_own_job(ada: Namespace, rita: Namespace) -> None:
     separated(ada)
     own = ada.review(NAME, "Approve", reviewer=ADA)["metadata"]
     wait_for("the review says why", lambda: any("the author of the job" in it for it in ada.notes_about(own["uid"])))
@@ -147,7 +147,7 @@ def test_an_author_does_not_approve_the_own_job_and_another_reviewer_does(ada: N
     wait_for("a child that publishes", lambda: publishes(ada))
 
 
-def test_nobody_writes_another_name_into_a_job_or_a_review(ada: Namespace) -> None:
+def test_author_and_reviewer_must_be_the_requesting_user(ada: Namespace) -> None:
     with pytest.raises(Refusal, match=rf"spec\.author \({RITA}\): .*write {ADA}"):
         ada.apply(job(spec__runtime="separated", spec__author=RITA))
     separated(ada)
@@ -156,7 +156,7 @@ def test_nobody_writes_another_name_into_a_job_or_a_review(ada: Namespace) -> No
     assert not publishes(ada)
 
 
-def test_a_job_without_an_author_ends_where_the_author_must_not_review_it(ada: Namespace) -> None:
+def test_separated_review_requires_an_author(ada: Namespace) -> None:
     ada.apply(job(spec__runtime="separated"))
     status = phase_is(ada, "Failed")
     assert status["reason"] == "InvalidSpec"
@@ -164,20 +164,21 @@ def test_a_job_without_an_author_ends_where_the_author_must_not_review_it(ada: N
     assert not ada.children()
 
 
-def test_time_does_not_approve_what_a_person_must(ada: Namespace) -> None:
+def test_timeout_never_approves_a_required_review(ada: Namespace) -> None:
     timeout = {"spec__review": "Always", "spec__reviewTimeout": "1s", "spec__onReviewTimeout": "Approve"}
     ada.apply(job(spec__runtime="separated", spec__author=ADA, **timeout))
     assert "spec.onReviewTimeout: 'Approve' is not valid" in phase_is(ada, "Failed")["message"]
     assert not ada.children()
 
 
-def test_another_runtime_does_not_lead_around_the_review_of_a_destination(ada: Namespace) -> None:
-    held(ada, spec__runtime="cpu", spec__output__destination=f"s3://models/live/{ada.name}")
+def test_destination_review_applies_on_all_runtimes(ada: Namespace) -> None:
+    output = {"destination": f"s3://models/live/{ada.name}", "checkpoints": f"s3://models/trials/{ada.name}"}
+    held(ada, spec__runtime="cpu", spec__output=output)
     wait_for("an Event says so", lambda: "ReviewRequired" in ada.event_reasons())
     assert not publishes(ada)
 
 
-def test_a_runtime_of_other_namespaces_is_not_used(ada: Namespace) -> None:
+def test_runtime_of_other_namespaces_is_refused(ada: Namespace) -> None:
     ada.apply(job("on-named", spec__runtime="named"))
     ada.apply(job("on-chosen", spec__runtime="chosen"))
     for name in ("on-named", "on-chosen"):
@@ -190,7 +191,7 @@ def test_a_runtime_of_other_namespaces_is_not_used(ada: Namespace) -> None:
     assert ada.status("on-named")["reason"] == "RuntimeNotAllowed"
 
 
-def test_no_job_has_more_than_its_runtime_allows(ada: Namespace) -> None:
+def test_limits_of_the_runtime_apply(ada: Namespace) -> None:
     ada.apply(job("greedy", spec__runtime="bounded", spec__deadline="61m"))
     assert "spec.deadline: '61m' is not valid" in phase_is(ada, "Failed", "greedy")["message"]
     ada.apply(job("modest", spec__runtime="bounded", spec__ttl="1h"))
@@ -200,7 +201,7 @@ def test_no_job_has_more_than_its_runtime_allows(ada: Namespace) -> None:
     wait_for("the limit holds", lambda: "but 2h holds" in ada.condition("modest", "Accepted").get("message", ""))
 
 
-def test_a_later_change_of_the_runtime_changes_no_accepted_job(ada: Namespace) -> None:
+def test_runtime_change_does_not_affect_accepted_jobs(ada: Namespace) -> None:
     spec = runtime("bounded", **RUNTIMES["bounded"])["spec"]
     changing = f"{GROUP}/compressionruntimes/changing"
     ada.api.send("POST", f"{GROUP}/compressionruntimes", {**runtime("changing"), "spec": spec})

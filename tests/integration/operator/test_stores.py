@@ -1,4 +1,4 @@
-"""CompressionStores on a real API server: what they allow, what they refuse, and that a job keeps its addresses."""
+"""CompressionStores on a real API server: allowed and refused access, and the fixed endpoints of started jobs."""
 
 import json
 import subprocess
@@ -75,7 +75,7 @@ def test_a_job_waits_for_its_store_and_starts_when_it_comes(namespace: Namespace
         ({"spec__output__destination": "s3://data/x"}, "LocationNotAllowed", "only reading there"),
     ],
 )
-def test_what_a_store_does_not_allow_is_refused(
+def test_location_outside_the_store_is_refused(
     namespace: Namespace, store: Stored, changes: dict[str, Any], reason: str, says: str
 ) -> None:
     store()
@@ -94,7 +94,7 @@ def wait_until_seen(namespace: Namespace) -> None:
     wait_for("its Job is gone", lambda: not namespace.children())
 
 
-def test_stores_of_other_namespaces_neither_serve_nor_bind(namespace: Namespace, store: Stored, api: Api) -> None:
+def test_stores_of_other_namespaces_have_no_effect(namespace: Namespace, store: Stored, api: Api) -> None:
     store()
     wait_until_seen(namespace)
     name = f"{namespace.name}-b"
@@ -107,7 +107,7 @@ def test_stores_of_other_namespaces_neither_serve_nor_bind(namespace: Namespace,
     wait_for("it waits", lambda: other.condition("borrows", "Accepted").get("reason") == "StoreNotFound")
 
 
-def test_a_store_that_is_changed_moves_no_later_part(
+def test_store_change_does_not_move_later_parts(
     namespace: Namespace, store: Stored, api: Api, operator: OperatorProcess
 ) -> None:
     api.send("POST", f"{GROUP}/compressionruntimes", runtime("serving-stores"))
@@ -128,9 +128,9 @@ def test_a_store_that_is_changed_moves_no_later_part(
             for item in namespace.children()
         }
 
-    found = wait_for("the part that measures", lambda: it if f"{NAME} Measure" in (it := children()) else None)
+    parts = wait_for("the part that measures", lambda: it if f"{NAME} Measure" in (it := children()) else None)
     addresses = {
-        name: json.loads(environment_of(child)["COMPRESSION_STORES"])[0]["endpoint"] for name, child in found.items()
+        name: json.loads(environment_of(child)["COMPRESSION_STORES"])[0]["endpoint"] for name, child in parts.items()
     }
     assert addresses == {
         f"{NAME} Compress": "http://store:9000",
@@ -139,7 +139,7 @@ def test_a_store_that_is_changed_moves_no_later_part(
     }
 
 
-def test_submit_refuses_in_the_same_words_and_lists_the_stores(
+def test_submit_reports_store_problems_like_the_operator(
     namespace: Namespace, store: Stored, server: APIServer, tmp_path: Path
 ) -> None:
     ours = plugin.Plugin(plugin.write_scripts(tmp_path), server.kubeconfig, namespace.name)
@@ -170,6 +170,6 @@ def test_kubectl_shows_stores(namespace: Namespace, store: Stored, server: APISe
 
 
 @pytest.mark.parametrize("prefix", ["nfs://x", "s3://models/../x", "s3://models//x", "/mnt/x"])
-def test_the_api_server_refuses_a_prefix_that_is_none(store: Stored, prefix: str) -> None:
+def test_api_server_refuses_an_invalid_prefix(store: Stored, prefix: str) -> None:
     with pytest.raises(Exception, match="write s3://BUCKET/PREFIX/ or pvc://CLAIM/PATH/"):
         store(locations=[{"prefix": prefix}])

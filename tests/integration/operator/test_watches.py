@@ -1,6 +1,7 @@
-"""Watches that end with an error are begun again, and what was deleted meanwhile is forgotten."""
+"""Watches restart after an error, and objects that were deleted meanwhile are dropped."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,10 @@ def tampering(server: APIServer, tmp_path: Path) -> Iterator[tuple[Proxy, Path]]
         yield running
 
 
+def _restarted(operator: OperatorProcess, count: int) -> bool:
+    return operator.metric(RESTARTS) == count
+
+
 def known_jobs(operator: OperatorProcess) -> float:
     """How many jobs the operator knows."""
     lines = [line for line in operator.fetch("/metrics").splitlines() if line.startswith("compression_operator_jobs{")]
@@ -29,7 +34,7 @@ def known_jobs(operator: OperatorProcess) -> float:
 
 
 def delete_unheard(namespace: Namespace, between: Proxy, operator: OperatorProcess, name: str) -> None:
-    """Delete a job, with its child, without any news of it reaching the operator."""
+    """Delete a job, with its child, without any event that reaches the operator."""
     # Suspended: the operator has no reason to look at it again by itself.
     wait_for("it is suspended", lambda: namespace.status(name).get("phase") == "Suspended")
     known = known_jobs(operator)
@@ -62,10 +67,10 @@ def test_watches_recover_from_every_error(
     delete_unheard(namespace, between, operator, "second")
     for restarts, (plural, code) in enumerate((("compressionjobs", 500), ("pods", 403)), start=1):
         assert between.fail(plural, code)
-        wait_for("the watches start again", lambda count=restarts: operator.metric(RESTARTS) == count)
+        wait_for("the watches start again", partial(_restarted, operator, restarts))
         name = f"after-{code}"
         namespace.apply(job(name=name))
-        wait_for("a child of a new job", lambda name=name: child_of(namespace, name))
+        wait_for("a child of a new job", partial(child_of, namespace, name))
     wait_for("the second job is forgotten", lambda: known_jobs(operator) == 2, seconds=30)
     assert operator.metric("compression_operator_leader") == 1
     assert any("injected" in line.get("exception", "") for line in operator.lines())

@@ -30,18 +30,18 @@ class Bucket:
     client: Any
 
     def put_folder(self, folder: Path, prefix: str) -> None:
-        """Uploads every file below a folder."""
+        """Upload every file below a folder."""
         for place in sorted(folder.rglob("*")):
             if place.is_file():
                 self.client.upload_file(str(place), self.name, f"{prefix}/{place.relative_to(folder).as_posix()}")
 
     def keys(self, prefix: str) -> list[str]:
-        """Every key below a prefix, without the prefix."""
+        """Return every key below a prefix, without the prefix."""
         listed = self.client.list_objects_v2(Bucket=self.name, Prefix=f"{prefix}/").get("Contents", [])
         return sorted(str(item["Key"]).removeprefix(f"{prefix}/") for item in listed)
 
     def read(self, key: str) -> bytes:
-        """One object."""
+        """Return one object."""
         return bytes(self.client.get_object(Bucket=self.name, Key=key)["Body"].read())
 
     def delete(self, prefix: str) -> None:
@@ -52,7 +52,7 @@ class Bucket:
 
 @pytest.fixture(autouse=True)
 def _turns_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Local runs of tests wait for no other run on this machine."""
+    """Let local runs of tests not wait for other runs on this machine."""
     monkeypatch.setenv(LOCK_VARIABLE, str(tmp_path / "runs.lock"))
 
 
@@ -78,7 +78,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
 
 
 def manifest(endpoint: str, **changes: Any) -> dict[str, Any]:
-    """A job in the bucket; `changes` replace fields of its spec."""
+    """Return a job in the bucket; `changes` replace fields of its spec."""
     spec: dict[str, Any] = {
         "model": {"source": "s3://models/bert", "task": "text-embedding"},
         "storage": {"endpoint": endpoint},
@@ -100,7 +100,7 @@ def environment(
     server: s3.ObjectStore, job: Mapping[str, Any], workdir: Path, documents: Mapping[str, Any] | None = None,
     **more: str,
 ) -> dict[str, str]:  # fmt: skip
-    """The environment of a runner's container, with the keys of all three roles, and the file of its input.
+    """Return the environment of a runner's container, with the keys of all three roles, and the file of its input.
 
     ``documents`` are those of the input beside the job.
     """
@@ -128,7 +128,7 @@ def environment(
 
 @dataclass(frozen=True)
 class Ended:
-    """How a pod ended."""
+    """The end of a pod."""
 
     status: int
     summary: Summary | None
@@ -136,14 +136,14 @@ class Ended:
 
 
 def start_pod(variables: Mapping[str, str]) -> subprocess.Popen[str]:
-    """A runner as in a pod, its termination message in a file that the kubelet would have made."""
+    """Start a runner as in a pod, with its termination message in a file, which the kubelet normally creates."""
     Path(variables["COMPRESSION_TERMINATION_LOG"]).write_text("")
     command = [sys.executable, "-m", "compression_runner", "pod"]
     return subprocess.Popen(command, env=dict(variables), stderr=subprocess.PIPE, text=True)
 
 
 def end_of(process: subprocess.Popen[str], variables: Mapping[str, str]) -> Ended:
-    """Waits for a pod to end."""
+    """Wait for a pod to end."""
     _, log = process.communicate(timeout=180)
     message = Path(variables["COMPRESSION_TERMINATION_LOG"]).read_text()
     assert len(message.encode()) <= 4096
@@ -151,11 +151,11 @@ def end_of(process: subprocess.Popen[str], variables: Mapping[str, str]) -> Ende
 
 
 def run_pod(variables: Mapping[str, str]) -> Ended:
-    """Runs a pod to its end."""
+    """Run a pod to its end."""
     return end_of(start_pod(variables), variables)
 
 
 def ask(variables: Mapping[str, str], path: str) -> str:
-    """What a running pod answers over HTTP."""
+    """Return the response of a running pod over HTTP."""
     with urllib.request.urlopen(f"http://127.0.0.1:{variables['COMPRESSION_PORT']}{path}", timeout=5) as answer:
         return str(answer.read().decode())

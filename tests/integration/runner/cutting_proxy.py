@@ -1,4 +1,4 @@
-"""A TCP proxy that can be told to break connections, as a dying server or network does."""
+"""A TCP proxy that breaks connections on request, like a failing server or network."""
 
 import socket
 import threading
@@ -9,7 +9,7 @@ BLOCK = 64 << 10
 
 
 class CuttingProxy:
-    """Forwards to a server; after `cut_after` bytes from clients it drops every connection and takes no more."""
+    """Forwards to a server; after `cut_after` bytes from clients, drops all connections and refuses new ones."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -28,12 +28,12 @@ class CuttingProxy:
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def arm(self, cut_after: int | None) -> None:
-        """Counts from now on; None lets everything pass."""
+        """Start counting; None lets everything pass."""
         with self._lock:
             self._forwarded, self.cut_after = 0, cut_after
 
     def close(self) -> None:
-        """Ends the proxy."""
+        """End the proxy."""
         self._listener.close()
         self._drop()
 

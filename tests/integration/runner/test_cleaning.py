@@ -1,4 +1,4 @@
-"""A pod of the part Clean against a real S3 server: what its job left goes, what others need stays."""
+"""A pod of the part Clean against a real S3 server: it removes its job's files, except those that other jobs need."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from typing import Any
 
 from compression_runner.artifact import seal
 from compression_runner.pipeline.checkpoints import Checkpoints
-from compression_runner.pipeline.places import OutputPlaces, outputs_of
+from compression_runner.pipeline.run_locations import OutputLocations, outputs_of
 from compression_runner.storage import Stores
 from compressionjob.retention import SpaceUsed
 from compressionjob.spec import parse_job
@@ -23,38 +23,38 @@ def job_of(bucket: Bucket, uid: str, destination: str) -> dict[str, Any]:
     return job
 
 
-def places(bucket: Bucket, job: dict[str, Any]) -> OutputPlaces:
-    """Where a job writes, opened as its pod does."""
+def locations_of(bucket: Bucket, job: dict[str, Any]) -> OutputLocations:
+    """Return the output locations of a job, opened as its pod does."""
     variables = environment(bucket.server, job, Path("unused"))
     return outputs_of(parse_job(job).spec, Stores(environment=variables, job=job["metadata"]["uid"]))
 
 
 def run(bucket: Bucket, job: dict[str, Any], folder: Path, *fingerprints: str) -> None:
-    """What a run leaves: these checkpoints, its reports, and the published model."""
-    at = places(bucket, job)
-    at.users.use(fingerprints)
-    checkpoints = Checkpoints(folder, at.checkpoint, at.users)
+    """Write the files of a run: these checkpoints, its reports, and the published model."""
+    outputs = locations_of(bucket, job)
+    outputs.users.use(fingerprints)
+    checkpoints = Checkpoints(folder, outputs.checkpoint, outputs.users)
     for fingerprint in fingerprints:
         if checkpoints.get(fingerprint) is None:
             place = checkpoints.begin(fingerprint)
             (place / "model.onnx").write_bytes(b"weights")
             checkpoints.commit(fingerprint, seal(place, "onnx", "onnx"))
-    at.reports.write("report.html", b"<p>")
-    at.reports.write("report.json", json.dumps({"job": {"uid": job["metadata"]["uid"]}}).encode())
+    outputs.reports.write("report.html", b"<p>")
+    outputs.reports.write("report.json", json.dumps({"job": {"uid": job["metadata"]["uid"]}}).encode())
     published = seal(folder / fingerprints[-1], "onnx", "onnx").with_provenance(
         {"job": {"uid": job["metadata"]["uid"]}}
     )
-    at.destination.publish(published.uploads(), "artifact.json")
+    outputs.destination.publish(published.uploads(), "artifact.json")
 
 
 def cleaning(bucket: Bucket, job: dict[str, Any], workdir: Path, *kinds: str) -> Ended:
-    """The pod that removes these kinds of files, without credentials for the sources, which may be gone."""
+    """Run a pod that removes these kinds of files, without credentials for the sources, which may be gone."""
     part = {"COMPRESSION_PART": "Clean", "COMPRESSION_CLEAN": json.dumps(kinds)}
     variables = environment(bucket.server, job, workdir, **part)
     return run_pod({name: value for name, value in variables.items() if not name.startswith(("MODEL_", "DATA_"))})
 
 
-def test_what_no_other_job_needs_is_removed_and_the_published_model_stays(bucket: Bucket, tmp_path: Path) -> None:
+def test_unused_checkpoints_are_removed_and_the_published_model_stays(bucket: Bucket, tmp_path: Path) -> None:
     first, other = job_of(bucket, "u-1", "first"), job_of(bucket, "u-2", "other")
     run(bucket, first, tmp_path / "first", FIRST, SECOND)
     run(bucket, other, tmp_path / "other", SECOND)
@@ -63,7 +63,7 @@ def test_what_no_other_job_needs_is_removed_and_the_published_model_stays(bucket
     assert ended.status == 0, ended.log
     assert ended.summary is not None
     assert ended.summary.part == "Clean"
-    # The other job uses one of them, and so that one is still there.
+    # The other job uses one of them, which stays.
     assert ended.summary.space == SpaceUsed(checkpoint_bytes=7, result_bytes=7)
     assert bucket.keys("first-report") == []
     assert bucket.keys("first") == ["artifact.json", "model.onnx"]
@@ -77,7 +77,7 @@ def test_what_no_other_job_needs_is_removed_and_the_published_model_stays(bucket
     assert bucket.keys("shared") == []
 
 
-def test_a_runner_that_does_not_know_what_to_remove_removes_nothing(bucket: Bucket, tmp_path: Path) -> None:
+def test_an_unknown_kind_removes_nothing(bucket: Bucket, tmp_path: Path) -> None:
     ended = cleaning(bucket, job_of(bucket, "u-3", "third"), tmp_path / "clean", "checkpoints", "versions")
     assert ended.status == 2
     assert ended.summary is not None
@@ -85,7 +85,7 @@ def test_a_runner_that_does_not_know_what_to_remove_removes_nothing(bucket: Buck
     assert ended.summary.error.field == "COMPRESSION_CLEAN"
 
 
-def test_it_loads_no_model_library(bucket: Bucket, tmp_path: Path) -> None:
+def test_cleaning_loads_no_model_library(bucket: Bucket, tmp_path: Path) -> None:
     job, listing = job_of(bucket, "u-4", "fourth"), tmp_path / "modules"
     hook = tmp_path / "site"
     hook.mkdir()

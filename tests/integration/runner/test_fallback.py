@@ -1,4 +1,4 @@
-"""A pipeline whose last stage breaks quality: the stage before it is published, and nothing is run again."""
+"""A pipeline whose last stage breaks quality: the earlier stage is published, and no stage runs again."""
 
 import json
 import signal
@@ -26,7 +26,7 @@ def job_of(bucket: Bucket, *stages: dict[str, Any], **limits: Any) -> dict[str, 
 
 
 def runs(ended: Ended) -> list[str]:
-    """The steps that a pod worked at, as its log tells."""
+    """Return the steps that a pod ran, from its log."""
     said = [json.loads(line) for line in ended.log.splitlines()]
     return [line["stage"] for line in said if line.get("method") and "seconds" in line]
 
@@ -36,31 +36,31 @@ def checkpoints(bucket: Bucket) -> dict[str, str]:
     return {item["Key"]: f"{item['ETag']} {item['LastModified']}" for item in listed}
 
 
-def test_the_stage_before_is_published_with_what_was_given_up(bucket: Bucket, tmp_path: Path) -> None:
+def test_the_earlier_stage_is_published_after_a_failed_verdict(bucket: Bucket, tmp_path: Path) -> None:
     ended = run_pod(environment(bucket.server, job_of(bucket, SLIGHT, BROKEN, {"pack": {}}), tmp_path / "work"))
     assert ended.status == 0, ended.log
     assert ended.summary is not None
     assert (ended.summary.verdict, ended.summary.published) == ("Pass", True)
-    assert "the result of slight is published; given up: two-bits, pack" in ended.summary.fallback
+    assert "published the model of stage slight" in ended.summary.fallback
     report = json.loads(bucket.read("out-report/report.json"))
     assert [stage["name"] for stage in report["stages"]] == ["slight", "export"]
-    told = report["fallback"]
-    assert (told["verdict"], told["givenUp"]) == ("Fail", ["two-bits", "pack"])
-    assert told["objectives"][0]["low"] > 0.01
-    assert told["figures"]["sizeBytes"] < report["compressed"]["sizeBytes"]
+    fallback = report["fallback"]
+    assert (fallback["verdict"], fallback["givenUp"]) == ("Fail", ["two-bits", "pack"])
+    assert fallback["objectives"][0]["low"] > 0.01
+    assert fallback["figures"]["sizeBytes"] < report["compressed"]["sizeBytes"]
     assert report["objectives"][0]["high"] <= 0.01
-    # Two results might have been judged, each with one limit.
-    assert (told["results"], report["environment"]["intervalConfidence"]) == (2, 0.975)
+    # Two results may be judged, each with one limit.
+    assert (fallback["results"], report["environment"]["intervalConfidence"]) == (2, 0.975)
     published = json.loads(bucket.read("out/artifact.json"))
     assert published["digest"] == ended.summary.digest == report["artifact"]["digest"]
     assert published["packing"] is None
     assert published["provenance"]["fingerprint"] == report["stages"][-1]["fingerprint"]
     assert published["provenance"]["verdict"] == "Pass"
-    # Each stage has run once; the export that was the quantization's input is what is published.
+    # Each stage has run once; the published result is the export that was the quantization's input.
     assert runs(ended) == ["export", "slight", "export", "two-bits", "pack"]
 
 
-def test_killed_while_a_candidate_is_measured_it_goes_on_from_what_is_there(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_pod_killed_while_measuring_a_candidate_resumes(bucket: Bucket, tmp_path: Path) -> None:
     job = job_of(bucket, SLIGHT, BROKEN)
     variables = environment(bucket.server, job, tmp_path / "first")
     process = start_pod(variables)
@@ -83,14 +83,14 @@ def test_killed_while_a_candidate_is_measured_it_goes_on_from_what_is_there(buck
     assert (ended.summary.stages_run, ended.summary.stages_reused) == (0, 2)
     assert checkpoints(bucket) == before
 
-    # A pod that starts once more measures again, and keeps what lies at the destination.
+    # A restarted pod measures again, and keeps the artifact at the destination.
     again = run_pod(environment(bucket.server, job, tmp_path / "third"))
     assert again.summary is not None, again.log
     assert again.summary.digest == ended.summary.digest
-    assert "holds this very result" in again.log
+    assert "already has this result" in again.log
 
 
-def test_where_no_earlier_result_passes_nothing_is_published(bucket: Bucket, tmp_path: Path) -> None:
+def test_nothing_is_published_if_no_earlier_result_passes(bucket: Bucket, tmp_path: Path) -> None:
     hard = {"name": "hard", "prune": {"sparsity": "0.9"}}
     ended = run_pod(environment(bucket.server, job_of(bucket, hard, BROKEN), tmp_path / "work"))
     assert ended.summary is not None, ended.log

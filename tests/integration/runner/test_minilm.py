@@ -1,4 +1,4 @@
-"""The real MiniLM on real sentences: INT8 by channels keeps what it promises, by tensors it is refused."""
+"""The real MiniLM on real sentences: INT8 per channel keeps its promise, and per tensor it is refused."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trial(folder: Path, example: str, status: int) -> dict[str, Any]:
-    """The report of an example; its limits on time are left out, and so is most of the benchmark."""
+    """Return the report of an example, without its limits on time and with a short benchmark."""
     job = yaml.safe_load((EXAMPLES / example).read_text())
     job["spec"]["sla"].pop("latency", None)
     job["spec"]["benchmark"] = {"timeLimit": "5s"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from compression_runner.pipeline.report_files import digest_of
-from compressionjob.report import Judged
+from compressionjob.report import JudgedResult
 from tests.integration.runner.conftest import Bucket, Ended, environment, manifest, run_pod
 
 REVIEW = {
@@ -30,7 +30,7 @@ def run_part(bucket: Bucket, workdir: Path, part: str, **changes: Any) -> Ended:
     return run_pod(variables | {"COMPRESSION_PART": part})
 
 
-def test_stages_and_measuring_in_pods_of_their_own(bucket: Bucket, tmp_path: Path) -> None:
+def test_stages_and_measuring_run_in_separate_pods(bucket: Bucket, tmp_path: Path) -> None:
     stages = run_part(bucket, tmp_path / "gpu", "Compress")
     assert stages.status == 0, stages.log
     assert stages.summary is not None
@@ -72,9 +72,9 @@ def test_a_held_result_is_published_once_it_is_approved(bucket: Bucket, tmp_path
 
 
 def publish(bucket: Bucket, workdir: Path, held: Ended) -> Ended:
-    """Runs a pod that publishes, told by the operator what was judged."""
+    """Run a pod that publishes the judged artifact of the operator's input."""
     assert held.summary is not None
-    judged = Judged(
+    judged = JudgedResult(
         digest=held.summary.digest, checkpoint=held.summary.checkpoint, report_digest=held.summary.report_digest
     )
     documents = {"review": REVIEW, "judged": judged.to_json()}
@@ -82,7 +82,7 @@ def publish(bucket: Bucket, workdir: Path, held: Ended) -> Ended:
     return run_pod(variables | {"COMPRESSION_PART": "Publish"})
 
 
-def test_only_what_was_reviewed_is_published(bucket: Bucket, tmp_path: Path) -> None:
+def test_only_the_reviewed_result_is_published(bucket: Bucket, tmp_path: Path) -> None:
     held = run_part(bucket, tmp_path / "a", "Run", review="Always")
     fingerprint = json.loads(bucket.read("out-report/report.json"))["artifact"]["fingerprint"]
     bucket.delete(f"out-checkpoints/{fingerprint}")
@@ -102,7 +102,7 @@ def test_only_what_was_reviewed_is_published(bucket: Bucket, tmp_path: Path) -> 
         ({"review": REVIEW}, "judged in ", "upgrade the operator"),
     ],
 )
-def test_a_publishing_pod_without_a_review_or_what_was_judged_publishes_nothing(
+def test_without_review_or_judged_input_nothing_is_published(
     bucket: Bucket, tmp_path: Path, given: dict[str, Any], missing: str, remedy: str
 ) -> None:
     variables = environment(bucket.server, manifest(bucket.server.endpoint, review="Always"), tmp_path / "b", given)

@@ -1,4 +1,4 @@
-"""A pod's life against a real S3 server: verdict, publication, resume, and everything that can be wrong with input."""
+"""Pods against a real S3 server: verdict, publication, resume, and invalid inputs."""
 
 import hashlib
 import json
@@ -91,7 +91,7 @@ def test_an_unmet_sla_publishes_nothing_but_the_report(bucket: Bucket, tmp_path:
     assert bucket.keys("out-report") == ["report.html", "report.json", "report.md"]
 
 
-def test_alert_publishes_in_spite_of_the_verdict(bucket: Bucket, tmp_path: Path) -> None:
+def test_alert_publishes_despite_the_verdict(bucket: Bucket, tmp_path: Path) -> None:
     job = manifest(bucket.server.endpoint, sla={"size": {"maxRatio": "0.1"}, "onViolation": "Alert"})
     ended = run_pod(environment(bucket.server, job, tmp_path / "work"))
     assert ended.summary is not None
@@ -113,9 +113,7 @@ def test_a_second_run_takes_the_checkpoints_and_does_not_fetch_the_model(bucket:
     assert [stage["reused"] for stage in stages] == [True, True]
 
 
-def test_a_job_started_again_after_its_end_measures_again_and_keeps_what_it_published(
-    bucket: Bucket, tmp_path: Path
-) -> None:
+def test_a_restarted_job_measures_again_and_keeps_its_publication(bucket: Bucket, tmp_path: Path) -> None:
     first = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "first"))
     marker = bucket.read("out/artifact.json")
     second = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "second"))
@@ -125,10 +123,10 @@ def test_a_job_started_again_after_its_end_measures_again_and_keeps_what_it_publ
     assert (second.summary.verdict, second.summary.published) == ("Pass", True)
     assert second.summary.digest == first.summary.digest
     assert bucket.read("out/artifact.json") == marker
-    assert "holds this very result" in second.log
+    assert "already has this result" in second.log
 
 
-def test_a_report_in_the_bucket_decides_nothing(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_report_in_the_bucket_is_not_trusted(bucket: Bucket, tmp_path: Path) -> None:
     strict = manifest(bucket.server.endpoint, sla={"size": {"maxRatio": "0.1"}})
     first = run_pod(environment(bucket.server, strict, tmp_path / "first"))
     assert first.summary is not None, first.log
@@ -143,7 +141,7 @@ def test_a_report_in_the_bucket_decides_nothing(bucket: Bucket, tmp_path: Path) 
     assert bucket.keys("out") == []
 
 
-def test_a_destination_that_was_changed_since_is_published_anew(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_changed_destination_is_published_again(bucket: Bucket, tmp_path: Path) -> None:
     first = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "first"))
     assert first.summary is not None, first.log
     size = len(bucket.read("out/model.onnx"))
@@ -155,7 +153,7 @@ def test_a_destination_that_was_changed_since_is_published_anew(bucket: Bucket, 
     assert hashlib.sha256(bucket.read("out/model.onnx")).hexdigest() == listed["model.onnx"]
 
 
-def test_another_artifact_at_the_destination_is_left_alone(bucket: Bucket, tmp_path: Path) -> None:
+def test_another_artifact_at_the_destination_is_not_changed(bucket: Bucket, tmp_path: Path) -> None:
     other = b'{"schema": 1, "digest": "sha256:other", "files": [{"path": "old.onnx"}]}'
     bucket.client.put_object(Bucket="models", Key="out/artifact.json", Body=other)
     bucket.client.put_object(Bucket="models", Key="out/old.onnx", Body=b"old")
@@ -172,7 +170,7 @@ def test_another_artifact_at_the_destination_is_left_alone(bucket: Bucket, tmp_p
     assert "old.onnx" not in bucket.keys("out")
 
 
-def test_a_fail_takes_back_its_own_publication_and_no_others(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_failed_verdict_withdraws_only_its_own_publication(bucket: Bucket, tmp_path: Path) -> None:
     job = manifest(bucket.server.endpoint)
     assert run_pod(environment(bucket.server, job, tmp_path / "first")).status == 0
     before = bucket.keys("out")
@@ -180,14 +178,14 @@ def test_a_fail_takes_back_its_own_publication_and_no_others(bucket: Bucket, tmp
     strict["metadata"]["uid"] = "u-2"
     assert run_pod(environment(bucket.server, strict, tmp_path / "second")).status == 0
     assert bucket.keys("out") == before
-    # Its own: as if it had been killed between the publication and the report.
+    # As if the pod had been killed between the publication and the report.
     bucket.delete("out-report")
     strict["metadata"]["uid"] = "u-1"
     assert run_pod(environment(bucket.server, strict, tmp_path / "third")).status == 0
     assert bucket.keys("out") == []
 
 
-def test_killed_in_a_stage_it_goes_on_and_ends_with_the_same_digest(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_pod_killed_in_a_stage_resumes_to_the_same_digest(bucket: Bucket, tmp_path: Path) -> None:
     stages = [{"prune": {"sparsity": "0.3"}}, {"quantize": {}}, {"pack": {"codec": "zstd"}}]
     job = manifest(bucket.server.endpoint, pipeline=stages)
     expected = run_pod(environment(bucket.server, job, tmp_path / "reference"))
@@ -212,7 +210,7 @@ def test_killed_in_a_stage_it_goes_on_and_ends_with_the_same_digest(bucket: Buck
     assert killed_after == sorted(killed_after)
 
 
-def test_sigterm_ends_it_within_two_seconds(bucket: Bucket, tmp_path: Path) -> None:
+def test_sigterm_ends_the_pod_within_two_seconds(bucket: Bucket, tmp_path: Path) -> None:
     variables = environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "work")
     process = start_pod(variables)
     deadline = time.monotonic() + 120
@@ -226,7 +224,7 @@ def test_sigterm_ends_it_within_two_seconds(bucket: Bucket, tmp_path: Path) -> N
     assert bucket.keys("out") == []
 
 
-def test_progress_and_metrics_are_answered_while_it_works(bucket: Bucket, tmp_path: Path) -> None:
+def test_progress_and_metrics_are_served_during_the_run(bucket: Bucket, tmp_path: Path) -> None:
     variables = environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "work")
     process = start_pod(variables)
     seen: set[str] = set()
@@ -247,14 +245,14 @@ def test_progress_and_metrics_are_answered_while_it_works(bucket: Bucket, tmp_pa
     assert fractions == sorted(fractions)
     assert 'compression_runner_stage_seconds{method="quantize",stage="quantize"}' in metrics
     assert "compression_runner_progress_ratio" in metrics
-    # Before the pod ends, or nobody could scrape them.
+    # The metrics must be there before the pod ends, so that they can be scraped.
     for model in ("baseline", "compressed"):
         assert f'compression_runner_latency_seconds_count{{model="{model}"}}' in metrics
         assert f'compression_runner_peak_memory_bytes{{model="{model}"}}' in metrics
 
 
 def spoilt(bucket: Bucket, tmp_path: Path, name: str) -> None:
-    """Puts a model that has one fault below `spoilt/` in the bucket."""
+    """Put a model that has one fault below `spoilt/` in the bucket."""
     bucket.delete("spoilt")
     place = tiny_models.bert(tmp_path / "spoilt")
     weights = place / "model.safetensors"
@@ -271,7 +269,7 @@ def spoilt(bucket: Bucket, tmp_path: Path, name: str) -> None:
     ("fault", "message"),
     [("truncated", "truncated"), ("pickle", "a pickle"), ("checksum", "the source says")],
 )
-def test_a_spoilt_model_is_refused_with_its_reason(bucket: Bucket, tmp_path: Path, fault: str, message: str) -> None:
+def test_a_damaged_model_is_refused_with_its_reason(bucket: Bucket, tmp_path: Path, fault: str, message: str) -> None:
     spoilt(bucket, tmp_path, fault)
     job = manifest(bucket.server.endpoint, model={"source": "s3://models/spoilt", "task": "text-embedding"})
     ended = run_pod(environment(bucket.server, job, tmp_path / "work"))
@@ -293,7 +291,7 @@ def test_a_spoilt_model_is_refused_with_its_reason(bucket: Bucket, tmp_path: Pat
         ({"model": {"source": "s3://models/bert", "task": "text-classification"}}, "spec.model.task", "BertModel"),
     ],
 )
-def test_what_is_not_there_is_named(
+def test_missing_sources_are_named(
     bucket: Bucket, tmp_path: Path, changes: dict[str, Any], field: str, message: str
 ) -> None:
     ended = run_pod(environment(bucket.server, manifest(bucket.server.endpoint, **changes), tmp_path / "work"))
@@ -312,8 +310,8 @@ def test_what_is_not_there_is_named(
         ("OUTPUT", "spec.output.destination"),
     ],
 )
-@pytest.mark.parametrize(("name", "value"), [("ACCESS_KEY_ID", "nobody"), ("SECRET_ACCESS_KEY", "wrong")])
-def test_wrong_credentials_name_the_field_they_belong_to(
+@pytest.mark.parametrize(("name", "value"), [("ACCESS_KEY_ID", "unknown"), ("SECRET_ACCESS_KEY", "wrong")])
+def test_wrong_credentials_name_their_field(
     bucket: Bucket, tmp_path: Path, role: str, field: str, name: str, value: str
 ) -> None:
     variables = environment(
@@ -327,7 +325,7 @@ def test_wrong_credentials_name_the_field_they_belong_to(
     assert "Secret" in ended.summary.error.remedy
 
 
-def test_an_invalid_job_is_said_before_anything_is_contacted(bucket: Bucket, tmp_path: Path) -> None:
+def test_an_invalid_job_is_reported_before_any_request(bucket: Bucket, tmp_path: Path) -> None:
     job = manifest("http://127.0.0.1:1", pipeline=[{"pack": {}}, {"quantize": {}}])
     ended = run_pod(environment(bucket.server, job, tmp_path / "work"))
     assert ended.status == 2
@@ -337,9 +335,7 @@ def test_an_invalid_job_is_said_before_anything_is_contacted(bucket: Bucket, tmp
     assert ended.summary.error.field == "spec.pipeline[1].quantize"
 
 
-def test_cpus_that_are_not_exclusive_as_promised_are_said_before_anything_is_fetched(
-    bucket: Bucket, tmp_path: Path
-) -> None:
+def test_missing_exclusive_cpus_are_reported_before_any_download(bucket: Bucket, tmp_path: Path) -> None:
     cpus = len(os.sched_getaffinity(0))
     more = {"COMPRESSION_ISOLATION": "StaticCPUs", "COMPRESSION_CPUS": str(cpus + 1)}
     ended = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "work", **more))

@@ -35,11 +35,11 @@ def open_store(bucket: Bucket, key: str, endpoint: str | None = None, job: str =
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Upload]:
     """A large file and a marker."""
     folder = tmp_path_factory.mktemp("files")
-    found = []
+    entries = []
     for name, content in (("model.onnx", os.urandom(SIZE)), ("artifact.json", b"{}")):
         (folder / name).write_bytes(content)
-        found.append(Upload(folder / name, name, hashlib.sha256(content).hexdigest()))
-    return found
+        entries.append(Upload(folder / name, name, hashlib.sha256(content).hexdigest()))
+    return entries
 
 
 def left_uploads(bucket: Bucket) -> int:
@@ -80,7 +80,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_noticed(bucket: Bucket, 
         store.download(entry, tmp_path / "copy")
 
 
-def test_a_file_that_changed_meanwhile_is_not_published(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_file_that_changed_during_publishing_is_not_published(bucket: Bucket, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(os.urandom(20 << 20))
     (tmp_path / "artifact.json").write_bytes(b"{}")
     wrong = [
@@ -96,9 +96,9 @@ def test_a_file_that_changed_meanwhile_is_not_published(bucket: Bucket, tmp_path
 @pytest.fixture
 def proxy(bucket: Bucket) -> Iterator[CuttingProxy]:
     """A proxy before the server."""
-    found = CuttingProxy(bucket.server.host, bucket.server.port)
-    yield found
-    found.close()
+    cutting = CuttingProxy(bucket.server.host, bucket.server.port)
+    yield cutting
+    cutting.close()
 
 
 def test_a_server_that_dies_in_a_multipart_upload_leaves_nothing_published(
@@ -119,7 +119,7 @@ def test_a_server_that_dies_in_a_multipart_upload_leaves_nothing_published(
     assert bucket.keys("dying.writer") == []
 
 
-def test_another_jobs_upload_is_left_alone_and_ones_own_is_aborted(bucket: Bucket, files: list[Upload]) -> None:
+def test_only_the_own_uploads_are_aborted(bucket: Bucket, files: list[Upload]) -> None:
     left = [
         bucket.client.create_multipart_upload(Bucket=bucket.name, Key=f"mine/{name}")["UploadId"]
         for name in ("own", "other")
@@ -177,12 +177,12 @@ def test_files_that_another_writer_changed_are_sent_again(bucket: Bucket, files:
     assert store.checksum(entry) == files[0].sha256
 
 
-def test_a_connection_that_breaks_once_is_no_failure(
+def test_a_connection_that_breaks_once_is_retried(
     bucket: Bucket, files: list[Upload], proxy: CuttingProxy, tmp_path: Path
 ) -> None:
     store = open_store(bucket, "broken-once", proxy.endpoint)
     proxy.arm(12 << 20)
-    mender = threading.Thread(target=_mend_after_a_cut, args=(proxy,))
+    mender = threading.Thread(target=_repair_after_a_cut, args=(proxy,))
     mender.start()
     store.publish(files, "artifact.json")
     mender.join()
@@ -193,7 +193,7 @@ def test_a_connection_that_breaks_once_is_no_failure(
     assert store.download(entry, tmp_path / "copy") == files[0].sha256
 
 
-def _mend_after_a_cut(proxy: CuttingProxy) -> None:
+def _repair_after_a_cut(proxy: CuttingProxy) -> None:
     wait_for("a cut", lambda: proxy.cuts)
     proxy.arm(None)
 
@@ -204,13 +204,13 @@ def test_a_slow_server_is_waited_for(bucket: Bucket, files: list[Upload], proxy:
     assert bucket.keys("slow") == ["artifact.json", "model.onnx"]
 
 
-def test_nobody_at_the_endpoint_is_storage_trouble(bucket: Bucket) -> None:
+def test_a_dead_endpoint_is_storage_unavailable(bucket: Bucket) -> None:
     with pytest.raises(StorageUnavailable, match="does not answer"):
         open_store(bucket, "any", "http://127.0.0.1:1").list()
 
 
 def answering(status: int, code: str) -> Iterator[str]:
-    """The endpoint of a server that always answers with one S3 error."""
+    """Yield the endpoint of a server that always returns one S3 error."""
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
@@ -224,7 +224,7 @@ def answering(status: int, code: str) -> Iterator[str]:
         do_GET = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - http.server's names
 
         def log_message(self, format: str, *args: object) -> None:
-            """Says nothing."""
+            """Do not log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -246,7 +246,7 @@ def answering(status: int, code: str) -> Iterator[str]:
         (501, "NotImplemented", InvalidInput),
     ],
 )
-def test_what_a_server_says_decides_whether_another_try_makes_sense(
+def test_the_servers_error_decides_whether_to_retry(
     bucket: Bucket, status: int, code: str, kind: type[RunnerError]
 ) -> None:
     for endpoint in answering(status, code):

@@ -1,4 +1,4 @@
-"""A pod reads and writes by its stores, and sends no token or key to an address that it is not for."""
+"""A pod reads and writes by its stores, and sends tokens and keys only to their own endpoints."""
 
 import json
 from collections.abc import Iterator
@@ -26,14 +26,14 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 @pytest.fixture
 def evil(tmp_path: Path) -> Iterator[Hub]:
-    """The attacker's server, which takes note of every request."""
+    """The attacker's server, which records every request."""
     (tmp_path / "evil").mkdir()
     with serving(tmp_path / "evil") as server:
         yield server
 
 
 def refusal(bucket: Bucket, job: dict[str, Any], workdir: Path, **variables: str) -> str:
-    """What the pod leaves for the status: it ends, and is not tried again."""
+    """Return the pod's message for the status: it ends without a retry."""
     ended = run_pod(environment(bucket.server, job, workdir, **variables))
     assert ended.status == 2, ended.log
     assert ended.summary is not None

@@ -1,4 +1,4 @@
-"""Local trials as a user starts them: exit status, files, resume, plan and unpack."""
+"""Local trials on the command line: exit status, files, resume, plan and unpack."""
 
 import itertools
 import json
@@ -23,7 +23,7 @@ from tests.support import tiny_models
 
 
 def write_job(folder: Path, **changes: Any) -> Path:
-    """A manifest beside its model and data; `changes` replace fields of its spec."""
+    """Return a manifest beside its model and data; `changes` replace fields of its spec."""
     folder.mkdir(parents=True, exist_ok=True)
     spec: dict[str, Any] = {
         "model": {"source": "file://./bert", "task": "text-embedding"},
@@ -47,12 +47,12 @@ def write_job(folder: Path, **changes: Any) -> Path:
 
 
 def runner(*arguments: object, limit: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
-    """The command line in a process of its own."""
+    """Run the command line in its own process."""
     command = [sys.executable, "-m", "compression_runner", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, preexec_fn=limit, check=False)
 
 
-def test_a_trial_that_keeps_its_sla_ends_with_0_and_everything_in_place(tmp_path: Path) -> None:
+def test_a_passing_trial_exits_with_0_and_writes_all_files(tmp_path: Path) -> None:
     job, work = write_job(tmp_path / "a"), tmp_path / "work"
     ended = runner("run", job, "--workdir", work)
     assert ended.returncode == 0, ended.stderr
@@ -80,7 +80,7 @@ def test_a_trial_that_keeps_its_sla_ends_with_0_and_everything_in_place(tmp_path
     assert [stage["reused"] for stage in stages] == [True, True]
 
 
-def test_a_trial_waits_while_another_measures_and_says_so(tmp_path: Path) -> None:
+def test_a_trial_waits_and_reports_it_while_another_measures(tmp_path: Path) -> None:
     work = tmp_path / "work"
     command = [
         sys.executable,
@@ -108,7 +108,7 @@ def test_a_trial_waits_while_another_measures_and_says_so(tmp_path: Path) -> Non
     assert about["measuredCpus"] == str(min(os.sched_getaffinity(0)))
 
 
-def test_a_trial_that_does_not_keep_it_ends_with_3_and_no_output(tmp_path: Path) -> None:
+def test_a_failing_trial_exits_with_3_and_no_output(tmp_path: Path) -> None:
     work = tmp_path / "work"
     assert runner("run", write_job(tmp_path / "a"), "--workdir", work).returncode == 0
     assert (work / "output").is_dir()
@@ -116,7 +116,7 @@ def test_a_trial_that_does_not_keep_it_ends_with_3_and_no_output(tmp_path: Path)
     assert ended.returncode == 3, ended.stderr
     assert "Fail" in ended.stdout
     assert json.loads((work / "report.json").read_text())["verdict"] == "Fail"
-    # What the run before left there must not be taken for this one's.
+    # The files of the earlier run must not be mistaken for this one's.
     assert not (work / "output").exists()
 
 
@@ -139,8 +139,8 @@ def test_packed_results_are_measured_unpacked_and_restored_bit_for_bit(tmp_path:
     assert "sha256" in spoilt.stderr
 
 
-def test_phases_come_in_the_order_in_which_they_were_expected(tmp_path: Path) -> None:
-    """One that comes too early counts those before it as done, and stands still at their share afterwards."""
+def test_phases_run_in_the_planned_order(tmp_path: Path) -> None:
+    """A phase that comes too early counts those before it as done; their later progress does not count."""
     stages = [{"prune": {"method": "structured", "structure": "heads", "sparsity": "0.5"}}, {"quantize": {}}]
     ended = runner("run", write_job(tmp_path / "a", pipeline=stages), "--workdir", tmp_path / "work")
     said = re.findall(r"^\[(\d+)/(\d+)\] (\S+)$", ended.stdout + ended.stderr, re.MULTILINE)
@@ -151,7 +151,7 @@ def test_phases_come_in_the_order_in_which_they_were_expected(tmp_path: Path) ->
     assert {total for _, total, _ in said[1:]} == {str(len(said))}
 
 
-def test_publish_uses_the_places_of_the_spec(tmp_path: Path) -> None:
+def test_publish_uses_the_locations_of_the_spec(tmp_path: Path) -> None:
     job = write_job(tmp_path / "a")
     ended = runner("run", job, "--workdir", tmp_path / "work", "--publish")
     assert ended.returncode == 0, ended.stderr
@@ -181,7 +181,7 @@ def test_invalid_jobs_end_with_2_and_name_field_and_remedy(
     assert not (tmp_path / "work" / "output").exists()
 
 
-def test_the_plan_is_told_without_moving_weights(tmp_path: Path) -> None:
+def test_plan_shows_the_stages_without_moving_weights(tmp_path: Path) -> None:
     job = write_job(tmp_path / "a", pipeline=[{"prune": {"sparsity": "0.4"}}, {"quantize": {}}, {"pack": {}}])
     before = sorted(place for place in tmp_path.rglob("*"))
     ended = runner("plan", job)
@@ -191,16 +191,16 @@ def test_the_plan_is_told_without_moving_weights(tmp_path: Path) -> None:
     assert sorted(place for place in tmp_path.rglob("*")) == before
 
 
-def test_a_plan_says_what_the_run_can_tell_apart(tmp_path: Path) -> None:
+def test_plan_shows_the_decidable_differences(tmp_path: Path) -> None:
     quality = {"metric": "neighbours", "maxDrop": "0.001"}
     ended = runner("plan", write_job(tmp_path / "a", sla={"quality": quality, "size": {"maxRatio": "0.9"}}))
     assert ended.returncode == 0, ended.stderr
-    assert "tells apart: any difference (sizes are counted)" in ended.stdout
+    assert "decides a difference of: any difference (sizes are counted)" in ended.stdout
     assert "half of that: 4,000 samples" in " ".join(ended.stdout.split())
     assert "spec.sla.quality.maxDrop (0.001): 1,000 evaluation samples cannot decide it" in ended.stderr
 
 
-def test_a_plan_looks_at_the_destination_when_it_is_asked_to(tmp_path: Path) -> None:
+def test_plan_checks_the_destination_with_publish(tmp_path: Path) -> None:
     job = write_job(tmp_path / "a")
     (tmp_path / "a" / "published").mkdir()
     (tmp_path / "a" / "published" / "thesis.tex").write_text("years of work")
@@ -210,7 +210,7 @@ def test_a_plan_looks_at_the_destination_when_it_is_asked_to(tmp_path: Path) -> 
     assert "spec.output.destination" in ended.stderr
 
 
-def test_a_plan_that_cannot_work_ends_with_2(tmp_path: Path) -> None:
+def test_an_impossible_plan_exits_with_2(tmp_path: Path) -> None:
     job = write_job(tmp_path / "a")
     weights = tmp_path / "a" / "bert" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
@@ -219,7 +219,7 @@ def test_a_plan_that_cannot_work_ends_with_2(tmp_path: Path) -> None:
     assert "truncated" in ended.stderr
 
 
-def test_a_disk_that_fills_up_ends_with_7_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_exits_with_7_and_leaves_nothing(tmp_path: Path) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
@@ -232,7 +232,7 @@ def test_a_disk_that_fills_up_ends_with_7_and_leaves_nothing(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
-def test_a_disk_that_is_too_small_is_said_before_anything_moves(tmp_path: Path) -> None:
+def test_a_small_disk_is_reported_before_anything_moves(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)], check=True)
@@ -245,7 +245,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_moves(tmp_path: Path) 
         subprocess.run(["umount", str(small)], check=True)
 
 
-def test_killed_at_any_moment_a_trial_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+def test_a_trial_killed_at_any_moment_resumes_to_the_same_result(tmp_path: Path) -> None:
     stages = [{"prune": {"sparsity": "0.4"}}, {"quantize": {}}, {"pack": {"codec": "gzip"}}]
     job = write_job(tmp_path / "a", pipeline=stages)
     assert runner("run", job, "--workdir", tmp_path / "reference").returncode == 0

@@ -1,4 +1,5 @@
-"""Two jobs publish at one destination at once, and one of them is killed: what lies there is whole, and one of the two.
+"""Two jobs publish at one destination at once, and one is killed: the destination has a complete artifact of one of
+them.
 
 The killed process is started again, as its Job would do. A process that finds another at its destination ends with the
 error that makes its Job try later; here it is not started again.
@@ -45,7 +46,7 @@ class Destination:
     open: Callable[[str], Store]
 
     def content(self) -> str:
-        """The digest of what lies there, once every file has been compared with its checksum."""
+        """Return the digest of the artifact at the destination, after comparing every file with its checksum."""
         store = self.open(READER)
         listed = artifacts.parse(json.loads(store.read(artifacts.MARKER)), Path("/"))
         assert sorted(entry.path for entry in store.list()) == sorted(
@@ -60,15 +61,15 @@ class Destination:
 
 def make_models(tmp_path_factory: pytest.TempPathFactory, size: int) -> list[Artifact]:
     """Two artifacts with the same paths, some of the same content."""
-    found = []
+    entries = []
     for name in ("u-1", "u-2"):
         folder = tmp_path_factory.mktemp(name)
         (folder / "config.json").write_text("{}")
         (folder / "tokenizer.json").write_text(name)
         (folder / "model.onnx").write_bytes(os.urandom(size))
         (folder / "vocabulary.txt").write_text(name * 1000)
-        found.append(artifacts.seal(folder, "onnx", "text-embedding"))
-    return found
+        entries.append(artifacts.seal(folder, "onnx", "text-embedding"))
+    return entries
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,7 @@ def s3_destination(bucket: Bucket) -> Iterator[Destination]:
     bucket.delete("contested")
 
     def open_for(job: str) -> Store:
-        # A client takes long to make: the writers inherit one that has no connection yet. The reader has its own.
+        # Creating a client takes long: the writers inherit one without connections. The reader has its own.
         host = "localhost" if job == READER else bucket.server.host
         storage = Storage(endpoint=f"http://{host}:{bucket.server.port}")
         return Stores(environment=keys, job=job).open(location, storage, Role.OUTPUT, "spec.output.destination")
@@ -165,15 +166,15 @@ def test_two_writers_at_one_prefix(
     bucket: Bucket, large: list[Artifact], s3_destination: Destination, tmp_path: Path
 ) -> None:
     ends = fight(s3_destination, large, tmp_path, ROUNDS)
-    assert any(-signal.SIGKILL in end for end in ends), f"seed {SEED}: nobody was killed in time"
-    # A last publication of each job: nothing is left of the killed ones.
+    assert any(-signal.SIGKILL in end for end in ends), f"seed {SEED}: no process was killed in time"
+    # A last publication of each job removes the temporary files of the killed ones.
     for index, job in enumerate(("u-1", "u-2")):
         pod = FORK.Process(target=publish, args=(s3_destination, job, large[index], tmp_path / job))
         pod.start()
         pod.join(30)
         assert pod.exitcode == 0
     assert bucket.keys("contested.writer") == []
-    # One that was killed between the creation of an upload and its record has sent no part of it.
+    # A writer that was killed between the creation of an upload and its record has sent no part of it.
     left = bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads") or ()
     for upload in left:
         about = {"Bucket": bucket.name, "Key": upload["Key"], "UploadId": upload["UploadId"]}

@@ -1,4 +1,4 @@
-"""A driver's library that real pynvml calls through ctypes: compiled from nvml.c, and told by a file what to say."""
+"""A driver library for pynvml, which calls it through ctypes. It is compiled from nvml.c and reads a file."""
 
 import ctypes
 import os
@@ -24,9 +24,9 @@ def compiled(folder: Path, *flags: str) -> Path:
 
 
 class Driver:
-    """What the library says, which may change at any time: one GPU that nobody else uses, to begin with.
+    """The state that the library reports, which tests can change: at first one GPU without other users.
 
-    Energy in millijoules, memory in bytes; what is None is not supported.
+    Energy is in millijoules, memory in bytes. None means not supported.
     """
 
     def __init__(self, file: Path, library: ctypes.CDLL, pid: int) -> None:
@@ -42,11 +42,11 @@ class Driver:
         self.samples: list[tuple[int, int, int]] | None = None
         """Pid, the time in microseconds since 1970, and the percentage of the GPU's time."""
         self.every_call: int | None = None
-        """An error of everything."""
+        """Error code of every call."""
         self.say()
 
     def say(self, **changes: object) -> None:
-        """Change what is said."""
+        """Change the reported state."""
         for name, value in changes.items():
             if not hasattr(self, name):
                 raise AttributeError(name)
@@ -62,12 +62,12 @@ class Driver:
 
     @property
     def times_open(self) -> int:
-        """How often the library was initialized and not shut down, since this driver is there."""
+        """How often the library was initialized and not shut down since this driver was created."""
         return int(self._library.times_open()) - self._open_before
 
 
 def installed(library: Path, says: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
-    """Put a library in the place that pynvml loads the system's into, which this process may have loaded already."""
+    """Replace the library that pynvml uses, even if this process has already loaded the system's."""
     loaded = ctypes.CDLL(str(library))
     monkeypatch.setattr(pynvml, "nvmlLib", loaded)
     monkeypatch.setattr(pynvml, "_nvmlGetFunctionPointer_cache", {})

@@ -1,4 +1,4 @@
-/* A driver's libnvidia-ml.so.1 that says what a file says: FAKE_NVML names it. NVML's own signatures and structures. */
+/* A fake libnvidia-ml.so.1 with NVML's signatures and structures. It answers from the file that FAKE_NVML names. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static int number(const char *key, unsigned long long *value) {
     return SUCCESS;
 }
 
-/* An error of every call, of all but opening and closing. */
+/* Every call returns this error, except opening and closing. */
 static int broken(void) {
     unsigned long long code;
     return number("every_call", &code) == SUCCESS ? (int)code : SUCCESS;
@@ -58,7 +58,7 @@ int nvmlInitWithFlags(unsigned flags) {
 
 int nvmlShutdown(void) { opened--; return SUCCESS; }
 
-/* Not NVML's: how often it was opened and not closed. */
+/* Not part of NVML: how often the library was opened and not closed. */
 int times_open(void) { return opened; }
 
 const char *nvmlErrorString(int code) { static char text[32]; sprintf(text, "error %d", code); return text; }

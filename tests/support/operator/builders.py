@@ -1,12 +1,12 @@
-"""Builders of what the operator observes: raw objects as the API server sends them, trimmed as the operator does."""
+"""Builders of the operator's input: raw objects of the API server, and their trimmed records."""
 
 import copy
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from compression_operator.cache.observed import Observed
-from compression_operator.loop.plan import Plan
+from compression_operator.cache.observed_job import ObservedJob
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.annotations import RETRIES_BEFORE, RUNTIME_ANNOTATION, SLOT_ANNOTATION
 from compression_operator.records.child import ChildRecord
@@ -128,8 +128,8 @@ def child(
     status: dict[str, Any] = {"active": active, "failed": failed, "startTime": start}
     if condition is not None:
         kind, reason, message = condition
-        told = {"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": since}
-        status["conditions"] = [told]
+        state = {"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": since}
+        status["conditions"] = [state]
     return ChildRecord.of(
         {
             "metadata": {
@@ -217,7 +217,7 @@ def summary(verdict: str = "Pass", **fields: Any) -> str:
     """A termination message with a verdict."""
     full: dict[str, Any] = {
         "confidence": 0.95,
-        "sentence": "all 3 objectives hold",
+        "sentence": "all 3 limits hold",
         "published": verdict == "Pass",
         "baseline": SideSummary(size_bytes=91_000_000, latency_seconds={"p99": 0.02}),
         "compressed": SideSummary(size_bytes=22_750_000, latency_seconds={"p99": 0.0073}),
@@ -239,13 +239,13 @@ def progress(stage: str, fraction: float) -> Progress:
 
 def observe(
     record: JobRecord | None = None, *, on: RuntimeRecord | None = None, without_runtime: bool = False, **rest: Any
-) -> Observed:
-    """A job on the runtime ``cpu``, with what ``rest`` adds."""
-    found = None if without_runtime else on or runtime()
-    return Observed(job=record or job(), runtime=found, **rest)
+) -> ObservedJob:
+    """Return an observed job on the runtime ``cpu``; ``rest`` are more fields."""
+    present = None if without_runtime else on or runtime()
+    return ObservedJob(job=record or job(), runtime=present, **rest)
 
 
-def with_status(record: JobRecord, plan: Plan) -> JobRecord:
+def with_status(record: JobRecord, plan: ReconcilePlan) -> JobRecord:
     """The job once the plan's status is written."""
     if plan.status is None:
         return record
@@ -264,15 +264,15 @@ def with_raw_status(record: JobRecord, status: dict[str, Any], **options: Any) -
     return JobRecord.of(raw)
 
 
-def settle(observed: Observed, now: datetime = NOW) -> tuple[JobRecord, Plan]:
+def settle(observed: ObservedJob, now: datetime = NOW) -> tuple[JobRecord, ReconcilePlan]:
     """Reconcile once and write the status: the job as it is then, and the plan."""
     plan = reconcile(observed, now)
     return with_status(observed.job, plan), plan
 
 
-def condition_of(plan: Plan, kind: str) -> dict[str, Any]:
+def condition_of(plan: ReconcilePlan, kind: str) -> dict[str, Any]:
     """A condition of the plan's status."""
     assert plan.status is not None, "the plan writes no status"
-    found = [item for item in plan.status["conditions"] if item["type"] == kind]
-    assert len(found) == 1, f"{kind} occurs {len(found)} times"
-    return copy.deepcopy(found[0])
+    matching = [item for item in plan.status["conditions"] if item["type"] == kind]
+    assert len(matching) == 1, f"{kind} occurs {len(matching)} times"
+    return copy.deepcopy(matching[0])

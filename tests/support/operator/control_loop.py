@@ -20,7 +20,7 @@ from tests.support.operator.builders import raw_job
 
 
 class ControlLoop:
-    """Jobs in a cache, and the notifier that tells of them."""
+    """Jobs in a cache, and the notifier that sends their events."""
 
     def __init__(self, **receivers: dict[str, Any]) -> None:
         self.metrics, self.work = Metrics(), WorkQueue()
@@ -31,7 +31,7 @@ class ControlLoop:
         self.notes: list[Note] = []
 
     def end_job(self, uid: str, *receivers: str, events: tuple[str, ...] = ("Completed",), time: str = "") -> None:
-        """Let a job have ended just now, or at ``time``, and owe these receivers these events."""
+        """Store a job that ended just now, or at ``time``, with pending events for these receivers."""
         time = time or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         entries = [{"receiver": name, "event": event, "time": time} for name in receivers for event in events]
         complete = {"type": "Complete", "status": "True", "reason": "SLAMet", "lastTransitionTime": time}
@@ -48,7 +48,7 @@ class ControlLoop:
         return job.status()
 
     def results(self, uid: str) -> list[str | None]:
-        """What became of a job's notifications."""
+        """Return the outcomes of a job's notifications."""
         return [item.result for item in self.status(uid).notifications]
 
     def count(self, receiver: str, result: str) -> float:
@@ -57,7 +57,7 @@ class ControlLoop:
         return self.metrics.registry.get_sample_value("compression_operator_notifications_total", labels) or 0
 
     def pending(self, receiver: str) -> float | None:
-        """The metric of notifications that are owed."""
+        """Return the metric of pending notifications."""
         name = "compression_operator_notifications_pending"
         return self.metrics.registry.get_sample_value(name, {"receiver": receiver})
 
@@ -71,7 +71,7 @@ class ControlLoop:
                 if plan.status is not None:
                     metadata = {"resourceVersion": str(observed.job.version + 1)}
                     self.cache.wrote_status(observed.job, metadata, plan.status)
-            self.notifier.show(uid)
+            self.notifier.update(uid)
             self.work.done(uid)
 
     @asynccontextmanager

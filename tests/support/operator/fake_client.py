@@ -1,4 +1,4 @@
-"""An API server in memory: it takes or refuses as a test says, and counts."""
+"""An in-memory API server that accepts or refuses requests as a test configures it, and counts them."""
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,7 +15,7 @@ from compression_operator.notifications.notifier import Notifier
 from compression_operator.notifications.receivers import Receivers
 from compression_operator.queue import WorkQueue
 from compression_operator.telemetry.event_recorder import EventRecorder
-from compression_operator.telemetry.figures import Figures
+from compression_operator.telemetry.job_metrics import JobMetrics
 from compression_operator.telemetry.metrics import JobSeries, Metrics
 
 Rule = Callable[[Mapping[str, Any]], Refused | None]
@@ -24,7 +24,7 @@ Rule = Callable[[Mapping[str, Any]], Refused | None]
 
 def refused(code: int, message: str) -> Refused:
     """The error for an answer of the API server."""
-    return refusal(code, {"message": message}, request="test", retry_after=0.0)
+    return refusal(code, {"message": message}, request="test", retry_after="")
 
 
 class FakeClient(Client):
@@ -42,7 +42,7 @@ class FakeClient(Client):
         """Statuses that were taken, by the name of the CompressionJob."""
 
     async def create(self, resource: Resource, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """Take a Job, or raise what the rule says."""
+        """Accept a Job, or raise the error of the rule."""
         self.created.append(manifest["metadata"]["name"])
         error = self._jobs(manifest)
         if error is not None:
@@ -52,7 +52,7 @@ class FakeClient(Client):
     async def patch_status(
         self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Take the status that a merge patch makes, or raise what the rule says."""
+        """Accept the status after a merge patch, or raise the error of the rule."""
         status = merged(self.stored.get(name, {}), patch["status"])
         self.offered.append(status)
         error = self._statuses(status)
@@ -78,7 +78,7 @@ def controller(
     metrics: Metrics | None = None,
     isolate: Callable[[str], Awaitable[None]] = unchecked,
 ) -> Controller:
-    """A controller that asks this client, records Events that nobody reads, and has no receivers."""
+    """A controller that asks this client, records Events that are never sent, and has no receivers."""
     metrics = metrics or Metrics()
     return Controller(
         cache=cache,
@@ -86,7 +86,7 @@ def controller(
         queue=queue,
         recorder=EventRecorder(client, metrics, "test", busy=lambda: False),
         metrics=metrics,
-        figures=Figures(metrics, JobSeries()),
+        job_metrics=JobMetrics(metrics, JobSeries()),
         notifier=Notifier(Receivers(), cache, queue, metrics),
         admission=admission,
         follow=lambda _: None,

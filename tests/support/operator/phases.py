@@ -23,7 +23,7 @@ NO_NODE: Final = (("PodScheduled", "False", "Unschedulable", "no node"),)
 
 @dataclass(frozen=True)
 class Situation:
-    """What is seen of a job, the phase that it is in then, and how other tools should read it.
+    """The observed state of a job, its phase, and the reading of other tools.
 
     ``kstatus`` is the word of sigs.k8s.io/cli-utils, ``health`` that of Argo CD.
     """
@@ -36,7 +36,7 @@ class Situation:
     spec: dict[str, Any]
 
     def job(self) -> JobRecord:
-        """Return the job once the operator has looked at it."""
+        """Return the job after a reconcile."""
         return settle(observe(job(**self.spec), **self.seen))[0]
 
 

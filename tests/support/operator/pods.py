@@ -1,4 +1,4 @@
-"""What a container of a child Job sees: its files and environment, as a kubelet prepares them."""
+"""The files and the environment of a container of a child Job, as the kubelet prepares them."""
 
 import re
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ Key = tuple[str, str]
 
 
 class PolicyServer(Client):
-    """A client of a server that has nothing but NetworkPolicies; ``refusal`` is what it answers to changes."""
+    """A client of a server with only NetworkPolicies; ``refusal`` is its response to changes."""
 
     def __init__(self) -> None:
         self._versions, self._uids = itertools.count(1), itertools.count(1)
@@ -24,12 +24,12 @@ class PolicyServer(Client):
         self.refusal: Refused | None = None
 
     def edit(self, key: Key, **spec: Any) -> None:
-        """Change a policy as somebody else would."""
+        """Change a policy as another user would."""
         self.stored[key]["spec"] |= spec
         self._announce("MODIFIED", key)
 
     def remove(self, key: Key) -> None:
-        """Delete a policy as somebody else would."""
+        """Delete a policy as another user would."""
         self._announce("DELETED", key, self.stored.pop(key))
 
     def forget_quietly(self, key: Key) -> None:
@@ -68,7 +68,7 @@ class PolicyServer(Client):
 
     async def pages(
         self, resource: Resource, namespace: str | None, *, selector: str = "", fields: str = "",
-        metadata_only: bool = False, patient: bool = False,
+        metadata_only: bool = False, wait_when_busy: bool = False,
     ) -> AsyncIterator[dict[str, Any]]:  # fmt: skip
         """All policies of a name."""
         items = [copy.deepcopy(it) for key, it in self.stored.items() if _chosen(key, namespace, fields)]

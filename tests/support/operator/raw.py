@@ -47,7 +47,7 @@ def raw_pod(
 
 
 def raw_runtime(name: str = "cpu", version: int = 7, uid: str = "r-1", **spec: Any) -> dict[str, Any]:
-    """A CompressionRuntime whose jobs have one pod; ``spec`` is what it has beside an image."""
+    """A CompressionRuntime whose jobs have one pod; ``spec`` are its fields besides the image."""
     return {
         "apiVersion": "compression-operator.io/v1alpha1",
         "kind": "CompressionRuntime",

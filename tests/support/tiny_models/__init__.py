@@ -1,4 +1,4 @@
-"""Tiny real models and data: random weights, made in moments, loaded by the real libraries."""
+"""Tiny real models with random weights, and data. The real libraries load them."""
 
 from tests.support.tiny_models.audio import spectrogram_classifier, transcriber, waveform_classifier, whisper
 from tests.support.tiny_models.data import array_data, image_data, sentences, text_data

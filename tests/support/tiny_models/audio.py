@@ -1,4 +1,4 @@
-"""Tiny models of recordings."""
+"""Tiny audio models."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ _WAVEFORMS = {
 
 
 def spectrogram_classifier(folder: Path, *, labels: int = 3) -> Path:
-    """An audio spectrogram transformer of one layer, for half a second at 8,000 samples a second."""
+    """Write an audio spectrogram transformer of one layer, for half a second at 8,000 samples per second."""
     torch.manual_seed(7)
     config = ASTConfig(
         hidden_size=16,
@@ -61,7 +61,7 @@ def spectrogram_classifier(folder: Path, *, labels: int = 3) -> Path:
 
 
 def waveform_classifier(folder: Path, *, labels: int = 3) -> Path:
-    """A Wav2Vec2 of one layer, which takes samples of any length, 8,000 in a second."""
+    """Write a Wav2Vec2 classifier of one layer, for samples of any length at 8,000 samples per second."""
     torch.manual_seed(7)
     config = Wav2Vec2Config(**_WAVEFORMS, id2label={i: f"class-{i}" for i in range(labels)})
     Wav2Vec2ForSequenceClassification(config).eval().save_pretrained(folder)
@@ -70,7 +70,7 @@ def waveform_classifier(folder: Path, *, labels: int = 3) -> Path:
 
 
 def transcriber(folder: Path) -> Path:
-    """A Wav2Vec2 of one layer that says a letter for each frame (CTC), for 8,000 samples a second."""
+    """Write a Wav2Vec2 of one layer that predicts a letter for each frame (CTC), for 8,000 samples per second."""
     torch.manual_seed(7)
     config = Wav2Vec2Config(**_WAVEFORMS, vocab_size=len(LETTERS), pad_token_id=0, initializer_range=1.0)
     Wav2Vec2ForCTC(config).eval().save_pretrained(folder)
@@ -81,7 +81,7 @@ def transcriber(folder: Path) -> Path:
 
 
 def whisper(folder: Path) -> Path:
-    """A Whisper of one layer on each side for one second at 16,000 samples a second, whose tokens are words."""
+    """Write a Whisper of one layer on each side, for one second at 16,000 samples per second. Its tokens are words."""
     folder.mkdir(parents=True)
     special = ("<pad>", "<|endoftext|>", "<|startoftranscript|>", "<unk>")
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate((*special, *WORDS))}, unk_token="<unk>"))

@@ -1,4 +1,4 @@
-"""Tiny models of images and videos, and graphs without a checkpoint."""
+"""Tiny image and video models, and graphs without a checkpoint."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ from transformers import (
 
 
 def resnet(folder: Path, *, labels: int = 3) -> Path:
-    """A ResNet of two stages on one channel of 16 by 16 pixels."""
+    """Write a ResNet of two stages for one channel of 16 by 16 pixels."""
     torch.manual_seed(7)
     config = ResNetConfig(
         num_channels=1,
@@ -37,7 +37,7 @@ def resnet(folder: Path, *, labels: int = 3) -> Path:
 
 
 def swin(folder: Path) -> Path:
-    """A Swin of two stages on three channels of 32 by 32 pixels."""
+    """Write a Swin of two stages for three channels of 32 by 32 pixels."""
     torch.manual_seed(7)
     config = SwinConfig(embed_dim=16, depths=[1, 1], num_heads=[2, 2], image_size=32, patch_size=4, window_size=4)
     SwinForImageClassification(config).eval().save_pretrained(folder)
@@ -45,7 +45,7 @@ def swin(folder: Path) -> Path:
 
 
 def perceptron(folder: Path, *, width: int = 64, external: bool = False) -> Path:
-    """An ONNX graph of two layers, (batch, width) to (batch, 4), with its weights in the file or beside it."""
+    """Write an ONNX graph of two layers, (batch, width) to (batch, 4), with internal or external weights."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(7)
     first = random.normal(size=(width, width)).astype(np.float32)
@@ -70,7 +70,7 @@ def perceptron(folder: Path, *, width: int = 64, external: bool = False) -> Path
 
 
 def video_classifier(folder: Path, *, labels: int = 3) -> Path:
-    """A VideoMAE of one layer on 4 frames of 16 by 16 pixels."""
+    """Write a VideoMAE of one layer for 4 frames of 16 by 16 pixels."""
     torch.manual_seed(7)
     config = VideoMAEConfig(
         image_size=16,
@@ -91,7 +91,7 @@ def video_classifier(folder: Path, *, labels: int = 3) -> Path:
 
 
 def convolutional(folder: Path, *, size: int = 12) -> Path:
-    """An ONNX graph of two convolutions with BatchNorm and a residual, (batch, 1, size, size) to 3 logits."""
+    """Write an ONNX graph of two convolutions with BatchNorm and a residual, (batch, 1, size, size) to 3 logits."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(7)
     weights = {

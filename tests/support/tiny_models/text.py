@@ -1,4 +1,4 @@
-"""Tiny models of texts: BERT, Llama (as GGUF too), GPT-2, T5 and BART."""
+"""Tiny text models: BERT, Llama (also as GGUF), GPT-2, T5 and BART."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,14 +30,14 @@ a the cat dog sat ran on under mat tree red blue old new small large house river
 quickly while before after
 """
 WORDS = tuple(TEXT.split())
-# Bytes, and two pairs that hardly occur: a GGUF has to have merges.
+# Bytes, and two rare pairs, since a GGUF file must have merges.
 _PAIRS = ("~~", "^^")
 LLAMA_TOKENS = ("<end>", *sorted(pre_tokenizers.ByteLevel.alphabet()), *_PAIRS)
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def bert(folder: Path, *, labels: int = 0, hidden: int = 32, dtype: torch.dtype = torch.float32) -> Path:
-    """A BERT of two layers with its tokenizer; with `labels`, a classifier."""
+    """Write a BERT of two layers with its tokenizer; a classifier with `labels`."""
     folder.mkdir(parents=True)
     (folder / "vocab.txt").write_text("\n".join((*SPECIAL, *WORDS)) + "\n")
     BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
@@ -60,7 +60,7 @@ def bert(folder: Path, *, labels: int = 0, hidden: int = 32, dtype: torch.dtype 
 
 
 def llama(folder: Path, *, tied: bool = True) -> Path:
-    """A Llama of two layers whose tokens are bytes; its embedding is its head too where `tied`."""
+    """Write a Llama of two layers whose tokens are bytes; the output layer is `tied` to the embedding."""
     folder.mkdir(parents=True)
     merges = [(token[0], token[1]) for token in _PAIRS]
     tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(LLAMA_TOKENS)}, merges))
@@ -86,7 +86,7 @@ def llama(folder: Path, *, tied: bool = True) -> Path:
 
 
 def gpt2(folder: Path, *, labels: int = 3) -> Path:
-    """A GPT-2 of two layers that classifies, whose tokens are the words of `WORDS`; its linear layers are Conv1D."""
+    """Write a GPT-2 classifier of two layers with the words of `WORDS` as tokens. Its linear layers are Conv1D."""
     folder.mkdir(parents=True)
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(("<end>", *WORDS))}, unk_token="<end>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
@@ -111,9 +111,9 @@ def gpt2(folder: Path, *, labels: int = 3) -> Path:
 
 
 def gguf(place: Path, folder: Path, quantized: Mapping[str, NDArray[np.uint8]] | None = None) -> Path:
-    """A model of `llama` as llama.cpp keeps it, with the tokenizer in the header.
+    """Write a model of `llama` as a GGUF file, with the tokenizer in the header.
 
-    Tensors are in float32, but for those in `quantized`, which are Q8_0 blocks by llama.cpp's names.
+    Tensors are float32 except those in `quantized`, which are Q8_0 blocks by llama.cpp's names.
     """
     model = LlamaForCausalLM.from_pretrained(folder)
     config = model.config
@@ -166,7 +166,7 @@ _GGUF_NAMES = {
 
 
 def _gguf_tensor(name: str, array: NDArray[np.float32], config: LlamaConfig) -> tuple[str, NDArray[np.float32]]:
-    """A tensor by llama.cpp's name; queries and keys have the halves of each head interleaved there."""
+    """Return a tensor with llama.cpp's name. GGUF interleaves the halves of each head of queries and keys."""
     for ours, theirs in _GGUF_NAMES.items():
         name = name.replace(ours, theirs)
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}.get(name.split(".")[-2])
@@ -176,7 +176,7 @@ def _gguf_tensor(name: str, array: NDArray[np.float32], config: LlamaConfig) -> 
 
 
 def summarizer(folder: Path, *, kind: str = "t5", layers: int = 1) -> Path:
-    """A T5 with so many layers on each side, or a BART with one, whose tokens are the words of `WORDS`."""
+    """Write a T5 with `layers` on each side, or a BART with one, with the words of `WORDS` as tokens."""
     folder.mkdir(parents=True)
     special = ("<pad>", "</s>", "<unk>")
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate((*special, *WORDS))}, unk_token="<unk>"))

@@ -1,4 +1,4 @@
-"""The families of Transformers models, how they are tried, and the table of them in the docs."""
+"""The benchmark of families of Transformers models, and its table in the docs."""
 
 import json
 import logging
@@ -35,7 +35,7 @@ TEN = 10
 BY_TITLE = {family.title: family for family in families()}
 
 
-def test_every_task_has_ten_families_or_all_that_transformers_has() -> None:
+def test_every_task_has_ten_families_or_all_of_transformers() -> None:
     named = {task: {family.name for family in families() if family.task == task} for task in SUFFIXES}
     wanted = {task: min(TEN, len(CLASSES[task]._model_mapping)) for task in SUFFIXES}
     assert {task: len(names) for task, names in named.items() if len(names) < wanted[task]} == {}
@@ -57,12 +57,12 @@ def test_every_method_is_tried_with_each_of_its_algorithms() -> None:
         } == algorithms
 
 
-def test_the_table_belongs_to_the_families() -> None:
+def test_the_table_matches_the_families() -> None:
     page = render(families(), variants(), published(families()))
     assert TABLE.read_text() == page, "run: python -m benchmarks.families --table"
 
 
-def test_an_outcome_of_a_family_that_changed_is_not_published(tmp_path: Path) -> None:
+def test_outcomes_of_a_changed_family_are_not_published(tmp_path: Path) -> None:
     family, variant = families()[0], variants()[0]
     store = Store("sources", tmp_path)
     store.put(family, variant, {"status": "judged", "line": "Pass", "stage": ""})
@@ -91,7 +91,7 @@ def test_outcomes_are_published_family_by_family(tmp_path: Path) -> None:
     assert list(published(families(), path)) == [first.title, second.title]
 
 
-def test_architectures_come_first_that_were_not_tried_yet() -> None:
+def test_new_architectures_come_first() -> None:
     order = diverse(families())
     assert {family.title for family in order} == {*BY_TITLE}
     kinds = len({family.config for family in order})
@@ -108,7 +108,7 @@ def trial_of(store: Store, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> 
     ("arguments", "known"),
     [((), [None, None, "kept"]), (("--missing",), ["before", None, "kept"]), (("--again",), [None, None, None])],
 )
-def test_what_is_tried_again(
+def test_only_missing_and_faulty_pairs_are_tried_again(
     arguments: tuple[str, ...], known: list[str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     family, tried = families()[0], variants()[:3]
@@ -120,11 +120,11 @@ def test_what_is_tried_again(
     store = Store("sources", tmp_path)
     store.put(family, tried[2], {"status": "judged", "line": "kept", "stage": ""})
     trial = trial_of(store, *arguments, monkeypatch=monkeypatch)
-    found = [trial.known(family, variant) for variant in tried]
-    assert [outcome["line"] if outcome else None for outcome in found] == known
+    outcomes = [trial.known(family, variant) for variant in tried]
+    assert [outcome["line"] if outcome else None for outcome in outcomes] == known
 
 
-def test_code_that_outcomes_depend_on_is_in_their_key_and_their_table_is_not(tmp_path: Path) -> None:
+def test_the_key_of_outcomes_includes_code_and_not_the_table(tmp_path: Path) -> None:
     for name, text in {
         "benchmarks/families/trying.py": "from compression_runner import work",
         "benchmarks/families/checking.py": "",
@@ -142,7 +142,7 @@ def test_code_that_outcomes_depend_on_is_in_their_key_and_their_table_is_not(tmp
     assert sources_digest(tmp_path) != before
 
 
-def test_an_outcome_is_of_the_sources_the_family_and_the_parameters(tmp_path: Path) -> None:
+def test_the_key_of_outcomes_includes_sources_family_and_parameters(tmp_path: Path) -> None:
     family, variant = families()[0], variants()[0]
     store = Store("sources", tmp_path)
     store.put(family, variant, {"status": "judged", "line": "Pass", "stage": ""})
@@ -154,7 +154,7 @@ def test_an_outcome_is_of_the_sources_the_family_and_the_parameters(tmp_path: Pa
     assert store.get(family, replace(variant, parameters={"sparsity": "0.1"})) is None
 
 
-def test_the_page_tells_works_refused_fault_and_missing_apart() -> None:
+def test_the_page_distinguishes_all_outcomes() -> None:
     family = BY_TITLE["text-embedding/bert"]
     tried = [Variant("prune", name, {"sparsity": "0.5"}) for name in ("one", "two", "three", "four")]
     tried.append(Variant("pack", "", {}))
@@ -173,11 +173,24 @@ def test_the_page_tells_works_refused_fault_and_missing_apart() -> None:
     page = render([family], tried, outcomes)
     assert "| bert | ✓, two[^1], ✗ three, ? four | ? | 2e-07 |" in page
     assert "[^1]: no such layer\n" in page
-    assert "- prune three, run: KeyError: 'a' (text-embedding/bert)" in page
-    assert "1 pairs judged, 1 refused by `plan`, 1 faults, 2 not run yet" in page
+    assert "- run: KeyError: 'a' (text-embedding/bert: prune three)" in page
+    assert "a verdict: 1; refused by `plan`: 1; with an error: 1; not tried yet: 2." in page
 
 
-def test_what_an_earlier_version_gave_is_marked() -> None:
+def test_the_page_lists_an_error_of_several_methods_once() -> None:
+    first, second = BY_TITLE["text-embedding/bert"], BY_TITLE["text-classification/xlnet"]
+    tried = [Variant("prune", name, {"sparsity": "0.5"}) for name in ("one", "two")]
+    ended = {"status": "fault", "line": "it has no export", "stage": "run", "version": tried[0].version}
+    outcomes = {first.title: {"prune one": ended}, second.title: {variant.title: ended for variant in tried}}
+    page = render([first, second], tried, outcomes)
+    assert (
+        "- run: it has no export (text-embedding/bert: prune one; text-classification/xlnet: prune one, prune two)"
+        in page
+    )
+    assert page.count("it has no export") == 1
+
+
+def test_outcomes_of_earlier_versions_are_marked() -> None:
     family, variant = BY_TITLE["text-embedding/bert"], Variant("pack", "", {})
     for version, cell in ((variant.version, "✓"), (variant.version - 1, "✓°"), (None, "✓°")):
         outcome = {"status": "judged", "line": "Pass", "stage": "", "version": version}
@@ -211,12 +224,12 @@ def test_a_refusal_after_plan_is_a_fault(
     monkeypatch.setattr(plan, "plan", ends(planned))
     monkeypatch.setattr(run, "run", ends(ran))
     attempt(families()[0], variants()[0], tmp_path, tmp_path / "result.json")
-    found = json.loads((tmp_path / "result.json").read_text())
-    assert (found["status"], found["stage"]) == (status, stage)
-    assert found["line"] == ("Fail" if status == "judged" else "field (value): problem to do: remedy")
+    outcome = json.loads((tmp_path / "result.json").read_text())
+    assert (outcome["status"], outcome["stage"]) == (status, stage)
+    assert outcome["line"] == ("Fail" if status == "judged" else "field (value): problem to do: remedy")
 
 
-def test_a_process_is_killed_at_its_limit_and_a_traceback_is_told(tmp_path: Path) -> None:
+def test_a_process_is_killed_at_its_limit_and_a_traceback_is_reported(tmp_path: Path) -> None:
     server = Server(0.5, imported=())
     assert server.call(tmp_path / "log", time.sleep, 60).startswith("it did not end in 0.5 s")
     patient = Server(60, imported=())
@@ -224,7 +237,7 @@ def test_a_process_is_killed_at_its_limit_and_a_traceback_is_told(tmp_path: Path
     assert patient.call(tmp_path / "log", int, "5") == ""
 
 
-def test_a_worker_goes_on_until_something_goes_wrong(tmp_path: Path) -> None:
+def test_a_worker_is_reused_until_an_error(tmp_path: Path) -> None:
     place = tmp_path / "processes"
     with Server(60, imported=()).worker() as worker:
         assert worker.is_fresh
@@ -243,7 +256,7 @@ def write_process(place: Path) -> None:
         file.write(f"{os.getpid()}\n")
 
 
-def test_a_plan_of_all_pairs_keeps_what_it_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_of_all_pairs_stores_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def planned(job: Path, **_options: object) -> ExitCode:
         if job.stem == "prune-magnitude":
             return ExitCode.DONE
@@ -271,7 +284,7 @@ def test_classes_are_compared_by_their_names_and_shapes_must_agree() -> None:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Family], Path]:
-    """The folder of a family, made once."""
+    """Return the folder of a family, created once."""
     root = tmp_path_factory.mktemp("families")
 
     def folder(family: Family) -> Path:
@@ -290,8 +303,8 @@ def right(folders: Callable[[Family], Path]) -> dict[str, Baseline]:
 
 def test_a_baseline_answers_as_its_library_does(right: dict[str, Baseline], folders: Callable[[Family], Path]) -> None:
     for title, baseline in right.items():
-        found = differences(baseline, folders(BY_TITLE[title]) / "model")
-        assert {batch: one.agrees for batch, one in found.items()} == dict.fromkeys(BATCHES, True)
+        by_batch = differences(baseline, folders(BY_TITLE[title]) / "model")
+        assert {batch: one.agrees for batch, one in by_batch.items()} == dict.fromkeys(BATCHES, True)
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -304,5 +317,5 @@ def test_a_planted_fault_is_caught(
         baseline = baseline_of(family, planted_folder(fault, folders(family), tmp_path))
     else:
         baseline = fault.answering(right[fault.family])
-    found = differences(baseline, folders(family) / "model")
-    assert not all(one.agrees for one in found.values())
+    by_batch = differences(baseline, folders(family) / "model")
+    assert not all(one.agrees for one in by_batch.values())

@@ -30,9 +30,9 @@ say("[3/3] export the model done in 0.1 s")
 """
 
 
-def test_phases_share_out_what_a_process_cost(tmp_path: Path) -> None:
+def test_phases_add_up_to_the_cost_of_the_process(tmp_path: Path) -> None:
     clock = PhaseClock()
-    cost = timed([sys.executable, "-c", LOG], {}, tmp_path / "log.txt", heard=clock.heard)
+    cost = timed([sys.executable, "-c", LOG], {}, tmp_path / "log.txt", on_line=clock.on_line)
     phases = clock.ended(cost)
     assert [phase.name for phase in phases] == [START, "preflight", "fetch", "export the model", END]
     assert sum(phase.wall_seconds for phase in phases) == pytest.approx(cost.wall_seconds)

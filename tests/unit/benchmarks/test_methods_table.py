@@ -1,4 +1,4 @@
-"""The table of results in the docs says what the results file says."""
+"""The table of results in the docs matches the results file."""
 
 import json
 from pathlib import Path
@@ -25,26 +25,26 @@ def test_the_table_is_made_from_the_results() -> None:
 
 
 def test_every_example_has_a_result() -> None:
-    """A new example is run before it is committed: python -m benchmarks.methods NAME."""
+    """Run a new example before you commit it: python -m benchmarks.methods NAME."""
     examples = {case.name for case in CASES}
     assert set(json.loads(RESULTS.read_text())) == examples
     assert set(json.loads(pods.RESULTS.read_text())) <= examples
 
 
-def test_a_result_is_of_what_its_example_asks_for() -> None:
-    """An example that was changed is run again: python -m benchmarks.methods NAME."""
+def test_a_result_has_the_pipeline_of_its_example() -> None:
+    """Run a changed example again: python -m benchmarks.methods NAME."""
     results = json.loads(RESULTS.read_text())
     stale = [case.name for case in CASES if not same(case.manifest["spec"]["pipeline"], results[case.name]["pipeline"])]
     assert stale == []
 
 
-def same(asked: Any, ran: Any) -> bool:
-    """Whether all that is asked for is in what ran, which has the defaults too."""
-    if isinstance(asked, dict):
-        return all(key in ran and same(value, ran[key]) for key, value in asked.items())
-    if isinstance(asked, list):
-        return len(asked) == len(ran) and all(same(*pair) for pair in zip(asked, ran, strict=True))
-    return str(asked) == str(ran)
+def same(requested: Any, ran: Any) -> bool:
+    """Return whether the run has all requested parameters; it also has the defaults."""
+    if isinstance(requested, dict):
+        return all(key in ran and same(value, ran[key]) for key, value in requested.items())
+    if isinstance(requested, list):
+        return len(requested) == len(ran) and all(same(*pair) for pair in zip(requested, ran, strict=True))
+    return str(requested) == str(ran)
 
 
 def test_the_tables_of_packing_are_made_from_its_results() -> None:
@@ -70,7 +70,7 @@ def test_the_table_of_teachers_is_made_from_its_results() -> None:
     )
 
 
-def test_what_was_run_before_is_known_by_its_fingerprint(tmp_path: Path) -> None:
+def test_earlier_runs_are_identified_by_their_fingerprint(tmp_path: Path) -> None:
     results = Results(tmp_path / "results.json")
     results.put("one", "abc", {"verdict": "Pass"})
     again = Results(tmp_path / "results.json")

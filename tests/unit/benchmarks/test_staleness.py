@@ -1,4 +1,4 @@
-"""A published result is stale once a method that made it, or its example, has changed; never for its machine alone."""
+"""A published result is stale if one of its methods or its example has changed, not if only the machine has."""
 
 import json
 import sys
@@ -35,7 +35,7 @@ def published_entries() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def as_it_was(records: dict[str, Any]) -> Current:
-    """What was current if none of these results is stale: they have to agree with each other."""
+    """Return the current versions for which none of these results is stale; they must agree with each other."""
     methods = {name: version for entry in records.values() for name, version in entry["madeWith"]["methods"].items()}
     examples = {name: digest for entry in records.values() for name, digest in entry["madeWith"]["examples"].items()}
     return Current(methods, examples)
@@ -49,11 +49,11 @@ def test_a_raised_version_is_named() -> None:
     assert reasons(RECORD, with_versions(quantize=4)) == ["quantize 3 → 4"]
 
 
-def test_a_method_that_the_result_did_not_use_may_change() -> None:
+def test_a_change_of_an_unused_method_does_not_make_a_result_stale() -> None:
     assert reasons(RECORD, with_versions(prune=8)) == []
 
 
-def test_a_method_that_is_gone_is_named() -> None:
+def test_a_removed_method_is_named() -> None:
     assert reasons(RECORD, replace(NOW, methods={"export": 1})) == ["quantize 3 → removed"]
 
 
@@ -66,7 +66,7 @@ def test_a_result_whose_versions_are_unknown_is_stale() -> None:
     assert reasons(None, NOW) == ["the versions of its methods are unknown"]
 
 
-def test_libraries_alone_make_nothing_stale() -> None:
+def test_changed_libraries_alone_make_no_result_stale() -> None:
     assert reasons(RECORD | {"libraries": {"onnx": "2.0"}}, NOW) == []
 
 
@@ -113,7 +113,7 @@ def test_another_machine_or_library_does_not_mark_the_row(other: dict[str, Any])
     assert MARK not in render({"spam-svd": entry | other}, {}, as_it_was({"spam-svd": entry}))
 
 
-def test_every_published_result_tells_what_made_it() -> None:
+def test_every_published_result_has_its_versions() -> None:
     examples = {case.name for case in CASES}
     for file in COMMANDS:
         rows = records(json.loads((BENCHMARKS / file).read_text()))
@@ -125,13 +125,13 @@ def test_every_published_result_tells_what_made_it() -> None:
             assert all(isinstance(version, int) for version in record["methods"].values()), (file, row)
 
 
-def test_the_record_of_an_example_has_the_methods_that_it_asks_for() -> None:
+def test_the_record_of_an_example_has_its_methods() -> None:
     for entries in published_entries():
         for name, entry in entries.items():
             used = entry["madeWith"]["methods"].keys()
             inserted = {stage["method"] for stage in entry["stages"]} - STAGES.keys()
-            asked = {title_of(Stage.model_validate(stage).key) for stage in entry["pipeline"]}
-            assert used >= inserted | asked, name
+            requested = {title_of(Stage.model_validate(stage).key) for stage in entry["pipeline"]}
+            assert used >= inserted | requested, name
 
 
 def test_a_stale_result_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_methods_of_a_report_are_those_of_all_stages_that_ran() -> None:
     assert methods_of({"stages": published, "fallback": {"stages": whole}}) == every
 
 
-def test_the_record_of_a_new_result_is_what_is_current() -> None:
+def test_the_record_of_a_new_result_has_the_current_versions() -> None:
     case = CASES[0]
     record = made_with({"export", "pack"}, [case], {"torch": "1", "zstandard": "2"}.get)
     assert reasons(record, current()) == []
@@ -175,7 +175,7 @@ def test_a_comment_does_not_change_an_example_and_a_value_does(tmp_path: Path) -
 
 @pytest.fixture
 def two_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two files of results, in either layout; only the second has one that quantize made."""
+    """Write two files of results, one in each layout; only the second has a result of quantize."""
     monkeypatch.setattr(published, "BENCHMARKS", tmp_path)
     monkeypatch.setattr(published, "COMMANDS", {"a.json": "measure a", "b.json": "measure NAME"})
     unquantized = RECORD | {"methods": {"export": 1}}
@@ -185,7 +185,7 @@ def two_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("two_results")
-def test_stale_results_are_found_in_every_file() -> None:
+def test_stale_results_of_every_file_are_listed() -> None:
     assert stale_results(NOW) == []
     stale = stale_results(with_versions(quantize=4))
     assert stale == [StaleResult("b.json", "slow", ["quantize 3 → 4"], 61.2)]
@@ -196,7 +196,7 @@ def test_stale_results_are_found_in_every_file() -> None:
 
 @pytest.mark.usefixtures("two_results")
 @pytest.mark.parametrize(("version", "status"), [(3, 0), (4, 1)])
-def test_the_check_fails_where_a_result_is_stale(
+def test_the_check_fails_for_a_stale_result(
     version: int, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(command, "current", lambda: with_versions(quantize=version))

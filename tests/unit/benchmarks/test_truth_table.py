@@ -1,4 +1,4 @@
-"""What counts as a wrong verdict, at one look and at several, and the table of it."""
+"""The count of wrong verdicts, at one look and at several, and its table."""
 
 import json
 from pathlib import Path
@@ -15,15 +15,15 @@ FOLDER = Path("benchmarks/truth")
 
 def _run(*looks: tuple[float, float]) -> dict[str, Any]:
     """Return a run whose truth is 100, with these ends of the interval at each look, and the last of them as fixed."""
-    found = [{"seconds": 1.0 + index, "p50": [low, 100.0, high]} for index, (low, high) in enumerate(looks)]
-    return {"truth": {"p50": 100.0}, "looks": found, "fixed": found[-1]}
+    made_looks = [{"seconds": 1.0 + index, "p50": [low, 100.0, high]} for index, (low, high) in enumerate(looks)]
+    return {"truth": {"p50": 100.0}, "looks": made_looks, "fixed": made_looks[-1]}
 
 
 def _cell(runs: list[dict[str, Any]], distance: float, side: str, plan: str) -> dict[str, Any]:
-    (found,) = [
+    (matching,) = [
         cell for cell in cells_of(runs) if (cell["distance"], cell["side"], cell["plan"]) == (distance, side, plan)
     ]
-    return found
+    return matching
 
 
 def test_the_first_look_that_decides_counts() -> None:
@@ -34,7 +34,7 @@ def test_the_first_look_that_decides_counts() -> None:
     assert (fixed["decided"], fixed["seconds"]) == (2, 3.0)
 
 
-def test_wrong_is_a_verdict_against_the_truth_and_any_on_the_limit() -> None:
+def test_verdicts_against_the_truth_and_on_the_limit_are_wrong() -> None:
     runs = [_run((101, 103), (99, 101)), _run((99, 101), (99, 101))]
     assert _cell(runs, 0.0, "on", "sequential")["wrong"] == 1, "it was decided at the first look"
     assert _cell(runs, 0.0, "on", "fixed")["wrong"] == 0
@@ -63,17 +63,17 @@ def test_the_readme_is_made_from_the_results() -> None:
     assert table(results) == page.split(START)[1].split(END)[0].strip()
 
 
-def test_committed_verdicts_are_wrong_no_oftener_than_they_say() -> None:
+def test_published_verdicts_have_their_error_rate() -> None:
     results = json.loads((FOLDER / "results.json").read_text())
-    cells = [cell for found in results["runs"].values() for cell in found["cells"]]
+    cells = [cell for entry in results["runs"].values() for cell in entry["cells"]]
     assert {title.split(", ")[-1] for title in results["runs"]} == {*MACHINES, "quality"}
     assert refuted(cells) == []
 
 
-def test_limits_a_quarter_away_are_decided_beside_neighbours() -> None:
+def test_limits_a_quarter_away_are_decided_despite_neighbours() -> None:
     results = json.loads((FOLDER / "results.json").read_text())
-    for title, found in results["runs"].items():
+    for title, entry in results["runs"].items():
         if title.startswith("SingleStream") and title.endswith("40 %"):
-            for cell in found["cells"]:
+            for cell in entry["cells"]:
                 if cell["distance"] == 0.25 and cell["plan"] == "sequential":
                     assert cell["decided"] >= 0.8 * cell["runs"], cell

@@ -1,4 +1,4 @@
-"""What the documents tell people to type is what the chart understands."""
+"""The settings in the documents are valid values of the chart."""
 
 import re
 from pathlib import Path
@@ -20,12 +20,12 @@ SETTINGS = sorted(
 )
 
 
-def test_there_is_something_to_test() -> None:
+def test_the_documents_have_settings() -> None:
     assert len(SETTINGS) >= 6
 
 
 @pytest.mark.parametrize(("page", "setting"), SETTINGS, ids=lambda value: value)
-def test_a_setting_in_a_document_is_understood(page: str, setting: str) -> None:
+def test_a_setting_in_a_document_is_valid(page: str, setting: str) -> None:
     run([tools.helm(), "template", "demo", CHART, f"--set={setting}"], remedy=f"See {page}.")
 
 
@@ -40,12 +40,12 @@ RENDERED = (
 """What each of them adds."""
 
 
-def test_every_example_of_values_is_looked_at() -> None:
+def test_every_example_of_values_is_tested() -> None:
     assert len(VALUES) == len(RENDERED)
 
 
 @pytest.mark.parametrize(("values", "expected"), list(zip(VALUES, RENDERED, strict=False)), ids=RENDERED)
-def test_the_examples_of_values_are_understood(tmp_path: Path, values: str, expected: str) -> None:
+def test_the_examples_of_values_are_valid(tmp_path: Path, values: str, expected: str) -> None:
     file = tmp_path / "values.yaml"
     file.write_text(values)
     apis = ("--api-versions=monitoring.coreos.com/v1/ServiceMonitor", "--api-versions=monitoring.coreos.com/v1")
@@ -53,7 +53,7 @@ def test_the_examples_of_values_are_understood(tmp_path: Path, values: str, expe
     assert expected in rendered
 
 
-def test_the_example_of_receivers_is_understood(tmp_path: Path) -> None:
+def test_the_example_of_receivers_is_valid(tmp_path: Path) -> None:
     (block,) = re.findall(
         r"```yaml\n(# values.yaml\n.*?)```", (ROOT / "docs" / "notifications.md").read_text(), re.DOTALL
     )
@@ -64,6 +64,6 @@ def test_the_example_of_receivers_is_understood(tmp_path: Path) -> None:
     assert "name: ml-platform-webhook" in rendered
 
 
-def test_the_local_clusters_values_are_understood() -> None:
+def test_the_local_clusters_values_are_valid() -> None:
     rendered = run([tools.helm(), "template", "demo", CHART, f"--values={ROOT / 'localcluster' / 'values.yaml'}"])
     assert "image: localhost/compression-operator-base:local" in rendered

@@ -1,4 +1,4 @@
-"""The chart's generated files are those that the generators would write now."""
+"""The chart's generated files are current."""
 
 from pathlib import Path
 

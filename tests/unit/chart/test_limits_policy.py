@@ -1,4 +1,4 @@
-"""The policy that warns of a job without limits says what the contract says."""
+"""The policy that warns about jobs without limits agrees with the package compressionjob."""
 
 import re
 
@@ -9,9 +9,9 @@ from compressionjob.sla import NO_LIMITS_WARNING
 POLICY = (CHART / "templates" / "limitspolicy.yaml").read_text()
 
 
-def test_it_knows_every_limit_that_there_is() -> None:
+def test_the_policy_checks_every_limit() -> None:
     assert set(re.findall(r"has\(object\.spec\.sla\.(\w+)\)", POLICY)) == LIMITS
 
 
-def test_its_message_is_the_one_of_submit_and_plan() -> None:
+def test_the_policy_has_the_message_of_submit_and_plan() -> None:
     assert NO_LIMITS_WARNING in " ".join(POLICY.split())

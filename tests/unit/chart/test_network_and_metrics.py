@@ -1,4 +1,4 @@
-"""How the chart gives the operator its network settings and its secure metrics."""
+"""Network settings and secure metrics of the operator in the chart."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ NETWORK = "--set=networkPolicy.enabled=true"
 
 
 def network_settings(folder: Path, *arguments: str) -> NetworkSettings:
-    """The settings that the chart gives to the operator, as the operator reads them from the path that it is given."""
+    """Return the operator's settings, read from the path in its arguments."""
     (config,) = kind("ConfigMap", NETWORK, *arguments)
     (option,) = [word for word in operator(NETWORK, *arguments)["args"] if word.startswith("--network-policy=")]
     path = folder / Path(option).name
@@ -39,9 +39,7 @@ def test_the_operator_reads_its_network_settings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("watched", ["--set=watchNamespaces={team-a}", "--set=watchNamespaces=null"])
-def test_the_rights_name_the_policies_that_the_operator_keeps_and_only_where_it_does(
-    tmp_path: Path, watched: str
-) -> None:
+def test_rights_on_network_policies_are_limited_to_those_the_operator_keeps(tmp_path: Path, watched: str) -> None:
     def rules(*arguments: str) -> list[dict[str, Any]]:
         roles = [*kind("ClusterRole", watched, *arguments), *kind("Role", watched, *arguments)]
         return [rule for role in roles for rule in role["rules"] if "networkpolicies" in rule.get("resources", ())]
@@ -52,7 +50,7 @@ def test_the_rights_name_the_policies_that_the_operator_keeps_and_only_where_it_
     assert kind("ConfigMap", NETWORK, "--set=networkPolicy.runners=false") == []
 
 
-def test_other_network_settings_make_other_pods() -> None:
+def test_changed_network_settings_restart_the_operator() -> None:
     def checksum(*arguments: str) -> str:
         (deployment,) = kind("Deployment", NETWORK, *arguments)
         return str(deployment["spec"]["template"]["metadata"]["annotations"]["checksum/network"])
@@ -64,7 +62,7 @@ def test_other_network_settings_make_other_pods() -> None:
 SECURE = "--set=metrics.secure.enabled=true"
 
 
-def test_secure_metrics_have_a_port_of_their_own_and_probes_stay_plain() -> None:
+def test_secure_metrics_have_a_separate_port_and_probes_stay_plain() -> None:
     container = operator(SECURE)
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     options = parse(
@@ -80,11 +78,11 @@ def test_secure_metrics_have_a_port_of_their_own_and_probes_stay_plain() -> None
     assert [port["targetPort"] for port in service["spec"]["ports"]] == ["metrics"]
 
 
-def test_the_monitor_checks_the_certificate_of_the_secret_or_as_it_is_set() -> None:
+def test_the_service_monitor_verifies_the_certificate_unless_set_otherwise() -> None:
     def endpoint(*arguments: str) -> dict[str, Any]:
         (monitor,) = kind("ServiceMonitor", "--set=serviceMonitor.enabled=true", *arguments)
-        (found,) = monitor["spec"]["endpoints"]
-        return dict(found)
+        (endpoint,) = monitor["spec"]["endpoints"]
+        return dict(endpoint)
 
     assert not {"scheme", "bearerTokenFile", "tlsConfig"} & endpoint().keys()
     assert endpoint(SECURE)["scheme"] == "https"
@@ -94,7 +92,7 @@ def test_the_monitor_checks_the_certificate_of_the_secret_or_as_it_is_set() -> N
     assert endpoint(SECURE, "--set=serviceMonitor.tlsConfig.serverName=x")["tlsConfig"] == {"serverName": "x"}
 
 
-def test_a_named_certificate_is_not_made() -> None:
+def test_a_named_certificate_secret_is_not_created() -> None:
     assert [item["metadata"]["name"] for item in kind("Secret", SECURE)] == ["demo-compression-operator-metrics"]
     assert kind("Secret", SECURE, "--set=metrics.secure.certSecretName=theirs") == kind("Secret") == []
     (deployment,) = kind("Deployment", SECURE, "--set=metrics.secure.certSecretName=theirs")

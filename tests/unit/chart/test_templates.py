@@ -1,4 +1,4 @@
-"""What the chart renders, without a cluster."""
+"""The rendered chart, without a cluster."""
 
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def test_the_lease_of_the_role_is_the_lease_of_the_operator() -> None:
 
 
 @pytest.mark.parametrize("option", ["--set=watchNamespaces={team-a}", "--set=watchNamespaces=null"])
-def test_no_role_of_the_operator_knows_secrets_or_wildcards(option: str) -> None:
+def test_no_role_of_the_operator_has_secrets_or_wildcards(option: str) -> None:
     for role in (*kind("ClusterRole", option), *kind("Role", option)):
         for rule in role["rules"]:
             assert "*" not in (*rule["verbs"], *rule["resources"], *rule["apiGroups"])
@@ -113,7 +113,7 @@ def test_it_reads_namespaces_only_where_it_serves_all_of_them() -> None:
     assert not reads("--set=watchNamespaces={team-a}")
 
 
-def test_every_policy_is_bound_and_denies_but_for_the_one_that_warns() -> None:
+def test_every_policy_denies_except_the_limits_policy_which_warns() -> None:
     bindings = {item["spec"]["policyName"]: item["spec"] for item in kind("ValidatingAdmissionPolicyBinding")}
     assert bindings.keys() == {item["metadata"]["name"] for item in policies().values()}
     for name, spec in bindings.items():
@@ -121,16 +121,16 @@ def test_every_policy_is_bound_and_denies_but_for_the_one_that_warns() -> None:
     assert {item["spec"]["failurePolicy"] for item in policies().values()} == {"Fail"}
 
 
-def test_a_release_for_some_namespaces_refuses_nothing_elsewhere() -> None:
-    """The operator of another release makes the children there."""
+def test_a_release_for_some_namespaces_does_not_affect_others() -> None:
+    """The operator of another release creates the child Jobs there."""
     wanted = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["team-a", "team-b"]}
-    found = policies("--set=watchNamespaces={team-a,team-b}")
+    limited = policies("--set=watchNamespaces={team-a,team-b}")
     for name in ("child-jobs", "child-pods", "queue", "author"):
-        assert found[name]["spec"]["matchConstraints"]["namespaceSelector"] == {"matchExpressions": [wanted]}
+        assert limited[name]["spec"]["matchConstraints"]["namespaceSelector"] == {"matchExpressions": [wanted]}
     assert "namespaceSelector" not in policies()["child-jobs"]["spec"]["matchConstraints"]
 
 
-def test_the_service_account_of_the_values_makes_the_children() -> None:
+def test_the_service_account_of_the_values_may_create_child_jobs() -> None:
     account = ("--set=serviceAccount.create=false", "--set=serviceAccount.name=theirs")
     (first, *_) = policies(*account)["child-jobs"]["spec"]["validations"]
     assert first["expression"].endswith("request.userInfo.username == 'system:serviceaccount:system:theirs'")
@@ -195,7 +195,7 @@ def test_the_monitors_keep_the_labels_of_the_job() -> None:
     assert pods["spec"]["selector"]["matchLabels"] == {group.MANAGED_BY_LABEL: group.MANAGED_BY}
 
 
-def test_the_notes_tell_the_next_commands(tmp_path: Path) -> None:
+def test_the_notes_show_the_next_commands(tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("watchNamespaces: [team-a]\nreplicas: 2\n")
     options = ("--namespace=system", "--dry-run=client", f"--values={values}")
@@ -220,11 +220,11 @@ def test_the_operator_reads_the_receivers_and_their_keys(tmp_path: Path) -> None
     (config,) = kind("ConfigMap", *RECEIVERS)
     file = tmp_path / "receivers.yaml"
     file.write_text(config["data"]["receivers.yaml"])
-    found = read_receivers(file)
-    assert found.source == "https://cluster-a"
-    assert set(found.receivers) == {"ops", "chat"}
-    assert found.receivers["ops"].events == {"Completed", "Failed"}
-    assert found.receivers["chat"].key_file is None
+    settings = read_receivers(file)
+    assert settings.source == "https://cluster-a"
+    assert set(settings.receivers) == {"ops", "chat"}
+    assert settings.receivers["ops"].events == {"Completed", "Failed"}
+    assert settings.receivers["chat"].key_file is None
     (deployment,) = kind("Deployment", *RECEIVERS)
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
@@ -235,7 +235,7 @@ def test_the_operator_reads_the_receivers_and_their_keys(tmp_path: Path) -> None
     names, secret = volume["projected"]["sources"]
     assert names == {"configMap": {"name": config["metadata"]["name"]}}
     assert (secret["secret"]["name"], secret["secret"]["items"][0]["key"]) == ("ops-webhook", "key")
-    assert str(found.receivers["ops"].key_file) == f"{mount['mountPath']}/{secret['secret']['items'][0]['path']}"
+    assert str(settings.receivers["ops"].key_file) == f"{mount['mountPath']}/{secret['secret']['items'][0]['path']}"
 
 
 def test_without_receivers_there_is_nothing_to_read() -> None:
@@ -243,7 +243,7 @@ def test_without_receivers_there_is_nothing_to_read() -> None:
     assert not [word for word in operator()["args"] if "notifications" in word]
 
 
-def test_other_receivers_make_other_pods() -> None:
+def test_changed_receivers_restart_the_operator() -> None:
     def checksum(*arguments: str) -> str:
         (deployment,) = kind("Deployment", *arguments)
         return str(deployment["spec"]["template"]["metadata"]["annotations"]["checksum/notifications"])
@@ -315,7 +315,7 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize(("setting", "path", "text"), NONSENSE, ids=[case[0] for case in NONSENSE])
-def test_the_schema_refuses_nonsense_and_says_why(setting: str, path: str, text: str) -> None:
+def test_the_schema_refuses_invalid_values_with_a_message(setting: str, path: str, text: str) -> None:
     with pytest.raises(LocalClusterError) as caught:
         render(f"--set={setting}")
     message = str(caught.value)

@@ -1,4 +1,4 @@
-"""The queue holds a key once, works on it once at a time, and knows its time."""
+"""The queue holds each key once, gives it to one worker at a time, and at its time."""
 
 import asyncio
 
@@ -50,7 +50,7 @@ async def test_a_key_in_work_comes_back_only_when_it_is_done() -> None:
     assert len(queue) == 0
 
 
-async def test_the_earliest_wish_wins() -> None:
+async def test_earliest_time_wins() -> None:
     queue = WorkQueue()
     queue.add("a", delay=1000)
     queue.add("a", delay=0.01)
@@ -60,7 +60,7 @@ async def test_the_earliest_wish_wins() -> None:
     assert queue.waiting == 0
 
 
-async def test_an_immediate_wish_replaces_a_delayed_one() -> None:
+async def test_immediate_add_replaces_a_delayed_one() -> None:
     queue = WorkQueue()
     queue.add("a", delay=1000)
     queue.add("a")
@@ -68,7 +68,7 @@ async def test_an_immediate_wish_replaces_a_delayed_one() -> None:
     assert await take(queue) == "a"
 
 
-async def test_a_delayed_wish_during_work_is_kept() -> None:
+async def test_delayed_add_during_work_is_kept() -> None:
     queue = WorkQueue()
     queue.add("a")
     await take(queue)
@@ -89,7 +89,7 @@ async def test_failures_back_off_and_success_starts_over() -> None:
     assert queue.retry("d", at_least=86_400.0) == LONGEST_WAIT
 
 
-async def test_a_cleared_queue_knows_nothing_not_even_timers_and_failures() -> None:
+async def test_clear_removes_keys_timers_and_failures() -> None:
     queue = WorkQueue(first_backoff=1.0, jitter=lambda: 1.0)
     queue.retry("failed")
     queue.add("working")

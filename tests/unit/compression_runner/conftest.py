@@ -1,4 +1,4 @@
-"""Tiny models, each made once for all the runner's unit tests."""
+"""Tiny models, created once for all the runner's unit tests."""
 
 from pathlib import Path
 

@@ -18,7 +18,7 @@ def documented_digest(folder: Path, model: Path) -> str:
     return done.stdout.strip()
 
 
-def test_the_script_of_the_page_finds_a_file_that_was_replaced(tmp_path: Path) -> None:
+def test_the_pages_script_detects_a_replaced_file(tmp_path: Path) -> None:
     model = tmp_path / "model"
     (model / "onnx").mkdir(parents=True)
     (model / "onnx" / "model.onnx").write_bytes(b"weights")

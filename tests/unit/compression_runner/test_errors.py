@@ -1,4 +1,4 @@
-"""The one line that conditions and reports have of what a library raised."""
+"""The line in conditions and reports for an exception of a library."""
 
 import numpy as np
 import openvino
@@ -19,17 +19,17 @@ from compression_runner.errors import cause
         (RuntimeError("x" * 400), f"{'x' * 297}..."),
     ],
 )
-def test_a_cause_is_the_first_line_that_says_something(error: Exception, line: str) -> None:
+def test_a_cause_is_the_first_meaningful_line(error: Exception, line: str) -> None:
     assert cause(error) == line
 
 
-def test_a_cause_is_what_began_a_chain() -> None:
+def test_a_cause_is_the_first_error_of_a_chain() -> None:
     error = RuntimeError("the step failed")
     error.__cause__ = ValueError("no room")
     assert cause(error) == "no room"
 
 
-def test_openvinos_places_in_its_code_are_no_cause() -> None:
+def test_openvinos_code_locations_are_not_a_cause() -> None:
     model = openvino.Model([opset13.relu(given := opset13.parameter([2, 3], np.float32))], [given])
     compiled = openvino.Core().compile_model(model, "CPU")
     with pytest.raises(RuntimeError, match="Exception from src") as caught:

@@ -1,4 +1,4 @@
-"""When cycles are collected, and which objects are looked at."""
+"""Pauses of the garbage collection, and the objects that it scans."""
 
 import gc
 from collections.abc import Iterator
@@ -35,10 +35,10 @@ def test_a_pause_within_a_pause_does_not_end_it() -> None:
         assert not gc.isenabled()
 
 
-def test_what_an_import_made_is_not_looked_at_again() -> None:
+def test_objects_of_an_import_are_not_collected() -> None:
     made: list[object] = []
     with garbage_collection.importing():
         made.append({"module": made})
         assert not gc.isenabled()
     assert gc.isenabled()
-    assert all(found is not made for found in gc.get_objects())
+    assert all(kept is not made for kept in gc.get_objects())

@@ -1,4 +1,4 @@
-"""What a process imports: nothing that its job does not use. Each library here takes up to seconds of CPU time."""
+"""A process imports only modules that its job uses. Each library here takes up to seconds of CPU time."""
 
 import subprocess
 import sys
@@ -10,6 +10,7 @@ from tests.support import tiny_models
 
 OTHER_JOBS = {
     "accelerate",
+    "aiohttp",
     "boto3",
     "botocore",
     "captum",
@@ -17,6 +18,7 @@ OTHER_JOBS = {
     "datasets",
     "fairlearn",
     "gguf",
+    "lm_eval",
     "lz4",
     "matplotlib",
     "nncf",
@@ -29,9 +31,9 @@ OTHER_JOBS = {
     "torchmetrics",
     "zipnn",
 }
-"""What only other jobs use: other sources, methods, formats and measurements than those of the job below."""
+"""Modules for other sources, methods, formats and measurements than those of the job below."""
 HEAVY = {"huggingface_hub", "jinja2", "onnxruntime", "sympy", "torch", "transformers"}
-"""What `plan` has no use for, whatever the job is; scipy computes which differences a run can tell apart."""
+"""Modules that `plan` never needs; scipy computes the decidable differences of a run."""
 PROGRAM = """
 import atexit, gc, os, sys
 from compression_runner.__main__ import main
@@ -59,7 +61,7 @@ else:
 
 
 def lines_of(*arguments: object) -> dict[str, set[str]]:
-    """What a process of its own imports for a command, up to the measuring."""
+    """Return the imports of a command in its own process, up to the measurement."""
     command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
@@ -68,7 +70,7 @@ def lines_of(*arguments: object) -> dict[str, set[str]]:
 
 
 def write_job(folder: Path) -> Path:
-    """A job that quantizes a Transformers directory on this machine."""
+    """Return a job that quantizes a Transformers directory on this machine."""
     tiny_models.bert(folder / "bert")
     tiny_models.text_data(folder / "sentences.parquet")
     job = {

@@ -1,4 +1,4 @@
-"""Problems of a manifest in sentences: the field, the value, and what was meant or is missing."""
+"""Messages for errors in a manifest: the field, the value, and the intended or missing one."""
 
 from typing import Any
 
@@ -24,21 +24,21 @@ def problems(path: str, value: Any) -> list[str]:
         ("spec.sla.quality.max_drop", "0.1", "did you mean 'maxDrop'?"),
         ("spec.sla.quality.maxdrop", "0.1", "did you mean 'maxDrop'?"),
         ("spec.overwrite", True, "'overwrite' belongs to spec.output"),
-        ("spec.model.zzz", 1, "remove it or correct its name; spec.model has format, source, storage, task"),
+        ("spec.model.zzz", 1, "remove it or correct its name; spec.model has format, source, state, storage, task"),
         ("spec.model.task", "text-embeddings", "did you mean 'text-embedding'?"),
         ("spec.sla.onViolation", "fail", "must be one of Fail, Fallback, Alert; did you mean 'Fail'?"),
         ("kind", "CompresionJob", "kind: 'CompresionJob' is not valid: must be CompressionJob"),
         (
             "spec.model.task",
             REMOVE,
-            "spec.model.task is missing: add it: what the model does, such as task: text-embedding",
+            "spec.model.task is missing: add it: task of the model, such as task: text-embedding",
         ),
         ("spec.output.destination", REMOVE, "compressed model, such as destination: s3://models/minilm-int8"),
         ("spec.storage.endpoint", "minio:9000", "write it as in http://minio.storage:9000"),
         (
             "spec.model",
             None,
-            "spec.model: it is empty: the model to compress, such as model: {source: s3://models/minilm,",
+            "spec.model: it is empty: model to compress, such as model: {source: s3://models/minilm,",
         ),
         ("metadata.name", REMOVE, "metadata.name is missing: add it: name of the object, such as name: minilm-int8"),
         ("spec.data", [], "spec.data: it is a list, and must be a mapping of fields, such as {evaluation: {source:"),
@@ -62,7 +62,7 @@ def problems(path: str, value: Any) -> list[str]:
         ("spec.sla.quality.maxDrop", True, "must be a decimal number in quotes"),
     ],
 )
-def test_a_problem_says_what_was_meant(path: str, value: Any, says: str) -> None:
+def test_a_problem_names_the_intended_field_or_value(path: str, value: Any, says: str) -> None:
     (problem,) = problems(path, value)
     assert says in problem
 
@@ -77,6 +77,17 @@ def test_a_misspelt_field_is_not_missing_as_well() -> None:
     ]
 
 
+def test_a_removed_field_has_its_remedy_and_no_nearest_name() -> None:
+    manifest = job()
+    manifest["spec"]["pipeline"] = [{"distill": {"teacher": "baseline", "student": {"layers": 2}}}]
+    with pytest.raises(InvalidSpec) as caught:
+        parse_job(manifest)
+    assert [str(item) for item in caught.value.problems if "teacher" in item.field] == [
+        "spec.pipeline[0].distill.teacher: this version has no such field: remove it, since the teacher is the job's "
+        "own model by default; teacherSource names another one"
+    ]
+
+
 @pytest.mark.parametrize("value", [0, 1, "0.5", 0.5])
 def test_numbers_may_stand_without_quotes(value: object) -> None:
     limits = parse_job(job(spec__sla__quality__maxDrop=value)).spec.sla.quality
@@ -84,7 +95,7 @@ def test_numbers_may_stand_without_quotes(value: object) -> None:
     assert limits.max_drop == float(str(value))
 
 
-def test_a_whole_mapping_is_never_the_value() -> None:
+def test_a_mapping_is_never_printed_as_the_value() -> None:
     manifest = job(spec__pipeline=[{"prune": {}, "pack": {}}, {"nothing": {}}], spec__output={"format": {"a": [None]}})
     with pytest.raises(InvalidSpec) as caught:
         parse_job(manifest)

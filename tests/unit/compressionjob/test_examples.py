@@ -36,11 +36,11 @@ def test_is_valid(path: Path) -> None:
 
 
 def paths(schema: dict[str, Any], prefix: str = "") -> set[str]:
-    found: set[str] = set()
+    leaves: set[str] = set()
     for name, child in schema.get("properties", {}).items():
         inner = child.get("items", child)
-        found |= paths(inner, f"{prefix}.{name}") or {f"{prefix}.{name}"}
-    return found
+        leaves |= paths(inner, f"{prefix}.{name}") or {f"{prefix}.{name}"}
+    return leaves
 
 
 def used(value: Any, prefix: str = "") -> set[str]:
@@ -51,13 +51,12 @@ def used(value: Any, prefix: str = "") -> set[str]:
     return set()
 
 
-def test_every_field_of_a_job_is_shown_somewhere() -> None:
+def test_every_field_of_a_job_is_in_an_example() -> None:
     crd = definitions()["compressionjobs.yaml"]
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     shown = {path for file in EXAMPLES for manifest in load(file) for path in used(manifest["spec"])}
-    # A part may bring its own storage instead of the job's; a throughput's scenario has one value only; all data has
-    # the same columns, and everything that trains the same settings: they are shown once. An author has another name in
-    # each cluster, and submit adds it.
+    # Left out: storage of single parts, since the job has one; the scenario of throughput, which has one value; columns
+    # and training settings, which are the same everywhere and shown once; the author, whom submit adds.
     repeated = re.compile(
         r"\.storage\.|\.throughput\.scenario$|\.data\.(training|calibration)\.columns\.|\.(distill|recover|quantize)\.training\.|\.author$"
     )

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter
 
 from compressionjob.crd import definitions
-from compressionjob.examples import EXAMPLES, example_of, flow
+from compressionjob.examples import EXAMPLES, example_of, flow_style
 from compressionjob.hints import fields_of, model_at
 from compressionjob.review import CompressionReviewSpec
 from compressionjob.runtime import CompressionRuntimeSpec
@@ -33,13 +33,21 @@ def fields(schema: Mapping[str, Any], path: tuple[str, ...] = ("spec",)) -> Iter
 @pytest.mark.parametrize("name", MODELS)
 def test_every_field_has_an_example_and_its_default(name: str) -> None:
     (version,) = definitions()[name]["spec"]["versions"]
-    found = dict(fields(version["schema"]["openAPIV3Schema"]["properties"]["spec"]))
-    assert found
-    for path, field in found.items():
+    described = dict(fields(version["schema"]["openAPIV3Schema"]["properties"]["spec"]))
+    assert described
+    for path, field in described.items():
         text = field["description"]
-        assert "Example: " in text or text.rstrip(".").endswith(f": {flow(example_of(path))}"), path
+        assert "Example: " in text or text.rstrip(".").endswith(f": {flow_style(example_of(path))}"), path
         if field.get("default") not in (None, {}, []):
             assert "Default: " in text, path
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("part", ["spec", "status"])
+def test_every_field_has_a_description(name: str, part: str) -> None:
+    (version,) = definitions()[name]["spec"]["versions"]
+    schema = version["schema"]["openAPIV3Schema"]["properties"].get(part, {})
+    assert [".".join(path) for path, field in fields(schema, (part,)) if not field.get("description")] == []
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -74,5 +82,5 @@ def test_every_example_of_the_table_is_used() -> None:
     ],
 )
 def test_values_are_written_as_yaml_reads_them(value: object, text: str) -> None:
-    assert flow(value) == text
+    assert flow_style(value) == text
     assert yaml.safe_load(f"x: {text}") == {"x": value}

@@ -1,4 +1,4 @@
-"""Every invalid manifest of the table is refused by the contract, with field, value and remedy."""
+"""Every invalid manifest of the table is refused in Python, with field, value and remedy."""
 
 from typing import Any
 

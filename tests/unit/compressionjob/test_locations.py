@@ -1,9 +1,9 @@
-"""Locations: what they mean, and what they must not reach."""
+"""Parsing of locations, and refused locations."""
 
 import pytest
 from pydantic import ValidationError
 
-from compressionjob.locations import Location, Storage, parse_location
+from compressionjob.locations import Hub, Location, Storage, parse_location
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,14 @@ def test_children_and_siblings() -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["http://[x", "http://s3:99999", "http://:9000"])
-def test_an_endpoint_that_no_client_can_take_apart_is_refused(endpoint: str) -> None:
+def test_an_endpoint_that_does_not_parse_is_refused(endpoint: str) -> None:
     with pytest.raises(ValidationError, match="write the URL of a server"):
         Storage(endpoint=endpoint)
+
+
+def test_an_object_store_has_no_path() -> None:
+    """Below a path the bucket is the path's, and rules about buckets say nothing about it."""
+    with pytest.raises(ValidationError, match="end its endpoint after host and port"):
+        Storage(endpoint="https://s3.example.com/production")
+    assert Storage(endpoint="https://s3.example.com/").endpoint == "https://s3.example.com/"
+    assert Hub(endpoint="https://mirror.example.com/api/huggingface").endpoint is not None

@@ -1,4 +1,4 @@
-"""One schema of log lines for the operator and its pods."""
+"""Operator and pods have the same schema of log lines."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ from compressionjob.logs import JsonFormatter, TextFormatter
 from tests.support.operator.builders import raw_job
 
 
-def test_log_lines_are_json_with_what_the_record_knows() -> None:
+def test_log_lines_are_json_with_the_fields_of_the_record() -> None:
     record = logging.LogRecord("compression_runner", logging.ERROR, __file__, 1, "it %s", ("broke",), None)
     record.field, record.reason = "spec.model.source", "TruncatedFile"
     line = json.loads(JsonFormatter().format(record))
@@ -26,7 +26,7 @@ def test_log_lines_are_json_with_what_the_record_knows() -> None:
 @pytest.mark.parametrize(
     "formatter", [JsonFormatter(), TextFormatter(), compression_operator.telemetry.logs.JobTextFormatter()]
 )
-def test_no_line_holds_what_a_terminal_obeys(formatter: logging.Formatter) -> None:
+def test_lines_have_no_terminal_control_characters(formatter: logging.Formatter) -> None:
     said = "a\x1b[2J\x9b2J\u202e\x7f\r\u2028b größe"
     record = logging.LogRecord("x", logging.ERROR, __file__, 1, "%s", (said,), None)
     record.job = record.field = said

@@ -22,12 +22,12 @@ def parse(isolation: str, requests: dict[str, Any], limits: dict[str, Any]) -> C
     return parse_runtime(head | {"spec": spec}).spec
 
 
-def test_models_are_measured_alone_on_a_node_unless_the_runtime_says_otherwise() -> None:
+def test_the_default_isolation_is_node() -> None:
     assert CompressionRuntimeSpec(image="runner:1").measuring.isolation == "Node"
 
 
-def test_an_older_operator_finds_nothing_in_a_runtime_that_it_does_not_know() -> None:
-    """It refuses unknown fields, and reads runtimes after their CRD was upgraded: none may get one by default."""
+def test_a_runtime_has_no_default_that_older_operators_refuse() -> None:
+    """An older operator refuses unknown fields, also after an upgrade of the CRD, so none may be added as a default."""
     (version,) = definitions()["compressionruntimes.yaml"]["spec"]["versions"]
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     assert "default" not in spec["properties"]["measuring"]
@@ -56,14 +56,14 @@ def test_static_cpus_are_whole_and_the_pod_guaranteed() -> None:
         ({"cpu": "1"}, {"cpu": "1"}, "spec.resources.requests.memory: 'none, limits.memory none'"),
     ],
 )  # fmt: skip
-def test_what_cannot_have_cpus_for_itself_is_refused(requests: Any, limits: Any, says: str) -> None:
+def test_static_cpus_need_a_guaranteed_pod_with_whole_cpus(requests: Any, limits: Any, says: str) -> None:
     with pytest.raises(InvalidSpec) as refused:
         parse("StaticCPUs", requests, limits)
     assert says in str(refused.value)
     assert parse("Node", requests, limits).resources.limits
 
 
-def test_an_example_asks_for_no_more_threads_than_the_charts_runtime_has_cpus() -> None:
+def test_examples_use_no_more_threads_than_the_charts_runtime_has_cpus() -> None:
     repository = Path(__file__).parents[3]
     runtimes = yaml.safe_load((repository / "charts/compression-operator/values.yaml").read_text())["runtimes"]
     jobs = [

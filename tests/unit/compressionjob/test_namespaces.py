@@ -1,4 +1,4 @@
-"""Which namespaces may use an object: label selectors mean what they mean in Kubernetes."""
+"""Namespaces that may use an object. Label selectors work as in Kubernetes."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def test_a_named_namespace_is_allowed_whatever_its_labels() -> None:
     assert both.allows("team-a", None)
     assert both.allows("team-b", LABELS)
     assert not both.allows("team-b", {})
-    assert not both.allows("team-b", None)  # nobody read its labels
+    assert not both.allows("team-b", None)  # its labels are unknown
     assert not allowed(names=["team-a"]).allows("team-b", LABELS)
 
 
@@ -59,6 +59,6 @@ def test_a_named_namespace_is_allowed_whatever_its_labels() -> None:
         ({"selector": expression("Exists", "ml")}, "Exists and DoesNotExist take none"),
     ],
 )
-def test_what_would_mean_something_else_is_refused(spec: dict[str, Any], words: str) -> None:
+def test_selectors_without_effect_are_refused(spec: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         allowed(**spec)

@@ -1,4 +1,4 @@
-"""What an operator writes for a pod is what the pod reads, whatever it holds."""
+"""A pod reads the same documents that the operator writes."""
 
 import json
 
@@ -18,11 +18,11 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.text(), JSON))
 @example({"job": {"a": "$(HOME) $$ ${X} `id` \x00\x1b[2J\u202e\u2028 ü 漢 😀"}})
-def test_every_document_comes_back_as_it_was(documents: dict[str, object]) -> None:
+def test_documents_survive_the_round_trip(documents: dict[str, object]) -> None:
     assert decode(encode(documents)) == documents
 
 
-def test_a_long_input_is_compressed_and_a_short_one_can_be_read() -> None:
+def test_a_long_input_is_compressed_and_a_short_one_is_readable() -> None:
     short, long = {"job": {"name": "größe"}}, {"job": {"names": ["größe"] * MAX_PLAIN_BYTES}}
     assert json.loads(encode(short)) == short
     assert "größe" in encode(short)

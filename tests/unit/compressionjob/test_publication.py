@@ -1,4 +1,4 @@
-"""Whether a result is published, held or refused."""
+"""Decisions to publish, hold or refuse a model."""
 
 import pytest
 

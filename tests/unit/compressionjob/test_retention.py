@@ -1,4 +1,4 @@
-"""Lifetimes of a job's files: whose word counts, and what a runtime allows."""
+"""Lifetimes of a job's files, with defaults and limits of runtimes."""
 
 import pytest
 
@@ -30,17 +30,17 @@ def test_the_jobs_own_lifetime_then_the_default_then_the_maximum(
     assert lifetimes(wanted, offered) == expected
 
 
-def test_a_lifetime_beyond_the_maximum_is_named_with_its_remedy() -> None:
+def test_a_lifetime_above_the_maximum_is_refused_with_a_remedy() -> None:
     (problem,) = too_long(Retention(checkpoints="72h", reports="72h"), "cpu", runtime(maximum="48h"))
     assert str(problem) == (
-        "spec.retention.checkpoints: '72h' is not valid: the runtime 'cpu' allows 48h at most; set it to that or less, "
+        "spec.retention.checkpoints: '72h' is not valid: the runtime 'cpu' allows at most 48h; write 48h or less, "
         "or leave it out"
     )
     assert not [*too_long(Retention(checkpoints="48h"), "cpu", runtime(maximum="48h"))]
     assert not [*too_long(None, "cpu", runtime(maximum="48h"))]
 
 
-def test_what_is_removed_or_given_up_is_pending_no_more() -> None:
+def test_removed_and_given_up_files_are_not_pending() -> None:
     state = RetentionStatus(checkpoints="1h", reports="2h")
     assert dict(state.pending()) == {"checkpoints": 3600.0, "reports": 7200.0}
     assert dict(state.model_copy(update={"cleaned": ["checkpoints"]}).pending()) == {"reports": 7200.0}

@@ -16,7 +16,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "20", "0s", "-1s", "1d", "ms", "1 s", "1s1"])
-def test_no_durations(text: str) -> None:
+def test_invalid_durations(text: str) -> None:
     with pytest.raises(ValueError, match="must be a duration above 0"):
         parse_duration(text)
 
@@ -29,19 +29,19 @@ def test_quantities(text: str | int, number: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "Mi", "-1", "1 Gi", "half", "1KB"])
-def test_no_quantities(text: str) -> None:
+def test_invalid_quantities(text: str) -> None:
     with pytest.raises(ValueError, match="must be a quantity"):
         parse_quantity(text)
 
 
-def test_texts_for_people() -> None:
+def test_formatted_durations_and_bytes() -> None:
     assert format_duration(0.00731) == "7.31ms"
     assert format_duration(7384) == "2h3m"
     assert format_bytes(90_868_370) == "90.9 MB"
 
 
 @given(st.floats(0.000001, 0.999999))
-def test_decimals_survive_the_way_through_a_manifest(number: float) -> None:
+def test_decimals_survive_the_round_trip_through_a_manifest(number: float) -> None:
     text = f"{number:.9f}"
     sla = Sla.model_validate({"confidence": text}) if float(text) > 0 else Sla()
     assert Sla.model_validate(sla.to_json()) == sla
@@ -59,5 +59,5 @@ def test_decimals_survive_the_way_through_a_manifest(number: float) -> None:
         (653_600_000, None, "653.6 MB"),
     ],
 )
-def test_bytes_are_answered_in_the_units_of_the_user(count: float, like: float | None, text: str) -> None:
+def test_bytes_are_formatted_in_the_units_of_the_user(count: float, like: float | None, text: str) -> None:
     assert format_bytes(count, like=like) == text

@@ -1,6 +1,7 @@
 """The verdict as a function of intervals and limits."""
 
-from typing import get_args
+import math
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -45,7 +46,7 @@ def test_all_objectives_within_their_limits_pass() -> None:
     judgement = judge(SLA, GOOD)
     assert judgement.verdict == "Pass"
     assert [result.verdict for result in judgement.objectives] == ["Pass"] * 8
-    assert "all 8 objectives hold at confidence 0.95" in judgement.sentence()
+    assert "all 8 limits hold at 95 % confidence" in judgement.sentence()
 
 
 @pytest.mark.parametrize(
@@ -66,19 +67,27 @@ def test_one_objective_decides(name: str, estimate: Estimate, verdict: str) -> N
     assert judge(SLA, GOOD | {name: estimate}).verdict == verdict
 
 
-def test_a_fail_outweighs_what_is_open() -> None:
+def test_the_sentence_of_a_verdict_counts_its_limits() -> None:
+    one = Sla.model_validate({"size": {"maxRatio": 0.26}, "confidence": "0.999"})
+    assert judge(one, {SIZE_RATIO: Estimate.exact(0.2)}).sentence() == "the 1 limit holds at 99.9 % confidence"
+    two = judge(SLA, GOOD | {SIZE_RATIO: Estimate.exact(0.5), "memory": Estimate.exact(600e6)})
+    assert two.sentence().startswith("2 limits are broken: size.ratio is 0.5")
+
+
+def test_a_fail_outweighs_inconclusive() -> None:
     open_question = Estimate(value=0.01, low=0.0, high=0.02)
     judgement = judge(SLA, GOOD | {"quality.drop": open_question, SIZE_RATIO: Estimate.exact(0.5)})
     assert judgement.verdict == "Fail"
-    assert judgement.sentence() == "violated: size.ratio is 0.5, limit at most 0.26"
+    assert judgement.sentence() == "1 limit is broken: size.ratio is 0.5, limit at most 0.26"
 
 
-def test_what_puts_an_objective_in_doubt_is_said_with_it() -> None:
+def test_the_reason_of_an_inconclusive_objective_is_reported() -> None:
     doubtful = Estimate(value=0.031, low=0.012, high=0.035, reason="other processes used 40% of the CPU time")
     judgement = judge(SLA, GOOD | {"latency": doubtful})
     assert judgement.verdict == "Inconclusive"
     assert judgement.sentence() == (
-        "undecided: latency is 31ms (12ms to 35ms), limit at most 20ms (other processes used 40% of the CPU time)"
+        "the measurement cannot decide 1 limit: latency is 31ms (12ms to 35ms), limit at most 20ms "
+        "(other processes used 40% of the CPU time)"
     )
     kept = judge(SLA, GOOD | {"latency": GOOD["latency"].model_copy(update={"reason": "noise"})})
     assert kept.verdict == "Pass"
@@ -87,7 +96,7 @@ def test_what_puts_an_objective_in_doubt_is_said_with_it() -> None:
     assert len(judge(SLA, GOOD | {"latency": long}).objectives[1].reason) == 256
 
 
-def test_what_was_not_measured_is_inconclusive() -> None:
+def test_an_objective_without_measurement_is_inconclusive() -> None:
     estimates = {name: estimate for name, estimate in GOOD.items() if name != SPEEDUP}
     judgement = judge(SLA, estimates)
     assert judgement.verdict == "Inconclusive"
@@ -95,16 +104,19 @@ def test_what_was_not_measured_is_inconclusive() -> None:
 
 
 @pytest.mark.parametrize("sla", [{}, {"confidence": "0.9", "onViolation": "Alert", "runtime": "edge"}])
-def test_without_limits_there_is_nothing_to_judge(sla: dict[str, str]) -> None:
+def test_without_limits_the_verdict_is_no_limits(sla: dict[str, str]) -> None:
     judgement = judge(Sla.model_validate(sla), GOOD)
     assert judgement.verdict == "NoLimits"
     assert judgement.sentence() == "the job sets no limits, so nothing was judged"
     assert not sets_limits({"sla": sla})
 
 
-def test_a_limit_is_seen_in_a_spec_as_it_was_written() -> None:
+NO_LIMITS: list[dict[str, Any]] = [{}, {"sla": None}, {"sla": {"quality": None}}]
+
+
+def test_limits_are_detected_in_a_manifest() -> None:
     assert all(sets_limits({"sla": {name: {"of": "some version"}}}) for name in LIMITS)
-    assert not any(map(sets_limits, ({}, {"sla": None}, {"sla": {"quality": None}})))
+    assert not any(sets_limits(spec) for spec in NO_LIMITS)
 
 
 def test_intervals_are_wide_enough_for_all_objectives_together() -> None:
@@ -113,7 +125,7 @@ def test_intervals_are_wide_enough_for_all_objectives_together() -> None:
 
 
 @given(st.floats(0.001, 10), st.floats(0, 1), st.floats(0.001, 10))
-def test_narrowing_an_interval_never_turns_pass_into_fail(value: float, width: float, limit: float) -> None:
+def test_a_narrower_interval_never_turns_pass_into_fail(value: float, width: float, limit: float) -> None:
     sla = Sla.model_validate({"latency": {"minSpeedup": f"{limit:.6f}"}})
     wide = Estimate(value=value, low=value * (1 - width), high=value * (1 + width))
     verdicts = {judge(sla, {SPEEDUP: item}).verdict for item in (wide, Estimate.exact(value))}
@@ -150,12 +162,38 @@ def test_limits_on_trust_are_objectives_like_others() -> None:
     assert interval_confidence(sla) == pytest.approx(1 - 0.05 / 9)
 
 
+def test_limits_on_served_requests_are_objectives_like_others() -> None:
+    limits = {
+        "ttft": {"percentile": "p90", "max": "500ms", "maxRatio": "1.2"},
+        "interToken": {"max": "30ms"},
+        "timePerOutputToken": {"maxRatio": "1.5"},
+        "endToEnd": {"max": "4s"},
+        "goodput": {"min": "1.8", "minRatio": "0.95"},
+        "outputLength": {"minRatio": "0.9", "maxRatio": "1.1"},
+    }
+    sla = Sla.model_validate(limits)
+    assert {item.name: (item.direction, item.limit, item.unit) for item in objectives_of(sla)} == {
+        "ttft": ("at most", 0.5, "seconds"),
+        "ttft.ratio": ("at most", 1.2, "ratio"),
+        "interToken": ("at most", 0.03, "seconds"),
+        "timePerOutputToken.ratio": ("at most", 1.5, "ratio"),
+        "endToEnd": ("at most", 4.0, "seconds"),
+        "goodput": ("at least", 1.8, "requests per second"),
+        "goodput.ratio": ("at least", 0.95, "ratio"),
+        "outputLength.minRatio": ("at least", 0.9, "ratio"),
+        "outputLength.maxRatio": ("at most", 1.1, "ratio"),
+    }
+    assert interval_confidence(sla) == pytest.approx(1 - 0.05 / 9)
+    assert all(ObjectiveResult(name=item.name, unit=item.unit, limit=1, verdict="Pass").is_known
+               for item in objectives_of(sla))  # fmt: skip
+
+
 def test_the_worst_group_of_a_regression_has_the_largest_error() -> None:
     (objective,) = objectives_of(Sla.model_validate({"fairness": {"maxWorst": "50"}}))
     assert (objective.direction, objective.unit) == ("at most", "error")
     sla = Sla.model_validate({"fairness": {"maxWorst": "50"}})
     judged = judge(sla, {"fairness.worst": Estimate(value=60, low=55, high=70)})
-    assert judged.sentence() == "violated: fairness.worst is 60 (55 to 70), limit at most 50"
+    assert judged.sentence() == "1 limit is broken: fairness.worst is 60 (55 to 70), limit at most 50"
 
 
 def test_promises() -> None:
@@ -191,7 +229,7 @@ ERRORS = Sla.model_validate({"quality": {"metric": "perplexity", "maxIncrease": 
         (Estimate(value=0.4, low=0.39, high=0.41), "Fail"),
     ],
 )
-def test_of_an_error_less_is_better(increase: Estimate, verdict: str) -> None:
+def test_lower_is_better_for_errors(increase: Estimate, verdict: str) -> None:
     judgement = judge(ERRORS, {"quality.increase": increase, "quality.error": Estimate.exact(10.8213)})
     assert [result.name for result in judgement.objectives] == ["quality.increase", "quality.error"]
     assert judgement.verdict == verdict
@@ -207,7 +245,7 @@ def test_every_task_has_a_default_metric_that_it_is_measured_by() -> None:
     assert set(get_args(QualityMetric)) > ERROR_METRICS
 
 
-def test_only_open_limits_say_what_would_decide_them() -> None:
+def test_only_open_limits_have_a_remedy() -> None:
     limits = Sla.model_validate({"latency": {"max": "10ms"}})
 
     def result(**more: float) -> ObjectiveResult:
@@ -219,13 +257,18 @@ def test_only_open_limits_say_what_would_decide_them() -> None:
     assert result(high=0.011, more_seconds=1e9).more_seconds is None, "no job takes so long"
 
 
-def test_what_would_decide_is_no_part_of_a_written_interval() -> None:
+def test_written_intervals_do_not_contain_the_remedy() -> None:
     written = Estimate(value=1.0, low=0.5, high=2.0, more_seconds=10.0).model_dump(mode="json")
     assert set(written) == {"value", "low", "high", "reason"}
 
 
-def test_a_limit_in_mebibytes_is_answered_in_mebibytes() -> None:
+def test_a_limit_in_mebibytes_is_reported_in_mebibytes() -> None:
     result = ObjectiveResult(
         name="memory", unit="bytes", limit=400 * 2**20, measured=1.6 * 2**30, low=2**30, high=2**31, verdict="Fail"
     )
     assert result.describe() == "memory is 1.6Gi (1Gi to 2Gi), limit at most 400Mi"
+
+
+def test_a_value_that_is_not_a_number_is_no_estimate() -> None:
+    with pytest.raises(ValueError, match="the value is not a number"):
+        Estimate(value=math.nan, low=0.0, high=1.0)

@@ -1,4 +1,4 @@
-"""What CompressionStores say, and what jobs may do with them."""
+"""Access of jobs to CompressionStores."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ import pytest
 from compressionjob.errors import InvalidSpec
 from compressionjob.locations import parse_location
 from compressionjob.spec import parse_job
-from compressionjob.store_access import allowing, contains, named_stores, no_such_store, store_problems
-from compressionjob.stores import CompressionStoreSpec, parse_prefix, parse_store
+from compressionjob.store_access import contains, deciding_prefix, named_stores, no_such_store, store_problems
+from compressionjob.stores import CompressionStoreSpec, StoreConnection, parse_prefix, parse_store
 from tests.support.manifests import REMOVE, job, set_field
 
 OWN: list[dict[str, str]] = [
@@ -27,7 +27,7 @@ def store(locations: list[dict[str, str]] | None = None, **fields: Any) -> Compr
 
 
 def in_store(**changes: Any) -> dict[str, Any]:
-    """A job that its store allows, with changes."""
+    """Return a job that its store allows, with changes."""
     allowed: dict[str, Any] = {
         "spec__storage": {"store": "team-a"},
         "spec__model__source": "s3://models/shared/minilm",
@@ -40,8 +40,8 @@ def problems(
     manifest: dict[str, Any], *, begun: bool = False, **stores: CompressionStoreSpec | None
 ) -> list[tuple[str, str]]:
     known = {name.replace("_", "-"): spec for name, spec in stores.items()}
-    found = store_problems(parse_job(manifest).spec, known, begun=begun)
-    return [(item.reason, str(item.problem)) for item in found]
+    refused = store_problems(parse_job(manifest).spec, known, begun=begun)
+    return [(item.reason, str(item.problem)) for item in refused]
 
 
 def test_without_stores_a_job_names_its_own_secret_and_endpoint() -> None:
@@ -49,7 +49,7 @@ def test_without_stores_a_job_names_its_own_secret_and_endpoint() -> None:
     assert problems(job(spec__output__destination="pvc://scratch/out", spec__hub={"secretName": "hub"})) == []
 
 
-def test_what_its_store_allows_is_allowed() -> None:
+def test_locations_that_the_store_allows_are_accepted() -> None:
     assert problems(in_store(), team_a=store()) == []
     claims = {"spec__model__source": "pvc://corpora", "spec__output__destination": "pvc://scratch/team-a/out"}
     assert problems(in_store(**claims), team_a=store()) == []
@@ -65,7 +65,7 @@ def test_what_its_store_allows_is_allowed() -> None:
         ({"spec__data__evaluation__storage": {"endpoint": "http://evil"}}, ["spec.data.evaluation.storage.endpoint"]),
         ({"spec__output__storage": {"endpoint": "http://evil"}}, ["spec.output.storage.endpoint"]),
         ({"spec__hub": {"secretName": "hub", "endpoint": "http://evil"}}, ["spec.hub.secretName", "spec.hub.endpoint"]),
-        # Neither the ambient identity nor a claim is reached without a store.
+        # Ambient identity and claims need a store too.
         ({"spec__storage": REMOVE}, ["spec.storage.store"]),
         ({"spec__output__storage": {}}, ["spec.output.storage.store"]),
         ({"spec__storage": REMOVE, "spec__model__source": "pvc://other/a"}, ["spec.storage.store"]),
@@ -75,8 +75,8 @@ def test_with_a_store_a_job_names_no_secret_endpoint_or_claim(changes: dict[str,
     manifest = in_store()
     for path, value in changes.items():
         manifest = with_change(manifest, path, value)
-    found = problems(manifest, team_a=store(), shared=store([]))
-    required = [said for reason, said in found if reason == "StoreRequired"]
+    reported = problems(manifest, team_a=store(), shared=store([]))
+    required = [said for reason, said in reported if reason == "StoreRequired"]
     assert [said.split(":")[0].removesuffix(" is missing") for said in required] == fields
     assert all("shared, team-a" in said for said in required)
     assert not [said for said in required if len(said) > 250]
@@ -124,19 +124,19 @@ def test_other_locations_are_refused_with_those_that_are_allowed(field: str, val
     assert says in said
 
 
-def test_a_destination_is_not_written_around_a_folder_that_may_only_be_read() -> None:
+def test_a_destination_must_not_contain_a_read_only_folder() -> None:
     locations = [{"prefix": "s3://models/", "access": "ReadWrite"}, {"prefix": "s3://models/a/golden/"}]
-    found = problems(in_store(spec__output__destination="s3://models/a"), team_a=store([*locations, OWN[3]]))
-    assert [said.partition("is not valid: ")[2] for _, said in found] == [
+    reported = problems(in_store(spec__output__destination="s3://models/a"), team_a=store([*locations, OWN[3]]))
+    assert [said.partition("is not valid: ")[2] for _, said in reported] == [
         "the CompressionStore 'team-a' allows only reading in s3://models/a/golden/; write elsewhere"
     ]
 
 
-def test_models_of_methods_are_looked_at_too() -> None:
+def test_models_of_methods_are_checked() -> None:
     pipeline = [{"distill": {"teacherSource": "s3://models/team-b/teacher"}}]
     training = {"source": "s3://data/train.parquet"}
-    found = problems(in_store(spec__pipeline=pipeline, spec__data__training=training), team_a=store())
-    assert [said.split(": ")[0] for _, said in found] == ["spec.pipeline[0].distill.teacherSource"]
+    reported = problems(in_store(spec__pipeline=pipeline, spec__data__training=training), team_a=store())
+    assert [said.split(": ")[0] for _, said in reported] == ["spec.pipeline[0].distill.teacherSource"]
 
 
 def test_a_missing_store_is_named_with_those_that_exist() -> None:
@@ -151,22 +151,22 @@ def test_a_missing_store_is_named_with_those_that_exist() -> None:
     assert [reason for reason, _ in problems(in_store(), team_a=None)] == ["InvalidStore"]
 
 
-def test_what_ends_a_job_is_said_before_what_it_waits_for() -> None:
+def test_permanent_problems_come_before_temporary_ones() -> None:
     manifest = in_store(spec__output__destination="s3://elsewhere/out", spec__hub={"store": "hub"})
     reasons = [reason for reason, _ in problems(manifest, team_a=store())]
     assert reasons == ["LocationNotAllowed"] * 3 + ["StoreNotFound"]
 
 
-def test_the_hub_is_reached_by_a_store_that_has_one() -> None:
+def test_the_hub_needs_a_store_with_a_hub() -> None:
     manifest = in_store(spec__hub={"store": "team-a"}, spec__model__source="hf://acme/model")
     assert problems(manifest, team_a=store(hub={"secretName": "hub"})) == []
     ((reason, said),) = problems(manifest, team_a=store())
     assert (reason, "has no hub" in said) == ("LocationNotAllowed", True)
-    # What is public needs no token, and so no store.
+    # Public repositories need no token, and so no store.
     assert problems(in_store(spec__model__source="hf://acme/model"), team_a=store()) == []
 
 
-def test_a_store_excludes_what_it_stands_for() -> None:
+def test_a_store_excludes_secret_endpoint_and_region() -> None:
     for part in ({"secretName": "s3"}, {"endpoint": "http://a"}, {"region": "x"}):
         with pytest.raises(
             InvalidSpec, match=r"spec.storage: the store has these settings: remove secretName, endpoint"
@@ -210,13 +210,13 @@ def test_names_are_compared_whole(prefix: str, location: str, inside: bool) -> N
     assert contains(parse_prefix(prefix), parse_location(location)) is inside
 
 
-def test_the_longest_prefix_decides_and_of_two_alike_the_stricter_one() -> None:
+def test_the_longest_prefix_decides_and_of_equal_ones_the_stricter() -> None:
     twice = store([{"prefix": "s3://models/x", "access": "ReadWrite"}, {"prefix": "s3://models/x/"}])
-    decides = allowing(parse_location("s3://models/x/y"), twice.locations)
+    decides = deciding_prefix(parse_location("s3://models/x/y"), twice.locations)
     assert decides is not None
     assert decides.access == "ReadOnly"
     nested = store([{"prefix": "s3://models/x"}, {"prefix": "s3://models/x/out", "access": "ReadWrite"}])
-    writable = allowing(parse_location("s3://models/x/out/y"), nested.locations)
+    writable = deciding_prefix(parse_location("s3://models/x/out/y"), nested.locations)
     assert writable is not None
     assert writable.prefix == "s3://models/x/out"
 
@@ -225,6 +225,17 @@ def test_the_longest_prefix_decides_and_of_two_alike_the_stricter_one() -> None:
     "prefix",
     ["s3://B/x", "s3://", "models/x", "s3://models/../x", "s3://models/./x", "s3://models//x", "file:///x", "s3://m x"],
 )
-def test_a_prefix_that_is_none_is_refused(prefix: str) -> None:
+def test_an_invalid_prefix_is_refused(prefix: str) -> None:
     with pytest.raises(InvalidSpec, match=r"spec.locations\[0\].prefix: .* write s3://BUCKET/PREFIX/"):
         store([{"prefix": prefix}])
+
+
+def test_a_store_has_no_path_in_its_endpoint() -> None:
+    with pytest.raises(InvalidSpec, match=r"spec\.endpoint.*an object store has no path"):
+        store(endpoint="https://s3.example.com/production")
+    assert store(hub={"endpoint": "https://mirror.example.com/api/huggingface"}).hub is not None
+
+
+def test_a_job_that_began_keeps_an_endpoint_that_a_later_version_refuses() -> None:
+    connection = StoreConnection(name="team-a", endpoint="https://s3.example.com/production")
+    assert connection.storage.endpoint == "https://s3.example.com/production"

@@ -11,7 +11,7 @@ from compressionjob.sla import NAMES, ObjectiveResult
 FULL = Summary(
     verdict="Fail",
     confidence=0.95,
-    sentence="violated: " + "size.ratio is 0.5, limit at most 0.26; " * 20,
+    sentence="20 limits are broken: " + "size.ratio is 0.5, limit at most 0.26; " * 20,
     objectives=[
         ObjectiveResult(name=name, limit=1 / 3, measured=2 / 3, low=0.1 / 3, high=8 / 9, verdict="Fail")
         for name in sorted(NAMES)[:9]
@@ -23,7 +23,7 @@ FULL = Summary(
 )
 
 
-def test_a_full_summary_fits_and_comes_back() -> None:
+def test_a_full_summary_fits_and_can_be_parsed() -> None:
     message = FULL.to_message()
     assert len(message.encode()) <= MAX_SUMMARY_BYTES
     summary = parse_summary(message)
@@ -34,7 +34,7 @@ def test_a_full_summary_fits_and_comes_back() -> None:
 
 
 @given(st.text(max_size=512), st.integers(0, 40))
-def test_whatever_else_is_told_a_fallback_stays_one(text: str, count: int) -> None:
+def test_a_fallback_survives_the_cutting_of_texts(text: str, count: int) -> None:
     objectives = [FULL.objectives[0]] * count
     full = FULL.model_copy(update={"fallback": f"the result of {text}", "objectives": objectives})
     message = full.to_message()
@@ -54,7 +54,7 @@ def test_reasons_are_cut_before_objectives_are_left_out() -> None:
     assert all(item.reason.startswith("noise") for item in summary.objectives)
 
 
-def test_what_would_decide_stays_when_texts_are_cut() -> None:
+def test_remedies_survive_the_cutting_of_texts() -> None:
     more = {"verdict": "Inconclusive", "reason": "noise " * 40, "more_seconds": 840.0, "more_samples": 3000}
     message = FULL.model_copy(
         update={"objectives": [item.model_copy(update=more) for item in FULL.objectives]}
@@ -66,9 +66,7 @@ def test_what_would_decide_stays_when_texts_are_cut() -> None:
 
 
 @given(st.text(max_size=20_000), st.text(max_size=20_000), st.lists(st.text(max_size=256), max_size=16))
-def test_whatever_the_texts_the_message_fits_and_keeps_the_reason(
-    message: str, value: str, anomalies: list[str]
-) -> None:
+def test_the_message_fits_and_keeps_the_reason_for_any_text(message: str, value: str, anomalies: list[str]) -> None:
     error = Violation(reason="InvalidInput", field="spec.model.source", value=value, message=message, remedy=message)
     text = Summary(error=error, anomalies=anomalies).to_message()
     assert len(text.encode()) <= MAX_SUMMARY_BYTES
@@ -78,7 +76,7 @@ def test_whatever_the_texts_the_message_fits_and_keeps_the_reason(
     assert summary.error.reason == "InvalidInput"
 
 
-def test_messages_of_others_are_no_summary() -> None:
+def test_other_termination_messages_are_not_a_summary() -> None:
     assert parse_summary("") is None
     assert parse_summary("Killed") is None
     assert parse_summary(json.dumps([1])) is None
@@ -86,13 +84,13 @@ def test_messages_of_others_are_no_summary() -> None:
     assert parse_summary(json.dumps({"verdict": "Perhaps"})) is None
 
 
-def test_a_newer_pod_may_say_more() -> None:
+def test_unknown_fields_of_a_newer_pod_are_ignored() -> None:
     summary = parse_summary(json.dumps({"verdict": "Pass", "energyJoules": 3.2}))
     assert summary is not None
     assert summary.verdict == "Pass"
 
 
-def test_a_limit_in_powers_of_two_stays_one() -> None:
+def test_a_limit_in_powers_of_two_stays_exact() -> None:
     limit = {"name": "memory", "unit": "bytes", "limit": 2.0**30, "measured": 101_537_000.123, "verdict": "Pass"}
     summary = Summary.model_validate({"verdict": "Pass", "objectives": [limit]})
     back = parse_summary(summary.to_message())

@@ -1,4 +1,4 @@
-"""A summary that another runner wrote: what does not fit into the status is cut or left out, entry by entry."""
+"""A summary of another version of the runner: entries that do not fit into the status are cut or left out."""
 
 import json
 from typing import Any
@@ -66,7 +66,7 @@ def test_texts_lists_and_maps_are_cut_to_what_the_status_allows() -> None:
     assert len(summary.compressed.quality) == 64
 
 
-def test_an_unknown_verdict_is_no_verdict() -> None:
+def test_an_unknown_verdict_counts_as_none() -> None:
     assert parse(part="Run", verdict="Perhaps").verdict is None
     assert parse_summary(json.dumps({"part": "Run", "verdict": 1, "digest": "sha256:1"})) == Summary(digest="sha256:1")
 
@@ -76,7 +76,7 @@ def test_a_field_of_another_type_is_left_out(field: str) -> None:
     assert parse(**{field: 7}) == Summary(verdict="Pass")
 
 
-def test_an_error_that_has_a_reason_is_one() -> None:
+def test_an_error_needs_only_a_reason() -> None:
     summary = parse_summary(json.dumps({"error": {"reason": "InvalidInput", "message": 7, "value": "v" * 2000}}))
     assert summary is not None
     assert summary.error is not None
@@ -84,15 +84,15 @@ def test_an_error_that_has_a_reason_is_one() -> None:
     assert len(summary.error.value) == 1024
 
 
-def test_endless_brackets_are_no_summary() -> None:
+def test_deeply_nested_brackets_are_not_a_summary() -> None:
     assert parse_summary("[" * 4000) is None
 
 
 def test_the_summary_allows_what_the_status_allows() -> None:
-    """One field of both models, one bound: what parse_summary lets through, the API server accepts."""
+    """Both models have the same bounds, so the API server accepts every summary of parse_summary."""
     ours = structural(Summary, defaults=False)["properties"]
     status = structural(CompressionJobStatus, defaults=False)["properties"]
-    shared = (ours.keys() & status.keys()) - {"confidence"}  # a number here, its text there
+    shared = (ours.keys() & status.keys()) - {"confidence"}  # a number in the summary, a text in the status
     assert shared >= {"verdict", "part", "objectives", "anomalies", "baseline", "compressed", "report", "digest"}
     for name in shared:
         assert _without_texts(ours[name]) == _without_texts(status[name]), name

@@ -1,4 +1,4 @@
-"""Terms of a job: the defaults, limits and reviews of its runtimes and of the operator, taken together."""
+"""Terms of a job: the combined defaults, limits and reviews of its runtimes and of the operator."""
 
 from typing import Any
 
@@ -8,7 +8,14 @@ from compressionjob.errors import InvalidSpec
 from compressionjob.review_rules import parse_rules
 from compressionjob.runtime import CompressionRuntimeSpec, parse_runtime
 from compressionjob.spec import CompressionJobSpec, parse_job
-from compressionjob.terms import limit_problems, not_allowed, review_problems, terms_of, unpriced_budget
+from compressionjob.terms import (
+    checkpoint_problems,
+    limit_problems,
+    not_allowed,
+    review_problems,
+    terms_of,
+    unpriced_budget,
+)
 from tests.support.manifests import job
 
 
@@ -22,7 +29,7 @@ def spec(**changes: Any) -> CompressionJobSpec:
     return parse_job(job(**changes)).spec
 
 
-def test_a_runtime_that_says_nothing_has_no_terms() -> None:
+def test_a_runtime_without_settings_has_no_terms() -> None:
     assert terms_of(spec(), "team-a", [runtime(), runtime()]) is None
 
 
@@ -49,23 +56,23 @@ def test_the_first_default_and_the_lowest_limit_hold() -> None:
         ({"maxInterruptions": 3}, {"maxInterruptions": 0}, "maxInterruptions"),
     ],
 )
-def test_no_default_is_over_its_limit(defaults: dict[str, Any], limits: dict[str, Any], field: str) -> None:
+def test_a_default_above_its_limit_is_refused(defaults: dict[str, Any], limits: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidSpec, match=rf"spec\.defaults\.{field}: .*spec\.limits\.{field} is"):
         runtime(defaults=defaults, limits=limits)
     runtime(defaults=limits, limits=defaults)
 
 
-def test_a_job_that_asks_for_too_much_learns_field_value_and_limit() -> None:
+def test_a_setting_above_its_limit_is_reported_with_field_value_and_limit() -> None:
     limited = runtime(
         limits={"deadline": "8h", "budget": "5", "ttl": "24h", "retries": 2, "maxInterruptions": 1}, pricePerHour="1"
     )
     asks = spec(spec__deadline="481m", spec__budget="5.5", spec__ttl="25h", spec__retries=3, spec__maxInterruptions=2)
-    found = [str(problem) for problem in limit_problems(asks, "gpu", limited)]
-    assert found[0] == (
+    messages = [str(problem) for problem in limit_problems(asks, "gpu", limited)]
+    assert messages[0] == (
         "spec.deadline: '481m' is not valid: the CompressionRuntime 'gpu' allows at most 8h; write 8h or less, or "
         "leave it out"
     )
-    assert [text.split(":")[0] for text in found] == [
+    assert [text.split(":")[0] for text in messages] == [
         "spec.deadline", "spec.budget", "spec.ttl", "spec.retries", "spec.maxInterruptions",
     ]  # fmt: skip
     fits = spec(spec__deadline="480m", spec__budget="5", spec__ttl="24h", spec__retries=2, spec__maxInterruptions=1)
@@ -92,7 +99,7 @@ def test_the_strictest_review_of_all_rules_that_apply_holds() -> None:
     assert (required.review, required.separation) == ("Always", True)
 
 
-def test_neither_time_nor_an_unknown_author_passes_a_required_review() -> None:
+def test_a_required_review_refuses_approval_by_timeout_and_unknown_authors() -> None:
     terms = terms_of(spec(), "test", [runtime(review={"separation": True})])
     assert terms is not None
     waits = {"spec__review": "Always", "spec__reviewTimeout": "1s", "spec__onReviewTimeout": "Approve"}
@@ -102,7 +109,31 @@ def test_neither_time_nor_an_unknown_author_passes_a_required_review() -> None:
     assert not list(review_problems(spec(**waits | {"spec__onReviewTimeout": "Reject", "spec__author": "ada"}), terms))
 
 
-def test_a_namespace_that_is_not_allowed_is_named_with_the_remedy() -> None:
+@pytest.mark.parametrize(
+    ("output", "refused"),
+    [
+        ({"destination": "s3://models/live/a"}, "s3://models/live/a-checkpoints"),
+        ({"destination": "s3://models/trial/a", "checkpoints": "s3://models/live"}, "s3://models/live"),
+        ({"destination": "file:///live/a"}, "file:///live/a-checkpoints"),
+        ({"destination": "s3://models/live/a", "checkpoints": "s3://scratch/a"}, ""),
+        ({"destination": "s3://models/live"}, ""),
+        ({"destination": "s3://models/live/a", "checkpoints": "s3://models/live-2"}, ""),
+    ],
+)
+def test_checkpoints_do_not_lie_where_a_review_is_required(output: dict[str, str], refused: str) -> None:
+    """A checkpoint is a model that can be loaded, and a failed or unreviewed one stays there."""
+    volume = {"name": "live", "mountPath": "/live", "persistentVolumeClaim": {"claimName": "live"}}
+    rules = parse_rules('[{"destinations": ["s3://models/live", "pvc://live"]}]')
+    problems = [
+        str(it) for it in checkpoint_problems(spec(spec__output=output), "test", [runtime(volumes=[volume])], rules)
+    ]
+    assert [text.partition(" is not valid")[0] for text in problems] == (
+        [f"spec.output.checkpoints: {refused!r}"] if refused else []
+    )
+    assert not list(checkpoint_problems(spec(spec__output=output), "test", [runtime(volumes=[volume])]))
+
+
+def test_a_namespace_that_is_not_allowed_gets_a_remedy() -> None:
     limited = runtime(allowedNamespaces={"names": ["team-a"], "selector": {"matchLabels": {"gpu": "yes"}}})
     assert not_allowed("gpu", limited, "team-a", None) is None
     assert not_allowed("gpu", limited, "team-b", {"gpu": "yes"}) is None

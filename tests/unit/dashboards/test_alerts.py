@@ -1,4 +1,4 @@
-"""Every alert fires in the promtool tests that are made for it and in no other, and has a page."""
+"""Every alert fires in its promtool tests and in no others, and has a runbook."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ import yaml
 
 from compressionjob import conditions
 from dashboards.alerts.alert import RUNBOOKS, Alert
-from dashboards.alerts.results import VERDICT_REASONS, WATCHED_APART
+from dashboards.alerts.results import VERDICT_REASONS, WITH_OWN_ALERT
 from dashboards.alerts.waiting import STUCK_WAITING
 from dashboards.generated import ROOT
 from dashboards.rules import alerts
@@ -22,7 +22,7 @@ from localcluster.errors import LocalClusterError
 FILES: Final = sorted((ROOT / "dashboards" / "tests").glob("*.yaml"))
 SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 LOOK: Final = 300
-"""Seconds between two looks at the alerts that a test does not name."""
+"""Seconds between two checks for unexpected alerts."""
 
 
 @pytest.fixture(scope="module")
@@ -32,29 +32,29 @@ def promtool() -> str:
 
 
 def seconds(duration: str) -> int:
-    """The length of a duration as promtool writes it."""
+    """Return the seconds of a duration in promtool's format."""
     return sum(int(number) * SECONDS[unit] for number, unit in re.findall(r"(\d+)([smh])", duration))
 
 
 def load(file: Path) -> dict[str, Any]:
-    """A file of promtool, all scalars as text: to YAML the samples ``0x80`` are a number."""
+    """Read a promtool file with all scalars as text, since the samples ``0x80`` are a number in YAML."""
     content: dict[str, Any] = yaml.load(file.read_text(), Loader=yaml.BaseLoader)
     return content
 
 
 def scenarios(file: Path) -> list[dict[str, Any]]:
-    """The tests of one file."""
-    found: list[dict[str, Any]] = load(file)["tests"]
-    return found
+    """Return the tests of one file."""
+    tests: list[dict[str, Any]] = load(file)["tests"]
+    return tests
 
 
 def firing(test: dict[str, Any]) -> set[str]:
-    """The alerts that a test says to fire."""
+    """Return the alerts that a test expects to fire."""
     return {check["alertname"] for check in test["alert_rule_test"] if check["exp_alerts"]}
 
 
 def silence(test: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Checks that no alert that the test says nothing of fires, from its start to its last look."""
+    """Return checks that no other alert fires during a test."""
     looks = {seconds(check["eval_time"]) for check in test["alert_rule_test"]}
     for moment in sorted({*range(0, max(looks), LOOK), *looks}):
         for alert in alerts():
@@ -63,7 +63,7 @@ def silence(test: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def only_where_named(file: Path, folder: Path, *, rules: Path) -> Path:
-    """The file with its tests made complete."""
+    """Return the file with these checks added to its tests."""
     content = load(file)
     for test in content["tests"]:
         test["alert_rule_test"] += silence(test)
@@ -80,7 +80,7 @@ def test_the_promtool_tests_pass_and_no_other_alert_ever_fires_in_them(
     assert "SUCCESS" in run([promtool, "test", "rules", complete])
 
 
-def test_an_alert_that_fires_where_it_should_not_is_found(promtool: str, tmp_path: Path) -> None:
+def test_an_unexpected_alert_fails_the_promtool_tests(promtool: str, tmp_path: Path) -> None:
     rules = yaml.safe_load((ROOT / "dashboards" / "rules.yaml").read_text())
     (stuck,) = [rule for group in rules["groups"] for rule in group["rules"] if rule["alert"] == "CompressionJobStuck"]
     stuck["expr"] = stuck["expr"].replace("> 3600", "> 1800")
@@ -107,8 +107,8 @@ def test_an_alert_is_tested_both_ways_and_has_a_runbook(alert: Alert) -> None:
 
 
 def test_the_document_names_every_alert_with_its_severity() -> None:
-    page = (ROOT / "docs" / "monitoring.md").read_text()
-    rows = re.findall(r"^\| \[(\w+)\]\((runbooks/\1\.md)\) \| (\w+) \|", page, flags=re.MULTILINE)
+    page = (ROOT / RUNBOOKS / "README.md").read_text()
+    rows = re.findall(r"^\| \[(\w+)\]\((\1\.md)\) \| (\w+) \|", page, flags=re.MULTILINE)
     assert [(name, severity) for name, _, severity in rows] == [(alert.name, alert.severity) for alert in alerts()]
 
 
@@ -119,4 +119,4 @@ def test_every_runbook_belongs_to_an_alert() -> None:
 
 def test_the_rules_know_reasons_of_the_contract() -> None:
     reasons = {value for name, value in vars(conditions).items() if name.isupper() and isinstance(value, str)}
-    assert {*STUCK_WAITING, *VERDICT_REASONS, *WATCHED_APART} <= reasons
+    assert {*STUCK_WAITING, *VERDICT_REASONS, *WITH_OWN_ALERT} <= reasons

@@ -1,4 +1,4 @@
-"""The committed dashboard and rules are those that the code builds now."""
+"""The committed dashboards and rules are current."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every query of the dashboards and the rules is PromQL, and speaks of metrics and labels that exist."""
+"""Every query of the dashboards and the rules is valid PromQL and uses existing metrics and labels."""
 
 import json
 import re
@@ -28,7 +28,7 @@ from tests.support.operator.builders import UID
 from tests.support.operator.raw import raw_runtime, versioned_job
 
 TARGET_LABELS = {"instance", "namespace", "service", "job", "le"}
-"""Labels that a scrape, honour of the exporter's own, or a histogram adds."""
+"""Labels that a scrape or a histogram adds."""
 EXPRESSIONS = {query.id: resolved(query.expression) for query in queries()} | {a.name: a.expression for a in alerts()}
 
 
@@ -39,7 +39,7 @@ def promtool() -> str:
 
 
 def exported() -> dict[str, set[str]]:
-    """Name of every sample that operator and runner export -> its labels, each exporter having seen everything once."""
+    """Return the labels of every sample that operator and runner export, by name."""
     metrics, series, runner = Metrics(), JobSeries(), RunMetrics()
     metrics.registry.register(JobTally(lambda: Counter({("Failed", "BadRecipe"): 1})))
     metrics.registry.register(series)
@@ -64,7 +64,7 @@ def exported() -> dict[str, set[str]]:
 
 
 def _busy() -> Cache:
-    """A cache with a job that runs, on a runtime with measuring slots."""
+    """Return a cache with a running job on a runtime with measuring slots."""
     cache = Cache(lambda _: None)
     cache.put(RUNTIMES, raw_runtime(resources={"limits": {"cpu": "1"}}, measuring={"isolation": "Node"}))
     cache.put(COMPRESSION_JOBS, versioned_job(1, status={"phase": "Running"}))
@@ -114,7 +114,7 @@ def test_the_panels_do_not_overlap_and_say_what_they_show() -> None:
             taken |= cells
 
 
-def test_the_dashboards_lead_to_one_another() -> None:
+def test_the_dashboards_link_to_each_other() -> None:
     boards = [json.loads(file.read_text()) for file in BOARDS]
     assert len({board["uid"] for board in boards}) == len(boards) == 3
     for file, board in zip(BOARDS, boards, strict=True):

@@ -1,4 +1,4 @@
-"""The demo's table of a verdict."""
+"""The demo's verdict table."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -29,7 +29,7 @@ def test_an_objective_that_was_not_measured_has_no_figures(capsys: pytest.Captur
 
 
 class _Failed:
-    """A place where every job fails before it is measured."""
+    """A cluster in which every job fails before it is measured."""
 
     kubeconfig, bucket, prefix = Path("kubeconfig"), "models", ""
 
@@ -49,7 +49,7 @@ def test_a_job_that_fails_before_its_verdict_is_shown_with_its_reason(
     failed = {"type": "Failed", "status": "True", "reason": "StorageUnavailable", "message": "the store is away"}
     monkeypatch.setattr(demo.Kubectl, "run", lambda *_, **__: "")
     monkeypatch.setattr(demo, "follow", lambda *_: {"status": {"phase": "Failed", "conditions": [failed]}})
-    assert demo.play(cast(Any, _Failed), "minilm-int8", "a job") == "None"
+    assert demo.run_example(cast(Any, _Failed), "minilm-int8", "a job") == "None"
     shown = capsys.readouterr().out
     assert "Failed=True StorageUnavailable: the store is away" in shown
     assert "report: none: the job ended before it was measured" in shown

@@ -15,17 +15,17 @@ from tests.support.operator.phases import SITUATIONS, Situation
 PAGE: Final = Path(__file__).parents[3] / "docs" / "argocd.md"
 KEY: Final = "resource.customizations.health.compression-operator.io_CompressionJob"
 WORDS: Final = {"Healthy", "Progressing", "Degraded", "Suspended", "Missing", "Unknown"}
-"""What Argo CD knows (https://argo-cd.readthedocs.io/en/stable/operator-manual/health)."""
+"""Health states of Argo CD (https://argo-cd.readthedocs.io/en/stable/operator-manual/health)."""
 
 
 def script() -> str:
     blocks = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    (found,) = [data[KEY] for block in blocks if KEY in (data := yaml.safe_load(block).get("data", {}))]
-    return str(found)
+    (lua,) = [data[KEY] for block in blocks if KEY in (data := yaml.safe_load(block).get("data", {}))]
+    return str(lua)
 
 
 def health_of(resource: dict[str, Any]) -> tuple[str, str]:
-    """What Argo CD shows of a resource: its script sees it as ``obj``, and no library of Lua but the plain ones."""
+    """Return health and message in Argo CD. Its script gets the resource as ``obj``, and only Lua's basic libraries."""
     lua = LuaRuntime(unpack_returned_tuples=True, register_eval=False)
     lua.globals().obj = lua.table_from(resource, recursive=True)
     for library in ("os", "io", "package", "debug", "require", "python"):
@@ -35,8 +35,8 @@ def health_of(resource: dict[str, Any]) -> tuple[str, str]:
 
 
 def resource(status: dict[str, Any] | None, generation: int = 1) -> dict[str, Any]:
-    found: dict[str, Any] = {"kind": "CompressionJob", "metadata": {"name": "minilm-int8", "generation": generation}}
-    return found if status is None else found | {"status": status}
+    job: dict[str, Any] = {"kind": "CompressionJob", "metadata": {"name": "minilm-int8", "generation": generation}}
+    return job if status is None else job | {"status": status}
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.title)
@@ -68,10 +68,10 @@ def test_a_phase_of_a_later_version_is_in_progress() -> None:
 
 
 @pytest.mark.parametrize("reason", STUCK)
-def test_what_needs_a_person_is_degraded_but_a_node_may_still_come(reason: str) -> None:
+def test_reasons_that_need_a_person_are_degraded_except_unschedulable(reason: str) -> None:
     status = {"phase": "Pending", "reason": reason, "observedGeneration": 1, "message": "why"}
     assert health_of(resource(status)) == ("Progressing" if reason == UNSCHEDULABLE else "Degraded", f"{reason}: why")
 
 
-def test_the_words_are_those_that_argo_cd_knows() -> None:
+def test_all_health_states_are_known_to_argo_cd() -> None:
     assert {situation.health for situation in SITUATIONS} <= WORDS

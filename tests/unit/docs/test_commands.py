@@ -1,6 +1,6 @@
-"""What the documents print can be typed: programs, subcommands, flags, targets, files and links are there.
+"""The programs, subcommands, flags, targets, files and links in the documents exist.
 
-`make test-docs` types it (tests/docs).
+`make test-docs` runs the commands (tests/docs).
 """
 
 import re
@@ -26,7 +26,7 @@ from tests.support.console_blocks import PAGES, Command, blocks, commands
 
 COMMANDS: Final = [command for page in PAGES for command in commands(page)]
 OTHERS: Final = {"aws", "do", "done", "echo", "export", "for", "gh", "grep", "jq", "openssl", "pipx", "python3", "sed"}
-"""Programs and words of the shell whose arguments are not looked at."""
+"""Programs and shell keywords whose arguments are not checked."""
 OWN_PATHS: Final = ("charts/", "docs/", "examples/", "images/", "tests/")
 KUBECTL_NOUNS: Final = (
     "can-i",
@@ -39,13 +39,13 @@ KUBECTL_NOUNS: Final = (
     "pods",
     "nodes",
 )
-"""Second words of kubectl's commands that have flags of their own."""
+"""Second words of kubectl's commands with flags of their own."""
 WRITTEN: Final = ("examples/local/data",)
-"""What the commands themselves write."""
+"""Files that the commands write."""
 
 
 def simple_commands(text: str) -> Iterator[list[str]]:
-    """The commands of a line by themselves, as words: those of a pipe, of a list, and within a loop."""
+    """Return the single commands of a line as words: in pipes, lists and loops."""
     lexer = shlex.shlex(text, posix=True, punctuation_chars="|&;")
     lexer.whitespace_split = True
     lexer.commenters = ""
@@ -63,16 +63,16 @@ def simple_commands(text: str) -> Iterator[list[str]]:
 
 @cache
 def flags(program: str, *verb: str) -> frozenset[str]:
-    """The flags of a subcommand, by its help."""
+    """Return the flags of a subcommand, from its help."""
     path = {"kubectl": tools.kubectl, "helm": tools.helm}[program]()
     text = run([path, *verb, "--help"]) + (run([path, "options"]) if program == "kubectl" else "")
     return frozenset(re.findall(r"(?<![\w-])--?[\w][\w-]*", text))
 
 
 def check_flags(program: str, words: Sequence[str], subcommands: Sequence[str] = ()) -> None:
-    """Flags that a subcommand does not have are a mistake."""
+    """Return the flags that a subcommand does not have."""
     verbs = [word for word in words if not word.startswith("-")]
-    # The value of `-n NAMESPACE` before the verb is no verb.
+    # The value of `-n NAMESPACE` before the verb is not a verb.
     verb = next((word for word in verbs if word.islower() and "/" not in word and "-system" not in word), "")
     known = flags(program, verb, *[word for word in verbs if word in subcommands])
     unknown = {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"} - known - {"--"}
@@ -153,7 +153,7 @@ def test_a_job_in_a_document_is_valid(place: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     for target in links(page):
         name, _, anchor = target.partition("#")
         place = (page.parent / name) if name else page
@@ -163,7 +163,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def links(page: Path) -> Iterator[str]:
-    """Links and pictures of this repository."""
+    """Return links and images to this repository."""
     for token in MarkdownIt().parse(page.read_text()):
         for child in token.children or []:
             target = str(child.attrs.get("href") or child.attrs.get("src") or "")
@@ -173,7 +173,7 @@ def links(page: Path) -> Iterator[str]:
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as on GitHub."""
     tokens = MarkdownIt().parse(page.read_text())
     titles = [after.content for token, after in pairwise(tokens) if token.type == "heading_open"]
     plain = (re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title) for title in titles)

@@ -1,4 +1,4 @@
-"""The documentation builds as a site without a warning, and is whole without a network."""
+"""The documentation site builds without warnings, and works without a network."""
 
 import re
 from pathlib import Path
@@ -22,20 +22,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_readme_is_the_first_page_and_its_links_lead_into_the_site(site: Path) -> None:
+def test_readme_is_the_first_page_and_its_links_stay_on_the_site(site: Path) -> None:
     text = (site / "index.html").read_text()
     targets = re.findall(r'href="?([\w./-]+\.(?:html|yaml))', text)
     assert "install.html" in targets
     assert [target for target in targets if not (site / target).is_file()] == []
 
 
-def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+def test_pages_load_nothing_from_other_sites(site: Path) -> None:
     pages = sorted(site.rglob("*.html"))
     assert len(pages) > 40
-    assert {page.name: found for page in pages if (found := LOADED.findall(page.read_text()))} == {}
+    assert {page.name: loaded for page in pages if (loaded := LOADED.findall(page.read_text()))} == {}
 
 
-def test_an_example_that_a_page_links_to_is_there(site: Path) -> None:
+def test_linked_examples_are_on_the_site(site: Path) -> None:
     assert (site / "files/examples/reranker-int8.yaml").read_text().startswith("# A reranker")
 
 

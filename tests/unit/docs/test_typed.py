@@ -1,4 +1,4 @@
-"""The reader of `make test-docs`: its terminal, and how it compares what a page prints with what is shown."""
+"""Tools of `make test-docs`: the terminal, and the comparison of output with a page."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ def terminal(tmp_path: Path) -> Terminal:
     return Terminal(tmp_path, tmp_path, {"PATH": os.environ["PATH"], "TERM": "dumb"})
 
 
-def test_variables_folder_and_status_stay(terminal: Terminal) -> None:
+def test_variables_folder_and_status_are_kept_between_commands(terminal: Terminal) -> None:
     with terminal:
         assert terminal.type("export WORD=kept && mkdir there && cd there && false", 30).status == 1
         assert terminal.type('echo "$? $WORD ${PWD##*/}"', 30) == Typed(0, "1 kept there\n")
@@ -27,14 +27,14 @@ def test_a_question_is_answered_with_yes(terminal: Terminal) -> None:
         assert "y it is" in terminal.type('read -r -p "it? [y/N] " word; echo "$word it is"', 30).shown
 
 
-def test_what_watches_is_ended_once_enough_is_shown(terminal: Terminal) -> None:
+def test_a_watching_command_is_stopped_when_its_output_is_complete(terminal: Terminal) -> None:
     with terminal:
         watched = terminal.type("echo begun; sleep 600", 30, lambda shown: "begun" in shown)
         assert watched.status == 0
         assert terminal.type("echo still there", 30).shown == "still there\n"
 
 
-def test_what_does_not_end_is_said_with_its_output(terminal: Terminal) -> None:
+def test_a_command_that_does_not_end_is_reported_with_its_output(terminal: Terminal) -> None:
     with terminal, pytest.raises(TimeoutError, match=r"`echo so far; sleep 600` did not end within 1 s:\nso far"):
         terminal.type("echo so far; sleep 600", 1)
 
@@ -59,7 +59,7 @@ def test_figures_ages_and_generated_names_may_differ(printed: str, shown: str) -
         ("next: see the report", "next: wait"),
     ],
 )
-def test_words_may_not(printed: str, shown: str) -> None:
+def test_other_words_may_not_differ(printed: str, shown: str) -> None:
     assert missing([printed], shown) == [printed]
 
 
@@ -77,9 +77,9 @@ def test_words_may_not(printed: str, shown: str) -> None:
     ],
 )
 def test_status_and_output_are_those_of_the_page(text: str, output: tuple[str, ...], typed: Typed, says: str) -> None:
-    found = differences(Command("docs/a.md", "", 7, text, output), typed)
-    assert bool(found) == bool(says)
-    assert says in "".join(found)
+    reported = differences(Command("docs/a.md", "", 7, text, output), typed)
+    assert bool(reported) == bool(says)
+    assert says in "".join(reported)
 
 
 def test_later_lines_of_a_values_file_are_added() -> None:

@@ -1,4 +1,4 @@
-"""The lock is compared with advisories that lie on this machine."""
+"""The lock file is compared with local advisories."""
 
 import json
 from pathlib import Path
@@ -19,17 +19,17 @@ def advisory(name: str, *events: dict[str, str], **more: Any) -> dict[str, Any]:
     ("version", "affected"),
     [("1.0", True), ("1.1.9", True), ("1.2", False), ("1.9", False), ("2.0", True), ("2.1", True), ("2.1.1", False)],
 )
-def test_a_version_lies_between_introduced_and_fixed_or_last_affected(version: str, affected: bool) -> None:
+def test_a_version_is_affected_from_introduced_to_fixed_or_last_affected(version: str, affected: bool) -> None:
     events = ({"introduced": "0"}, {"fixed": "1.2"}, {"introduced": "2.0"}, {"last_affected": "2.1"})
-    found = findings([Locked("py-yaml", version)], [advisory("Py_YAML", *events)])
-    assert bool(found) is affected
+    matches = findings([Locked("py-yaml", version)], [advisory("Py_YAML", *events)])
+    assert bool(matches) is affected
 
 
 def test_a_finding_names_advisory_summary_and_remedy() -> None:
-    (found,) = findings([Locked("a", "1.0")], [advisory("a", {"introduced": "0"}, {"fixed": "1.2"})])
-    assert str(found) == "a 1.0: PYSEC-1 (CVE-2026-1): reads any file; fixed in 1.2"
-    (found,) = findings([Locked("a", "1.0")], [advisory("a", {"introduced": "0"})])
-    assert str(found).endswith("no fixed version is known")
+    (finding,) = findings([Locked("a", "1.0")], [advisory("a", {"introduced": "0"}, {"fixed": "1.2"})])
+    assert str(finding) == "a 1.0: PYSEC-1 (CVE-2026-1): reads any file; fixed in 1.2"
+    (finding,) = findings([Locked("a", "1.0")], [advisory("a", {"introduced": "0"})])
+    assert str(finding).endswith("no fixed version is known")
 
 
 def test_listed_versions_count_and_other_ecosystems_and_withdrawn_advisories_do_not() -> None:
@@ -61,10 +61,8 @@ def test_the_lock_of_this_repository_is_checked(tmp_path: Path, capsys: pytest.C
     assert main([str(folder), "--ignore", "CVE-2026-1", "--lock", str(LOCK)]) == 0
 
 
-def test_a_folder_without_advisories_is_an_error_and_no_pass(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_without_advisories_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
     (tmp_path / "a.json").write_text("[]")
     assert main([str(tmp_path)]) == 2
-    assert "no advisory in OSV's format" in capsys.readouterr().err
+    assert "is not an advisory in OSV's format" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""images/install keeps a hash for every file, with another index for torch too."""
+"""images/install verifies a hash for every file, also with another index for torch."""
 
 import base64
 import hashlib
@@ -18,14 +18,14 @@ from localcluster import tools
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """A server of files that says nothing."""
+    """A file server without log output."""
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
 def wheel(folder: Path, name: str, version: str, needs: str = "") -> str:
-    """A wheel with one module, in the index of a folder; returns its SHA-256."""
+    """Write a wheel with one module to the index of a folder; return its SHA-256."""
     place = folder / name
     place.mkdir(parents=True, exist_ok=True)
     module = name.replace("-", "_")
@@ -55,7 +55,7 @@ def wheel(folder: Path, name: str, version: str, needs: str = "") -> str:
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """Two indexes, `usual` and `cpu`; the URL of both, and the hash of torch's wheel in the latter."""
+    """Serve two indexes, `usual` and `cpu`; yield their URL, and the hash of torch's wheel in `cpu`."""
     usual, cpu = tmp_path / "indexes" / "usual", tmp_path / "indexes" / "cpu"
     wheel(usual, "nvidia-cublas", "13.0")
     wheel(usual, "nvidia-ml-py", "13.0")
@@ -73,7 +73,7 @@ def index(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def project(tmp_path: Path, index: tuple[str, str]) -> Path:
-    """A locked project whose extra `runner` needs torch, numpy and NVIDIA's bindings."""
+    """Write a locked project whose extra `runner` needs torch, numpy and NVIDIA's bindings."""
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "pyproject.toml").write_text(
@@ -82,7 +82,7 @@ def project(tmp_path: Path, index: tuple[str, str]) -> Path:
         f'[[tool.uv.index]]\nurl = "{index[0]}/usual"\ndefault = true\n'
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     )
-    # A backend without a download: it copies a wheel that is there.
+    # A build backend that copies an existing wheel, so that nothing is downloaded.
     sha256 = wheel(tmp_path / "own", "tiny", "1")
     assert sha256
     (folder / "backend.py").write_text(
@@ -95,7 +95,7 @@ def project(tmp_path: Path, index: tuple[str, str]) -> Path:
 
 
 def surroundings(tmp_path: Path, **more: str) -> dict[str, str]:
-    """An environment that knows no index but those of the test."""
+    """Return an environment with only the indexes of the test."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PIP_"))}
     path = f"{tools.uv().parent}:{os.environ['PATH']}"
     return kept | {"PATH": path, "UV_NO_CACHE": "1", "COMPRESSION_VENV": str(tmp_path / "venv"), **more}
@@ -108,8 +108,8 @@ def install(project: Path, tmp_path: Path, **more: str) -> subprocess.CompletedP
 
 
 def installed(tmp_path: Path) -> set[str]:
-    found = (tmp_path / "venv").glob("lib/python3.*/site-packages/*.dist-info")
-    return {path.name.removesuffix(".dist-info") for path in found}
+    distributions = (tmp_path / "venv").glob("lib/python3.*/site-packages/*.dist-info")
+    return {path.name.removesuffix(".dist-info") for path in distributions}
 
 
 def test_torch_of_another_index_is_installed_by_its_hash_and_the_rest_by_the_locks(
@@ -143,7 +143,7 @@ def test_an_index_without_a_hash_is_refused(project: Path, index: tuple[str, str
     assert "TORCH_SHA256 is missing: add the SHA-256" in done.stderr
 
 
-def test_without_another_index_everything_comes_as_the_lock_says(project: Path, tmp_path: Path) -> None:
+def test_without_another_index_all_packages_come_from_the_lock(project: Path, tmp_path: Path) -> None:
     done = install(project, tmp_path)
     assert done.returncode == 0, done.stderr
     assert installed(tmp_path) == {"torch-2.0", "nvidia_cublas-13.0", "numpy-2.0", "nvidia_ml_py-13.0", "tiny-1"}

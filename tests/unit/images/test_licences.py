@@ -1,4 +1,4 @@
-"""No dependency without a known licence, and none whose terms would reach this project."""
+"""Every dependency has a known licence whose terms do not apply to this project."""
 
 from email.message import Message
 from importlib.metadata import PackageMetadata
@@ -56,15 +56,15 @@ def test_cudas_libraries_are_the_only_proprietary_ones() -> None:
     require_allowed(Locked("nvidia-cublas", "13.1"), PROPRIETARY)
     with pytest.raises(Unlicensed):
         require_allowed(Locked("nvidia-ml-py", "13"), PROPRIETARY)
-    found = {item.package.name for item in licences(locked()) if PROPRIETARY in item.licence}
-    assert all(name.startswith("nvidia-") or name == "cuda-toolkit" for name in found)
+    proprietary = {item.package.name for item in licences(locked()) if PROPRIETARY in item.licence}
+    assert all(name.startswith("nvidia-") or name == "cuda-toolkit" for name in proprietary)
 
 
-def test_the_page_lists_what_the_lock_names() -> None:
+def test_the_page_lists_the_locked_packages() -> None:
     assert PAGE.read_text() == page(), "run `python -m images.licences` and commit docs/licences.md"
 
 
-def test_what_an_extra_needs_is_followed_to_the_end() -> None:
+def test_indirect_dependencies_of_an_extra_are_included() -> None:
     names = {item.name for item in locked(["operator"])}
     assert {"kopf", "aiohttp", "yarl", "pydantic", "pydantic-core"} <= names
     assert not names & {"torch", "pytest", "rich"}

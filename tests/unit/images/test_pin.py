@@ -1,4 +1,4 @@
-"""Base images are pinned by digest, which a registry is asked for."""
+"""Base images are pinned by the digest that a registry returns."""
 
 import json
 import re
@@ -17,7 +17,7 @@ MANIFEST = b'{"schemaVersion": 2}'
 
 
 class Registry(BaseHTTPRequestHandler):
-    """A registry with one image, which wants a token as Docker Hub does."""
+    """A registry with one image that requires a token, like Docker Hub."""
 
     says_digest = True
     wants_token = True
@@ -59,7 +59,7 @@ class Registry(BaseHTTPRequestHandler):
 
 @contextmanager
 def registry(*, says_digest: bool = True, wants_token: bool = True) -> Iterator[tuple[str, type[Registry]]]:
-    """A registry on loopback, its URL and what it was asked."""
+    """Run a registry on loopback; yield its URL, and the class that records requests."""
     kind = type("Own", (Registry,), {"says_digest": says_digest, "wants_token": wants_token, "seen": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -76,28 +76,28 @@ def dockerfile(folder: Path, base: str = "python:3.11-slim-bookworm") -> Path:
     return path
 
 
-def test_a_registry_that_wants_a_token_is_asked_for_one() -> None:
-    with registry() as (url, asked):
+def test_a_token_is_requested_from_the_server_that_the_registry_names() -> None:
+    with registry() as (url, requests):
         assert resolve(url, "python", "3.11-slim-bookworm") == DIGEST
-    assert [command for command, _, _ in asked.seen] == ["HEAD", "GET", "HEAD"]
-    assert "scope=repository%3Alibrary%2Fpython%3Apull" in asked.seen[1][1]
+    assert [command for command, _, _ in requests.seen] == ["HEAD", "GET", "HEAD"]
+    assert "scope=repository%3Alibrary%2Fpython%3Apull" in requests.seen[1][1]
 
 
-def test_a_registry_that_states_no_digest_gives_the_manifest_that_has_it() -> None:
+def test_without_a_digest_header_the_manifest_is_hashed() -> None:
     with registry(says_digest=False, wants_token=False) as (url, _):
-        found = resolve(url, "python", "3.11-slim-bookworm")
-    assert re.fullmatch(r"sha256:[0-9a-f]{64}", found)
-    assert found != DIGEST
+        digest = resolve(url, "python", "3.11-slim-bookworm")
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", digest)
+    assert digest != DIGEST
 
 
-def test_a_tag_that_is_not_there_is_named() -> None:
+def test_a_missing_tag_is_reported() -> None:
     with registry() as (url, _), pytest.raises(Unresolved, match=r"python:9\.9: .*404"):
         resolve(url, "python", "9.9")
-    with pytest.raises(Unresolved, match="not reached by https"):
+    with pytest.raises(Unresolved, match="its URL is not https"):
         resolve("http://registry.example.com", "python", "3.11-slim-bookworm")
 
 
-def test_dockerfiles_are_pinned_and_the_check_says_which_differ(
+def test_dockerfiles_are_pinned_and_the_check_lists_differences(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = dockerfile(tmp_path)
@@ -113,16 +113,16 @@ def test_dockerfiles_are_pinned_and_the_check_says_which_differ(
     assert "python:9.9" in capsys.readouterr().err
 
 
-def test_another_digest_takes_the_place_of_the_old_one() -> None:
+def test_a_new_digest_replaces_the_old_one() -> None:
     old, new = f"ARG BASE=python:3.11-slim-bookworm@{DIGEST}\n", f"sha256:{'b' * 64}"
     assert pinned(old, {("python", "3.11-slim-bookworm"): new}) == f"ARG BASE=python:3.11-slim-bookworm@{new}\n"
 
 
-def test_every_base_from_outside_and_every_tool_has_its_hash() -> None:
+def test_every_external_base_and_every_tool_has_a_hash() -> None:
     texts = {path.name: path.read_text() for path in DOCKERFILES.glob("*.Dockerfile")}
     bases = {name: list(pins(text)) for name, text in texts.items()}
-    assert {name for name, found in bases.items() if found} == {"operator.Dockerfile", "runner.Dockerfile"}
-    assert all(digest for found in bases.values() for _, _, digest in found)
+    assert {name for name, images in bases.items() if images} == {"operator.Dockerfile", "runner.Dockerfile"}
+    assert all(digest for images in bases.values() for _, _, digest in images)
     for name, text in texts.items():
         installs = [line for line in text.splitlines() if "pip install" in line]
         joined = text.replace("\\\n", " ")
@@ -131,7 +131,7 @@ def test_every_base_from_outside_and_every_tool_has_its_hash() -> None:
         assert all(line.startswith("${BASE}") for line in re.findall(r"^FROM (.*)$", text, re.MULTILINE)), name
 
 
-@pytest.mark.parametrize("path", ["uv.txt", "engines/llm-compressor.txt", "engines/modelopt.txt"])
+@pytest.mark.parametrize("path", ["uv.txt", "engines/llm-compressor.txt", "engines/modelopt.txt", "engines/vllm.txt"])
 def test_every_requirement_has_a_version_and_hashes(path: str) -> None:
     text = (DOCKERFILES / path).read_text().replace("\\\n", " ")
     requirements = [line for line in text.splitlines() if line and not line.startswith("#")]

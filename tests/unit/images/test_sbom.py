@@ -1,11 +1,11 @@
-"""The bill of materials of an image lists what its files name, in CycloneDX's format."""
+"""The bill of materials of an image lists the packages in its files, in CycloneDX format."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from images.sbom import NoBill, bill, packages_of, validate
+from images.sbom import BillError, bill, packages_of, validate
 
 STATUS = """Package: libc6
 Status: install ok installed
@@ -23,7 +23,7 @@ Version: 1.0
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """The files of an image with one environment of Python, two packages in it, and Debian's."""
+    """Write the files of an image with a Python environment with two packages, and Debian packages."""
     (tmp_path / "var/lib/dpkg").mkdir(parents=True)
     (tmp_path / "var/lib/dpkg/status").write_text(STATUS)
     (tmp_path / "etc").mkdir()
@@ -53,13 +53,13 @@ def test_python_and_debian_packages_are_listed_with_versions_and_licences(root: 
 def test_a_bill_that_does_not_fit_the_schema_is_refused(root: Path) -> None:
     content = json.loads(bill(root, "compression-operator", "0.1.0"))
     content["components"][0]["type"] = "thing"
-    with pytest.raises(NoBill, match="CycloneDX's schema"):
+    with pytest.raises(BillError, match="CycloneDX's schema"):
         validate(json.dumps(content))
 
 
-def test_a_folder_that_is_no_image_is_refused(tmp_path: Path, root: Path) -> None:
-    with pytest.raises(NoBill, match="dpkg"):
+def test_a_folder_without_an_image_is_refused(tmp_path: Path, root: Path) -> None:
+    with pytest.raises(BillError, match="dpkg"):
         bill(tmp_path / "opt", "x", "1")
     (root / "opt").rename(root / "other")
-    with pytest.raises(NoBill, match="no Python environment"):
+    with pytest.raises(BillError, match="no Python environment"):
         bill(root, "x", "1")

@@ -1,4 +1,4 @@
-"""What to do next."""
+"""Advice on the next step for a job."""
 
 import pytest
 
@@ -17,7 +17,7 @@ NO_ADVICE_NEEDED = {
     conditions.CLOCK_STOPPED, conditions.ALL_FOUND, conditions.VERDICT_NO_LIMITS, conditions.PUBLISHED_WITHOUT_LIMITS,
     conditions.FILES_REMOVED,
 }  # fmt: skip
-"""Good news, and reasons of jobs whose phase says what to do: Suspended, AwaitingReview, Succeeded."""
+"""Good reasons, and reasons of phases with their own advice: Suspended, AwaitingReview, Succeeded."""
 
 
 def reasons() -> set[str]:
@@ -32,18 +32,18 @@ def failed(reason: str) -> str:
 
 
 @pytest.mark.parametrize("reason", FAILURES)
-def test_every_end_has_a_next_step_whose_commands_parse(reason: str) -> None:
-    said = failed(reason)
-    assert said
-    assert "{" not in said
-    for command in said.split("kubectl compress ")[1:]:
+def test_commands_in_advice_parse(reason: str) -> None:
+    text = failed(reason)
+    assert text
+    assert "{" not in text
+    for command in text.split("kubectl compress ")[1:]:
         words = command.split(";")[0].split(", then")[0].replace("=MORE", "=5").split()
         if words[0] in {item.name for item in COMMANDS}:
             settings = [word.replace("=NAME", "=x").replace("=TIME", "=2h") for word in words]
             parser("0").parse_args(settings)
 
 
-def test_what_would_end_the_same_way_is_not_simply_tried_again() -> None:
+def test_permanent_failures_do_not_advise_a_plain_retry() -> None:
     assert "--set spec.runtime=" in failed(conditions.OUT_OF_MEMORY)
     assert "--set spec.deadline=" in failed(conditions.DEADLINE_EXCEEDED)
     assert "retry" not in failed(conditions.BAD_RECIPE)
@@ -60,13 +60,13 @@ def test_every_reason_has_advice_or_needs_none() -> None:
 
 
 @pytest.mark.parametrize("reason", OF_WAITING)
-def test_a_job_that_waits_says_what_to_do_and_where(reason: str) -> None:
+def test_waiting_job_has_advice(reason: str) -> None:
     kind = "Accepted" if reason in (conditions.RUNTIME_NOT_FOUND, conditions.RUNTIME_WITHOUT_PRICE) else "Scheduled"
     status = {"phase": "Pending", "conditions": [condition(kind, "False", reason)]}
-    said = advice(job(status=status))
-    assert said
-    assert "{" not in said.replace("""'{"spec":{"pricePerHour":"PRICE"}}'""", "")
-    for command in said.split("kubectl compress ")[1:]:
+    text = advice(job(status=status))
+    assert text
+    assert "{" not in text.replace("""'{"spec":{"pricePerHour":"PRICE"}}'""", "")
+    for command in text.split("kubectl compress ")[1:]:
         assert "-n ml" in command
 
 
@@ -82,30 +82,30 @@ def test_bad_conditions_beside_the_phase_come_with_their_remedy() -> None:
     assert """--patch='{"spec":{"notifications":[]}}'""" in second
 
 
-def test_what_was_tried_is_not_proposed_again() -> None:
-    said = advice(
+def test_advice_doubles_the_time_limit() -> None:
+    text = advice(
         job(
             status={"phase": "Failed", "conditions": [condition("Failed", "True", conditions.SLA_INCONCLUSIVE)]},
             spec__benchmark__timeLimit="30m",
         )
     )
-    assert said.endswith("--set spec.benchmark.timeLimit=60m")
+    assert "--set spec.benchmark.timeLimit=60m; " in text
     assert failed(conditions.RETRIES_EXHAUSTED).startswith("see why: kubectl compress logs minilm-int8 -n ml")
 
 
-def test_a_job_without_limits_is_told_how_to_be_judged() -> None:
-    said = advice(job(status={"phase": "Succeeded", "verdict": "NoLimits"}))
-    assert "kubectl compress report minilm-int8" in said
-    assert "set limits in spec.sla" in said
+def test_job_without_limits_gets_advice_to_set_them() -> None:
+    text = advice(job(status={"phase": "Succeeded", "verdict": "NoLimits"}))
+    assert "kubectl compress report minilm-int8" in text
+    assert "set limits in spec.sla" in text
 
 
-def test_refused_keys_are_replaced_and_not_the_manifest() -> None:
+def test_refused_keys_get_advice_to_replace_them() -> None:
     status = {"message": "the store says 403; correct the keys in the Secret: kubectl -n ml patch secret s3"}
     failure = {"phase": "Failed", "conditions": [condition("Failed", "True", conditions.INVALID_INPUT)]}
-    said = advice(job(status=status | failure))
-    assert said == "replace the keys as it says above; then: kubectl compress retry minilm-int8 -n ml"
+    text = advice(job(status=status | failure))
+    assert text == "replace the keys as shown above; then: kubectl compress retry minilm-int8 -n ml"
 
 
 def test_a_suspended_job_gets_a_patch_that_is_json() -> None:
-    said = advice(job(status={"phase": "Suspended"}))
-    assert """--patch='{"spec":{"suspend":false}}'""" in said
+    text = advice(job(status={"phase": "Suspended"}))
+    assert """--patch='{"spec":{"suspend":false}}'""" in text

@@ -23,7 +23,7 @@ OLD_CRD = 'CompressionJob in version "v1alpha1" cannot be handled: strict decodi
 
 
 class Recording(Cluster):
-    """A cluster that knows its user, lets nobody read runtimes and stores, and keeps what is created."""
+    """A cluster that knows its user, forbids reading runtimes and stores, and keeps created objects."""
 
     def __init__(self, user: str = "ada@example.com", *, knows_authors: bool = True) -> None:
         super().__init__(Kubectl((), "ml"))
@@ -84,15 +84,15 @@ def test_a_submitted_job_names_its_author(
     assert cluster.created["minilm-int8"]["spec"].get("author") == author
 
 
-def test_an_error_about_something_else_is_not_tried_again(tmp_path: Path) -> None:
+def test_other_errors_are_not_retried_without_the_author(tmp_path: Path) -> None:
     cluster = Recording()
     submitted(cluster, tmp_path)
-    status, said = submitted(cluster, tmp_path)
+    status, text = submitted(cluster, tmp_path)
     assert status is not ExitCode.DONE
-    assert "is there already with this very spec" in said  # the author is no difference
+    assert "exists already with this very spec" in text  # the author is no difference
 
 
-def test_a_retry_is_in_the_name_of_the_user_who_tries_again() -> None:
+def test_retry_names_the_retrying_user() -> None:
     cluster = Recording(user="rita@example.com")
     failed = manifests.job(spec__author="ada@example.com") | {"status": {"phase": "Failed"}}
     cluster.created["minilm-int8"] = failed

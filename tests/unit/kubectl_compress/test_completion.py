@@ -9,12 +9,12 @@ from kubectl_compress.options import COMMANDS, flags_of
 
 
 class Table(Kubectl):
-    """kubectl in front of a cluster with three jobs; keeps what it was asked."""
+    """kubectl in front of a cluster with three jobs; records its calls."""
 
-    asked: list[tuple[str, ...]] = []
+    calls: list[tuple[str, ...]] = []
 
     def run(self, *arguments: str, stdin: str | None = None) -> str:
-        self.asked.append((*arguments, *self.flags))
+        self.calls.append((*arguments, *self.flags))
         return "a   Running   quantize   35   2m\nb   Failed   2m\nc   AwaitingReview   measure   2m\nd   3s\n"
 
 
@@ -30,8 +30,8 @@ def offered(*words: str) -> list[str]:
 
 
 def test_commands_come_first_with_what_they_do() -> None:
-    found, directive = Completion(Table).of([""])
-    assert found == [f"{command.name}\t{command.help}" for command in COMMANDS]
+    candidates, directive = Completion(Table).of([""])
+    assert candidates == [f"{command.name}\t{command.help}" for command in COMMANDS]
     assert directive is Directive.NO_FILES
     assert offered("re") == ["report", "reject", "retry"]
     assert offered("nonsense", "") == []
@@ -53,15 +53,15 @@ def test_commands_come_first_with_what_they_do() -> None:
         (("status", "--timeout", ""), []),
     ],
 )
-def test_values_are_those_that_make_sense_there(words: tuple[str, ...], names: list[str]) -> None:
+def test_values_match_the_flag(words: tuple[str, ...], names: list[str]) -> None:
     assert offered(*words) == names
 
 
-def test_the_cluster_of_the_command_line_is_asked_for_a_moment_only() -> None:
-    Table.asked.clear()
+def test_completion_uses_the_flags_and_a_short_timeout() -> None:
+    Table.calls.clear()
     offered("status", "--context", "prod", "--namespace=ml", "")
-    (asked,) = Table.asked
-    assert {"--context=prod", "--namespace=ml", "--request-timeout=3s"} <= set(asked)
+    (calls,) = Table.calls
+    assert {"--context=prod", "--namespace=ml", "--request-timeout=3s"} <= set(calls)
 
 
 def test_flags_that_were_given_are_not_offered_again_unless_they_may_be_repeated() -> None:
@@ -83,6 +83,6 @@ def test_a_field_waits_for_its_value() -> None:
     assert Completion(Table).of(["retry", "b", "--set", "spec.d"])[1] == Directive.NO_SPACE | Directive.NO_FILES
 
 
-def test_without_a_cluster_nothing_is_offered_and_nothing_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_completion_without_a_cluster_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     assert Completion(Away).of(["status", ""]) == ([], Directive.NO_FILES)
     assert capsys.readouterr() == ("", "")

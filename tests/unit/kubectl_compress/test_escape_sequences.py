@@ -1,4 +1,4 @@
-"""No command writes what a terminal obeys, whatever the cluster, its pods or its users say."""
+"""No command prints escape sequences from the cluster, its pods or its users."""
 
 import json
 import re
@@ -54,7 +54,7 @@ STATES: dict[str, dict[str, Any]] = {
 
 
 class HostileKubectl:
-    """kubectl in front of a cluster that somebody hostile has filled."""
+    """kubectl in front of a cluster whose objects a hostile user has written."""
 
     state = "succeeded"
 
@@ -77,13 +77,13 @@ class HostileKubectl:
 
     def read(self, path: str) -> dict[str, Any]:
         """Read a job, or a list."""
-        found: dict[str, Any] = hostile(job(status=STATES[self.state]).raw)
+        hostile_object: dict[str, Any] = hostile(job(status=STATES[self.state]).raw)
         if self.state == "waiting":  # a review names its job, and no object has such a name
-            found["metadata"]["name"] = "minilm-int8"
+            hostile_object["metadata"]["name"] = "minilm-int8"
         if re.search(r"compressionjobs/[^/?]+", path):
-            return found
+            return hostile_object
         if "compressionjobs" in path:
-            return {"items": [found], "metadata": {"resourceVersion": "1"}}
+            return {"items": [hostile_object], "metadata": {"resourceVersion": "1"}}
         return {"items": [{"metadata": {"name": name + HOSTILE}, "spec": {}} for name in ("one", "two")]}
 
     def lines(self, *arguments: str) -> Generator[str, None, None]:
@@ -130,10 +130,10 @@ COMMAND_LINES: list[tuple[str, list[str]]] = [
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> HostileKubectl:
     """The hostile cluster behind kubectl."""
-    found = HostileKubectl()
-    monkeypatch.setattr(Kubectl, "run", lambda _self, *words, stdin=None: found.run(*words, stdin=stdin))
-    monkeypatch.setattr(Kubectl, "lines", lambda _self, *words: found.lines(*words))
-    return found
+    hostile_object = HostileKubectl()
+    monkeypatch.setattr(Kubectl, "run", lambda _self, *words, stdin=None: hostile_object.run(*words, stdin=stdin))
+    monkeypatch.setattr(Kubectl, "lines", lambda _self, *words: hostile_object.lines(*words))
+    return hostile_object
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -149,7 +149,7 @@ def files(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("on_a_terminal", [False, True])
 @pytest.mark.parametrize(("state", "words"), COMMAND_LINES, ids=[" ".join(words)[:40] for _, words in COMMAND_LINES])
-def test_no_command_lets_an_escape_sequence_through(
+def test_no_command_prints_escape_sequences(
     state: str, words: list[str], on_a_terminal: bool, cluster: HostileKubectl, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -171,9 +171,9 @@ def forced(make: Callable[..., PlainConsole]) -> Callable[..., PlainConsole]:
     """The plugin's consoles as if a terminal were there."""
 
     def console(*, stderr: bool) -> PlainConsole:
-        found = make(stderr=stderr)
-        found._force_terminal = True
-        return found
+        hostile_object = make(stderr=stderr)
+        hostile_object._force_terminal = True
+        return hostile_object
 
     return console
 
@@ -186,18 +186,18 @@ def texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def test_every_command_is_tried() -> None:
+def test_all_commands_are_covered() -> None:
     assert {words[0] for _, words in COMMAND_LINES} == {command.name for command in COMMANDS}
 
 
-def test_completion_writes_none_either(cluster: HostileKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+def test_completion_prints_no_escape_sequences(cluster: HostileKubectl, capsys: pytest.CaptureFixture[str]) -> None:
     assert any("x" in line for line in Completion().of(["status", ""])[0])
     complete(["status", ""])
     written = capsys.readouterr().out
     assert plain(written) == written
 
 
-def test_a_picture_that_moves_holds_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_live_display_prints_no_escape_sequences(capsys: pytest.CaptureFixture[str]) -> None:
     console = PlainConsole(force_terminal=True, width=80)
     with Live(Text(f"job {HOSTILE}"), console=console, refresh_per_second=50):
         pass
@@ -206,7 +206,7 @@ def test_a_picture_that_moves_holds_none(capsys: pytest.CaptureFixture[str]) -> 
     assert plain(rest) == rest
 
 
-def test_what_is_left_keeps_its_width_and_its_letters() -> None:
+def test_plain_text_keeps_width_and_letters() -> None:
     assert plain(HOSTILE) == "a]0;title[2J[31m2Jqtxt.z"
     assert plain("größe\t漢字 שלום 😀\n") == "größe\t漢字 שלום 😀\n"
     assert json.loads(plain_json(json.dumps({"a": HOSTILE}, ensure_ascii=False))) == {"a": HOSTILE}

@@ -1,4 +1,4 @@
-"""What a new user types first: flags before the command, list, logs, and a manifest from a model."""
+"""First commands of a new user: flags before the command, list, logs, and a manifest from a model."""
 
 import argparse
 import json
@@ -23,14 +23,14 @@ from kubectl_compress.errors import Invalid, PluginError
 from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.job import Job
 from kubectl_compress.kubectl import Kubectl
-from kubectl_compress.model_config import read_here, read_on_hub, task_of
-from kubectl_compress.options import arranged
+from kubectl_compress.model_config import read_local, read_on_hub, task_of
+from kubectl_compress.options import flags_after_command
 from tests.support.hub_server import serving
 from tests.support.screens import drawn, job, judged, notes_of, terminal, text_of
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "arranged"),
     [
         (["-n", "ml", "status"], ["status", "-n", "ml"]),
         (
@@ -44,8 +44,8 @@ from tests.support.screens import drawn, job, judged, notes_of, terminal, text_o
         (["-n"], ["-n"]),
     ],
 )
-def test_flags_may_stand_before_the_command(words: list[str], found: list[str]) -> None:
-    assert arranged(words) == found
+def test_flags_may_stand_before_the_command(words: list[str], arranged: list[str]) -> None:
+    assert flags_after_command(words) == arranged
 
 
 @pytest.mark.parametrize("words", [["-n", "ml", "list", "--phase", "Foo"], ["status", "--phase=Foo"]])
@@ -77,11 +77,11 @@ def test_reports_are_listed_with_their_places() -> None:
 
 
 class Pods(Kubectl):
-    """kubectl in front of a job with pods; keeps what it was asked."""
+    """kubectl in front of a job with pods; records its calls."""
 
     def __init__(self, *names: str) -> None:
         super().__init__((), "ml")
-        self.names, self.asked = names, list[tuple[str, ...]]()
+        self.names, self.calls = names, list[tuple[str, ...]]()
 
     def run(self, *arguments: str, stdin: str | None = None) -> str:
         if "/pods?" not in arguments[-1]:
@@ -93,7 +93,7 @@ class Pods(Kubectl):
         return json.dumps({"items": items})
 
     def lines(self, *arguments: str) -> Any:
-        self.asked.append(arguments)
+        self.calls.append(arguments)
         yield '{"time": "2026-11-24T12:00:05.123+00:00", "level": "info", "message": "stage", "stage": "prune"}\n'
         yield "Killed\n"
 
@@ -105,13 +105,13 @@ def given(**flags: Any) -> argparse.Namespace:
 def test_the_log_of_the_newest_pod_is_read() -> None:
     kubectl, screen = Pods("pod-a", "pod-b"), terminal()
     assert logs(given(follow=True, tail="5"), Cluster(kubectl), screen) is ExitCode.DONE
-    assert kubectl.asked == [("logs", "pod-b", "--container=runner", "--namespace=ml", "--follow", "--tail=5")]
+    assert kubectl.calls == [("logs", "pod-b", "--container=runner", "--namespace=ml", "--follow", "--tail=5")]
     assert text_of(screen).splitlines() == ["12:00:05  info  stage  stage=prune", "Killed"]
     assert "earlier: pod-a" in notes_of(screen)
     assert pods_of(Cluster(kubectl), job()) == ["pod-b", "pod-a"]
 
 
-def test_a_job_without_a_pod_says_why_and_a_wrong_pod_those_there_are() -> None:
+def test_logs_without_a_pod_and_of_an_unknown_pod() -> None:
     with pytest.raises(Invalid, match="has no pod whose log could be read; it is Pending: waits") as caught:
         logs(given(), Cluster(Pods()), terminal())
     assert caught.value.remedy == "see: kubectl compress status minilm-int8 -n ml"
@@ -157,12 +157,10 @@ def test_the_task_is_that_of_the_head(config: dict[str, Any], task: str) -> None
     assert task_of(config) == task
 
 
-def test_a_folder_here_is_looked_at_and_comes_with_the_upload(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_local_folder_gives_the_task_and_the_upload_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "My_Model"
     folder.mkdir()
-    assert read_here(folder) == ("", "no config.json")
+    assert read_local(folder) == ("", "no config.json")
     (folder / "config.json").write_text('{"architectures": ["BertForSequenceClassification"]}')
     assert main(["init", str(folder)]) == 0
     text = capsys.readouterr().out
@@ -172,7 +170,7 @@ def test_a_folder_here_is_looked_at_and_comes_with_the_upload(
     assert main(["init", str(folder), "--save", str(target)]) == 0
     assert main(["init", str(folder), "--save", str(target)]) == ExitCode.INVALID
     (folder / "config.json").write_text("{")
-    assert read_here(folder)[0] == ""
+    assert read_local(folder)[0] == ""
     assert main(["init", str(folder)]) == ExitCode.INVALID
     assert main(["submit", str(target)]) == ExitCode.INVALID
     assert "put the name of your bucket there" in capsys.readouterr().err
@@ -192,25 +190,25 @@ def test_a_repository_of_the_hub_is_read_over_its_protocol(tmp_path: Path, monke
             read_on_hub("acme/bert")
 
 
-def test_the_hub_is_asked_and_may_be_away(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    asked: list[tuple[str, ...]] = []
+def test_task_is_read_from_the_hub(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    calls: list[tuple[str, ...]] = []
 
     def fetch(*what: str) -> Any:
-        asked.append(what)
+        calls.append(what)
         return {"architectures": ["BertModel"]} if what[-1] == "config.json" else None
 
     monkeypatch.setattr(model_config, "_fetch", fetch)
     assert read_on_hub("hf://acme/bert@v1") == ("text-embedding", "config.json names BertModel")
-    assert asked[-1] == ("acme/bert", "v1", "config.json")
+    assert calls[-1] == ("acme/bert", "v1", "config.json")
 
     def away(*_what: str) -> Any:
         raise URLError(OSError(-2, "Name or service not known"))
 
     monkeypatch.setattr(model_config, "_fetch", away)
     assert main(["init", "acme/bert"]) == ExitCode.INVALID
-    said = capsys.readouterr().err
-    assert "the Hub does not answer (Name or service not known)" in said
-    assert "--task TASK" in said
+    reported = capsys.readouterr().err
+    assert "the Hub does not answer (Name or service not known)" in reported
+    assert "--task TASK" in reported
     assert main(["init", "acme/bert", "--task", "text-embeding"]) == ExitCode.INVALID
     assert "did you mean text-embedding?" in capsys.readouterr().err
     assert main(["init", "./nothing"]) == ExitCode.INVALID

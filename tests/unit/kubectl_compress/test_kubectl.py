@@ -1,4 +1,4 @@
-"""What kubectl's messages mean."""
+"""Errors from kubectl's messages."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from kubectl_compress.kubectl import Kubectl, error_of
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "problem"),
+    ("text", "kind", "problem"),
     [
         (
             'Error from server (NotFound): compressionjobs.compression-operator.io "a" not found\n',
@@ -30,13 +30,13 @@ from kubectl_compress.kubectl import Kubectl, error_of
         ("Unable to connect to the server: net/http: TLS handshake timeout", errors.Unreachable, "TLS"),
         ('error: context "nope" does not exist', errors.ClusterError, 'context "nope" does not exist'),
         ('The CompressionJob "a" is invalid: spec.retries: Invalid value', errors.ClusterError, "spec.retries"),
-        ("", errors.ClusterError, "said nothing"),
+        ("", errors.ClusterError, "kubectl failed without a message"),
     ],
 )
 def test_a_message_becomes_the_error_that_it_stands_for(
-    said: str, kind: type[errors.ClusterError], problem: str
+    text: str, kind: type[errors.ClusterError], problem: str
 ) -> None:
-    error = error_of(said)
+    error = error_of(text)
     assert type(error) is kind
     assert problem in error.problem
     assert error.status is ExitCode.REFUSED
@@ -49,7 +49,7 @@ def test_a_message_becomes_the_error_that_it_stands_for(
         ("/no/file", "KUBECONFIG=/no/file names no cluster, or its current context is not set"),
     ],
 )
-def test_where_no_kubeconfig_names_a_cluster_the_answer_names_the_variable(
+def test_missing_cluster_names_the_kubeconfig_variable(
     value: str, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", value)
@@ -61,14 +61,14 @@ def test_where_no_kubeconfig_names_a_cluster_the_answer_names_the_variable(
     assert "export KUBECONFIG=FILE" in error.remedy
 
 
-def test_a_cluster_without_the_operator_is_told_apart_from_a_job_that_is_not_there() -> None:
+def test_missing_operator_and_missing_job_have_different_errors() -> None:
     error = error_of("Error from server (NotFound): the server could not find the requested resource")
     assert not isinstance(error, errors.NotFound)
     assert "does not know" in error.problem
     assert "install the operator" in error.remedy
 
 
-def test_what_says_nothing_is_left_out_of_the_servers_words() -> None:
+def test_empty_parts_of_server_messages_are_removed() -> None:
     error = error_of(
         'The CompressionJob "a" is invalid: \n* spec.model: Required value\n* <nil>: Invalid value: null: some '
         "validation rules were not checked because the object was invalid; correct the existing errors"

@@ -1,4 +1,4 @@
-"""CompressionJobs out of files."""
+"""Reading CompressionJobs from files."""
 
 import io
 from pathlib import Path
@@ -22,50 +22,50 @@ def test_every_job_of_every_document_is_read_and_the_rest_is_named(tmp_path: Pat
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3"}}
     listed = {"apiVersion": "v1", "kind": "List", "items": [job("b"), job("c")]}
     place = written(tmp_path, job("a"), secret, None, listed)
-    found = read([place, written(tmp_path, job("d"), name="d.yaml")])
-    assert [manifest.name for manifest in found.jobs] == ["a", "b", "c", "d"]
-    assert found.others == [f"Secret/s3 in {place}, document 2"]
-    assert not found.problems
+    manifests = read([place, written(tmp_path, job("d"), name="d.yaml")])
+    assert [manifest.name for manifest in manifests.jobs] == ["a", "b", "c", "d"]
+    assert manifests.others == [f"Secret/s3 in {place}, document 2"]
+    assert not manifests.problems
 
 
 def test_a_name_that_the_server_makes_is_valid(tmp_path: Path) -> None:
     manifest = job()
     manifest["metadata"] = {"generateName": "minilm-"}
-    found = read([written(tmp_path, manifest)])
-    assert [item.raw["metadata"] for item in found.jobs] == [{"generateName": "minilm-"}]
-    assert found.jobs[0].renamed("x").raw["metadata"] == {"name": "x"}
+    manifests = read([written(tmp_path, manifest)])
+    assert [item.raw["metadata"] for item in manifests.jobs] == [{"generateName": "minilm-"}]
+    assert manifests.jobs[0].renamed("x").raw["metadata"] == {"name": "x"}
 
 
 def test_every_problem_of_every_job_is_said_with_field_value_and_remedy(tmp_path: Path) -> None:
     bad = job("bad", spec__retries=99, spec__sla__latency__max="20")
     place = written(tmp_path, job("good"), bad, "text")
-    found = read([place])
-    assert [problem.problem for problem in found.problems] == [
+    manifests = read([place])
+    assert [problem.problem for problem in manifests.problems] == [
         f"{place}, document 2: bad is not a valid CompressionJob",
         f"{place}, document 3 is not a valid CompressionJob",
     ]
-    fields = {problem.field: (problem.value, problem.remedy) for problem in found.problems[0].problems}
+    fields = {problem.field: (problem.value, problem.remedy) for problem in manifests.problems[0].problems}
     assert fields["spec.retries"][0] == "99"
     assert "must be a duration" in fields["spec.sla.latency.max"][1]
 
 
-def test_quotes_where_the_server_wants_none_and_none_where_it_wants_them_are_said(tmp_path: Path) -> None:
+def test_wrong_quoting_is_reported(tmp_path: Path) -> None:
     bad = job("bad", spec__retries="3", spec__sla__quality__maxDrop=0.01, spec__suspend="true", spec__budget=5)
-    found = read([written(tmp_path, bad)])
-    assert [(problem.field, problem.remedy) for problem in found.problems[0].problems] == [
+    manifests = read([written(tmp_path, bad)])
+    assert [(problem.field, problem.remedy) for problem in manifests.problems[0].problems] == [
         ("spec.suspend", "must be true or false, without quotes"),
-        ("spec.retries", 'write 3 without quotes: "3" is a text'),
+        ("spec.retries", 'write 3 without quotes: "3" is text'),
         (
             "spec.sla.quality.maxDrop",
-            'write 0.01 in quotes, "0.01": the API server takes no number with a decimal point here',
+            'write 0.01 in quotes, "0.01": the API server accepts no number with a decimal point here',
         ),
     ]
 
 
 def test_standard_input_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(yaml.safe_dump(job("a"))))
-    found = read(["-"])
-    assert [manifest.origin for manifest in found.jobs] == ["standard input: a"]
+    manifests = read(["-"])
+    assert [manifest.origin for manifest in manifests.jobs] == ["standard input: a"]
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from compressionjob.errors import InvalidSpec
 from compressionjob.review import parse_review
 from kubectl_compress import options
 from kubectl_compress.__main__ import main
-from kubectl_compress.commands.retry import MAX_NAME, checkpoints_of, manifest_of, names_after
+from kubectl_compress.commands.retry import MAX_NAME, checkpoints_of, manifest_of, retry_names
 from kubectl_compress.commands.review import review_of
 from kubectl_compress.commands.submit import next_name
-from kubectl_compress.downloads import fetch, place_of, pod_command
+from kubectl_compress.downloads import fetch, pod_command, report_location
 from kubectl_compress.errors import DownloadFailed
 from kubectl_compress.exit_codes import ExitCode
 from kubectl_compress.running import ACTIONS
@@ -64,11 +64,11 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str], says: str, capsy
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["status", "a", "-A"], "a NAME goes without"),
+        (["status", "a", "-A"], "a NAME cannot be combined"),
         (["status", "--phase", "Failed", "-w"], "phases change"),
-        (["status", "--timeout", "1m"], "goes with --watch"),
+        (["status", "--timeout", "1m"], "--timeout needs --watch"),
         (["status", "a", "-w", "--timeout", "soon"], "must be a duration"),
-        (["status", "-w", "-o", "json"], "give its NAME"),
+        (["status", "-w", "-o", "json"], "needs the NAME of a job"),
         (["compare", "a", "a"], "cannot be compared with itself"),
         (["report", "a", "--save", "a.pdf"], ".html, .json, .md"),
         (["approve", "a", "--reason", "  "], "--reason is empty"),
@@ -76,7 +76,7 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str], says: str, capsy
         (["submit", "/nowhere.yaml"], "cannot be read"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_the_cluster_is_asked(
+def test_invalid_flags_are_refused_before_any_request(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
@@ -87,20 +87,20 @@ def test_what_makes_no_sense_is_refused_before_the_cluster_is_asked(
 def test_a_retry_is_the_same_job_under_another_name() -> None:
     old = job(spec__suspend=True)
     old.raw["metadata"].update(labels={"team": "search"}, annotations={"kubectl.kubernetes.io/x": "y"})
-    found = manifest_of(old, ["spec.deadline=2h"])
-    assert found["metadata"] == {
+    manifest = manifest_of(old, ["spec.deadline=2h"])
+    assert manifest["metadata"] == {
         "labels": {"team": "search"},
         "annotations": {"compression-operator.io/retry-of": "minilm-int8"},
     }
-    assert found["spec"] == {key: value for key, value in old.spec.items() if key != "suspend"} | {"deadline": "2h"}
-    assert checkpoints_of(found["spec"]) == "s3://models/minilm-int8-checkpoints"
+    assert manifest["spec"] == {key: value for key, value in old.spec.items() if key != "suspend"} | {"deadline": "2h"}
+    assert checkpoints_of(manifest["spec"]) == "s3://models/minilm-int8-checkpoints"
     assert checkpoints_of({"output": {"destination": "s3://a/b", "checkpoints": "s3://c/d"}}) == "s3://c/d"
 
 
 def test_names_of_retries_go_on_counting_and_stay_within_their_length() -> None:
-    assert names_after("minilm")[:2] == ["minilm-retry-1", "minilm-retry-2"]
-    assert names_after("minilm-retry-1")[0] == "minilm-retry-2"
-    assert max(map(len, names_after("x" * MAX_NAME))) == MAX_NAME
+    assert retry_names("minilm")[:2] == ["minilm-retry-1", "minilm-retry-2"]
+    assert retry_names("minilm-retry-1")[0] == "minilm-retry-2"
+    assert max(map(len, retry_names("x" * MAX_NAME))) == MAX_NAME
     assert [next_name("a"), next_name("minilm-int8"), next_name("a-2")] == ["a-2", "minilm-int8-2", "a-3"]
 
 
@@ -116,7 +116,7 @@ def test_a_review_names_the_result_and_goes_with_its_job() -> None:
 
 def test_a_report_on_a_claim_comes_with_the_command_that_prints_it() -> None:
     status = judged(report="pvc://results/minilm-int8-report/report.json")
-    place = place_of(job(status=status))
+    place = report_location(job(status=status))
     with pytest.raises(DownloadFailed, match="only a pod can read") as raised:
         fetch(place, ".html")
     assert pod_command(place, ".html") in raised.value.remedy
@@ -129,12 +129,12 @@ def test_a_report_on_a_claim_comes_with_the_command_that_prints_it() -> None:
 
 
 def test_a_report_on_a_volume_of_the_runtime_is_the_platform_teams() -> None:
-    place = place_of(job(status=judged(report="file:///data/report/report.json")))
+    place = report_location(job(status=judged(report="file:///data/report/report.json")))
     with pytest.raises(DownloadFailed, match="volume of the job's runtime"):
         fetch(place, ".json")
 
 
 def test_the_endpoint_is_the_jobs_unless_another_is_given() -> None:
-    assert place_of(job(status=judged())).endpoint == "http://127.0.0.1:7070"
-    assert place_of(job(status=judged()), "http://other").endpoint == "http://other"
-    assert place_of(job(status=judged())).url(".md") == "s3://models/minilm-int8-report/report.md"
+    assert report_location(job(status=judged())).endpoint == "http://127.0.0.1:7070"
+    assert report_location(job(status=judged()), "http://other").endpoint == "http://other"
+    assert report_location(job(status=judged())).url(".md") == "s3://models/minilm-int8-report/report.md"

@@ -12,7 +12,7 @@ from tests.support.manifests import job
 
 def test_values_get_the_type_of_their_field() -> None:
     spec = job(spec__deadline="1h")["spec"]
-    found = changed(
+    result = changed(
         spec,
         [
             "spec.retries=5",
@@ -23,14 +23,14 @@ def test_values_get_the_type_of_their_field() -> None:
             "spec.deadline=null",
         ],
     )
-    assert found["retries"] == 5
-    assert found["sla"]["quality"]["maxDrop"] == "0.02"
-    assert found["output"]["overwrite"] is True
-    assert found["benchmark"] == {"threads": 2}
-    assert found["sla"]["memory"] == {"max": "512Mi"}
-    assert "deadline" not in found
+    assert result["retries"] == 5
+    assert result["sla"]["quality"]["maxDrop"] == "0.02"
+    assert result["output"]["overwrite"] is True
+    assert result["benchmark"] == {"threads": 2}
+    assert result["sla"]["memory"] == {"max": "512Mi"}
+    assert "deadline" not in result
     assert spec["deadline"] == "1h", "the old job's spec stays as it is"
-    parse_job(job() | {"spec": found})
+    parse_job(job() | {"spec": result})
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ def test_values_get_the_type_of_their_field() -> None:
         ("spec.deadlin=1h", "there is no field 'deadlin'", "deadline"),
         ("spec.sla.latency.mx=1s", "there is no field 'mx'", "spec.sla.latency has max"),
         ("spec.deadline.max=1h", "there is no field 'max'", "spec.deadline has no fields"),
-        ("spec.pipeline=[]", "the same compression again", "manifest of its own"),
-        ("model.source=s3://a/b", "the same compression again", "manifest of its own"),
+        ("spec.pipeline=[]", "the same compression again", "write a new manifest"),
+        ("model.source=s3://a/b", "the same compression again", "write a new manifest"),
     ],
 )
-def test_what_cannot_be_set_is_refused_by_name(setting: str, problem: str, remedy: str) -> None:
+def test_invalid_overrides_are_refused_by_name(setting: str, problem: str, remedy: str) -> None:
     with pytest.raises(Invalid) as raised:
         changed(job()["spec"], [setting])
     assert problem in raised.value.problem

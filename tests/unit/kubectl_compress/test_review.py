@@ -1,4 +1,4 @@
-"""`approve` and `reject` decide about the result that they have shown, and about no other."""
+"""`approve` and `reject` decide only about the result that they have shown."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ GIVEN = argparse.Namespace(name="minilm-int8", reason="read it", yes=True, dry_r
 
 
 class Changing(Cluster):
-    """A cluster in which the job is another at each look; the last one stays."""
+    """A cluster that returns another job at each read; the last one stays."""
 
     def __init__(self, *jobs: Job) -> None:
         super().__init__(Kubectl((), "ml"))
@@ -60,19 +60,19 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(("later", "why"), OTHERS, ids=[why[:40] for _, why in OTHERS])
-def test_nothing_is_decided_about_what_changed_while_it_was_looked_at(later: Job, why: str) -> None:
+def test_changed_result_is_not_decided(later: Job, why: str) -> None:
     cluster = Changing(waiting(), later)
     with pytest.raises(Invalid, match=why):
         approve(GIVEN, cluster, terminal())
     assert cluster.created == []
 
 
-def test_a_job_that_does_not_name_its_result_cannot_be_decided_about() -> None:
-    with pytest.raises(Invalid, match="does not say which result it waits with"):
+def test_job_without_a_digest_cannot_be_reviewed() -> None:
+    with pytest.raises(Invalid, match="has no digest of the result that waits"):
         approve(GIVEN, Changing(waiting(digest="")), terminal())
 
 
-def test_the_author_is_stopped_before_a_review_that_would_not_count() -> None:
+def test_own_review_is_refused() -> None:
     status = judged("Pass", phase="AwaitingReview") | {"terms": {"separation": True}}
     own = job_of(status=status, spec__author="rita@example.com")
     cluster = Changing(own)

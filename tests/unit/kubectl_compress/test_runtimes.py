@@ -1,4 +1,4 @@
-"""What a job needs of the cluster's runtimes, checked before it is created."""
+"""Checks of a job against the cluster's runtimes, before it is created."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def problems(manifest: dict[str, Any], *items: dict[str, Any]) -> list[str]:
     return []
 
 
-def test_a_runtime_that_is_not_there_comes_with_those_that_are() -> None:
+def test_missing_runtime_lists_the_existing_ones() -> None:
     there = [runtime("cpu-small"), runtime("gpu")]
     assert problems(job(spec__runtime="gpu"), *there) == []
     assert problems(job(spec__runtime="cpu-smal"), *there) == [
@@ -74,23 +74,23 @@ def test_a_runtime_that_is_not_there_comes_with_those_that_are() -> None:
         ({"spec__benchmark__threads": 8}, {"resources": {"requests": {"cpu": "2"}}}),
     ],
 )  # fmt: skip
-def test_what_the_operator_refuses_is_refused_in_the_same_words(changes: dict[str, Any], spec: dict[str, Any]) -> None:
+def test_submit_refuses_like_the_operator(changes: dict[str, Any], spec: dict[str, Any]) -> None:
     given = job(**changes)
-    said = problems(given, runtime("cpu", **spec))
-    assert said
+    text = problems(given, runtime("cpu", **spec))
+    assert text
     record = builders.job(**changes)
     observed = builders.observe(record.begin("Run", "cpu"), on=builders.runtime("cpu", measuring={}, **spec))
     plan = reconcile(observed, builders.NOW)
     assert plan.status is not None
-    for problem in said:
+    for problem in text:
         assert problem in plan.status["message"]
 
 
-def test_who_may_not_read_runtimes_leaves_them_to_the_operator() -> None:
+def test_unreadable_runtimes_are_not_checked() -> None:
     assert runtimes_of(Closed(Kubectl((), "ml"))) is None
 
 
-def test_a_runtime_of_a_later_version_is_not_judged() -> None:
+def test_unknown_runtime_version_is_not_checked() -> None:
     assert problems(job(spec__budget="5"), runtime("cpu", turbo=True)) == []
 
 
@@ -118,8 +118,8 @@ def test_a_runtime_of_other_namespaces_is_refused_where_that_is_known() -> None:
 
 def test_more_than_a_runtime_allows_is_refused() -> None:
     assert refusals("team-a", None, limits={"deadline": "2h"}) == []
-    (said,) = refusals("team-a", None, limits={"deadline": "1h"})
-    assert said.startswith("spec.deadline: '2h' is not valid: the CompressionRuntime 'cpu' allows at most 1h")
+    (text,) = refusals("team-a", None, limits={"deadline": "1h"})
+    assert text.startswith("spec.deadline: '2h' is not valid: the CompressionRuntime 'cpu' allows at most 1h")
 
 
 def test_the_labels_of_a_namespace_are_read_where_the_user_may() -> None:

@@ -1,4 +1,4 @@
-"""One job in full, and the table of all."""
+"""The display of one job in full, and of all jobs in a table."""
 
 import pytest
 
@@ -6,30 +6,30 @@ from kubectl_compress.display.detail import headline, job_detail, steps_line
 from kubectl_compress.display.table import jobs_table
 from tests.support.screens import NOW, condition, drawn, job, judged, stamp
 
-SENTENCE = "violated: latency is 30.7ms (29.8ms to 32.8ms), limit at most 20ms"
+SENTENCE = "1 limit is broken: latency is 30.7ms (29.8ms to 32.8ms), limit at most 20ms"
 
 
-TOLD = [
+STEPS = [
     {"title": "preflight", "state": "Done"}, {"title": "fetch", "state": "Skipped"},
     {"title": "convert", "state": "Done"}, {"title": "measure", "state": "Failed"},
     {"title": "publish", "state": "SomethingNew"},
 ]  # fmt: skip
 
 
-def test_a_sentence_is_said_once() -> None:
+def test_sentence_is_shown_once() -> None:
     status = judged(
         "Fail",
         "Failed",
         anomalies=["slower than the baseline"],
         completionTime=stamp(-10),
-        message=f"{SENTENCE}; nothing was published, the report tells more",
+        message=f"{SENTENCE}; nothing was published; see the report",
         conditions=[
             condition("Accepted", "True", "Valid", "the specification is valid"),
-            condition("Scheduled", "False", "WaitingForPod", "the next pod is on its way"),
+            condition("Scheduled", "False", "WaitingForPod", "the next pod is being created"),
             condition("SLASatisfied", "False", "Fail", SENTENCE),
             condition("AsPromised", "False", "PromiseBroken", "slower than the baseline"),
-            condition("Complete", "False", "SLAViolated", f"{SENTENCE}; nothing was published, the report tells more"),
-            condition("Failed", "True", "SLAViolated", f"{SENTENCE}; nothing was published, the report tells more"),
+            condition("Complete", "False", "SLAViolated", f"{SENTENCE}; nothing was published; see the report"),
+            condition("Failed", "True", "SLAViolated", f"{SENTENCE}; nothing was published; see the report"),
         ],
     )
     text = drawn(job_detail(job(status=status), NOW))
@@ -37,7 +37,7 @@ def test_a_sentence_is_said_once() -> None:
     assert lines[0] == "minilm-int8  Failed  Fail"
     assert text.count(SENTENCE) == 1
     assert text.count("slower than the baseline") == 1
-    assert "✗ failed: SLAViolated: nothing was published, the report tells more  60s ago" in lines
+    assert "✗ failed: SLAViolated: nothing was published; see the report  60s ago" in lines
     assert "on its way" not in text, "no pod is waited for once a job has ended"
     assert "output    s3://models/minilm-int8, not published" in lines
     assert "time      took 100s, ended 10s ago" in lines
@@ -47,7 +47,7 @@ def test_a_sentence_is_said_once() -> None:
     assert lines[-1].startswith("next: see the report: kubectl compress report minilm-int8")
 
 
-def test_a_running_job_tells_its_step_and_what_is_left_of_its_deadline() -> None:
+def test_running_job_shows_step_and_rest_of_deadline() -> None:
     status = {
         "phase": "Running", "stage": "quantize", "progress": 35, "startTime": stamp(-600),
         "message": "the pod minilm-int8-x runs",
@@ -60,30 +60,30 @@ def test_a_running_job_tells_its_step_and_what_is_left_of_its_deadline() -> None
     assert "nothing has been measured" not in text
 
 
-def test_a_waiting_job_tells_why_in_the_words_of_whoever_knows() -> None:
-    said = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+def test_waiting_job_quotes_its_reason() -> None:
+    reported = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
     status = {
         "phase": "Pending",
-        "message": f"Unschedulable: {said}",
-        "conditions": [condition("Scheduled", "False", "Unschedulable", said)],
+        "message": f"Unschedulable: {reported}",
+        "conditions": [condition("Scheduled", "False", "Unschedulable", reported)],
     }
     text = drawn(job_detail(job(status=status), NOW))
-    assert f"✗ not scheduled: Unschedulable: {said}" in text
+    assert f"✗ not scheduled: Unschedulable: {reported}" in text
     assert "created 2m ago, not started" in text
     assert "next: wait for room" in text
 
 
-def test_a_pod_that_cannot_start_is_red_though_a_node_was_found() -> None:
-    said = 'secret "s3" not found; create it: kubectl -n ml create secret generic s3'
+def test_scheduled_pod_that_cannot_start_is_red() -> None:
+    reported = 'secret "s3" not found; create it: kubectl -n ml create secret generic s3'
     status = {
         "phase": "Pending",
-        "message": f"ContainerConfigError: {said}",
-        "conditions": [condition("Scheduled", "True", "ContainerConfigError", said)],
+        "message": f"ContainerConfigError: {reported}",
+        "conditions": [condition("Scheduled", "True", "ContainerConfigError", reported)],
     }
     stuck = job(status=status)
     text = drawn(job_detail(stuck, NOW))
     assert text.splitlines()[0] == "minilm-int8  Pending  ContainerConfigError"
-    assert f"✗ a node was found, but the pod cannot start: ContainerConfigError: {said}" in text
+    assert f"✗ a node was found, but the pod cannot start: ContainerConfigError: {reported}" in text
     assert "✓" not in text
     (row,) = drawn(jobs_table([stuck], NOW, namespaces=False)).splitlines()[1:]
     assert row.split()[:3] == ["minilm-int8", "Pending", "ContainerConfigError"]
@@ -101,11 +101,11 @@ def test_a_job_that_waits_for_review_says_how_to_decide_and_what_time_decides() 
     assert "kubectl compress approve minilm-int8 -n ml --reason TEXT" in text
 
 
-def test_what_a_newer_operator_says_is_shown_as_it_is() -> None:
-    status = {"phase": "Paused", "conditions": [condition("Audited", "False", "NoAuditor", "nobody is there")]}
+def test_unknown_conditions_are_shown() -> None:
+    status = {"phase": "Paused", "conditions": [condition("Audited", "False", "NoAuditor", "no auditor is configured")]}
     text = drawn(job_detail(job(status=status), NOW), jobs_table([job(status=status)], NOW, namespaces=False))
     assert "minilm-int8  Paused" in text
-    assert "✗ not Audited: NoAuditor: nobody is there" in text
+    assert "✗ not Audited: NoAuditor: no auditor is configured" in text
 
 
 def test_a_job_that_no_operator_has_seen_says_where_to_look() -> None:
@@ -122,7 +122,7 @@ def test_a_job_that_no_operator_has_seen_says_where_to_look() -> None:
         (judged(phase="Running"), "✓ measure  ▸ publish"),
         (judged("Fail", "Failed"), "✓ measure  – publish"),
         (judged(), "✓ measure  ✓ publish"),
-        (judged(steps=TOLD), "✓ preflight  – fetch  ✓ convert  ✗ measure  · publish"),
+        (judged(steps=STEPS), "✓ preflight  – fetch  ✓ convert  ✗ measure  · publish"),
     ],
 )
 def test_steps_show_where_a_job_is(status: dict[str, object], marks: str) -> None:
@@ -164,7 +164,7 @@ def test_the_review_and_the_retries_that_hold_are_shown_not_those_of_the_spec() 
         ("StatusComplete", "False", "✗ the status is incomplete: Reason: words"),
     ],
 )
-def test_conditions_that_are_as_they_should_be_are_not_shown_as_faults(kind: str, status: str, line: str) -> None:
+def test_good_conditions_are_not_shown_as_faults(kind: str, status: str, line: str) -> None:
     running = {"phase": "Running", "conditions": [condition(kind, status, "Reason", "words")]}
     text = drawn(job_detail(job(status=running), NOW))
     assert line in text

@@ -1,4 +1,4 @@
-"""What the stores of a namespace do not allow is said by submit, in the operator's words."""
+"""Submit reports problems with stores in the operator's words."""
 
 from typing import Any
 
@@ -40,32 +40,32 @@ def problems(manifest: dict[str, Any], *items: dict[str, Any]) -> list[str]:
     return []
 
 
-def test_without_stores_a_job_is_as_before() -> None:
+def test_job_without_stores_is_unchanged() -> None:
     assert problems(job()) == []
 
 
-def test_what_the_operator_refuses_is_refused_in_the_same_words() -> None:
+def test_submit_refuses_like_the_operator() -> None:
     record = StoreRecord.of(raw_store())
     for changes in ({}, IN_STORE | {"spec__model__source": "s3://others/x"}, {"spec__storage": {"store": "team-b"}}):
-        said = problems(job(**changes), raw_store())
-        assert said
+        text = problems(job(**changes), raw_store())
+        assert text
         plan = reconcile(builders.observe(builders.job(**changes), stores={"team-a": record}), builders.NOW)
         assert plan.status is not None
-        assert plan.status["message"].startswith(said[0])
+        assert plan.status["message"].startswith(text[0])
     assert problems(job(**IN_STORE), raw_store()) == []
 
 
-def test_a_store_that_is_not_there_comes_with_those_that_are() -> None:
+def test_missing_store_lists_the_existing_ones() -> None:
     assert problems(job(**IN_STORE), raw_store("team-c"), raw_store("shared")) == [
         "spec.storage.store: there is no CompressionStore 'team-a' in this namespace; there are: shared, team-c; "
         "did you mean 'team-c'?"
     ]
 
 
-def test_who_may_not_read_stores_leaves_them_to_the_operator() -> None:
+def test_unreadable_stores_are_not_checked() -> None:
     for error in (Forbidden('User "bob" cannot list'), NotFound("the server could not find the requested resource")):
         assert stores_of(WithStores(error=error), "ml") is None
 
 
-def test_a_store_of_a_later_version_is_not_judged() -> None:
+def test_unknown_store_version_is_not_checked() -> None:
     assert problems(job(**IN_STORE), raw_store(shards=3)) == []

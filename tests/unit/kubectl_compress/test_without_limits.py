@@ -1,4 +1,4 @@
-"""A job without limits: warned of when it is submitted, and not shown as judged."""
+"""A job without limits: submit warns about it, and it is not displayed as judged."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tests.support.screens import NOW, condition, drawn, job, judged, notes_of, 
 
 
 class Echo(Kubectl):
-    """An API server that takes whatever it gets, and lets nobody read runtimes."""
+    """An API server that accepts all objects, and forbids reading runtimes."""
 
     def run(self, *arguments: str, stdin: str | None = None) -> str:
         if arguments[0] == "get":
@@ -40,9 +40,9 @@ def test_submit_warns_of_a_job_without_limits_and_creates_it(
     assert (f"warning: minilm-int8: {NO_LIMITS_WARNING}" in notes_of(screen)) is warned
 
 
-def test_the_detail_does_not_call_it_undecided() -> None:
-    said = condition("SLASatisfied", "Unknown", "NoLimits", "the job sets no limits, so nothing was judged")
-    text = drawn(job_detail(job(status=judged("NoLimits", objectives=[], conditions=[said])), NOW))
+def test_the_detail_does_not_call_it_inconclusive() -> None:
+    reported = condition("SLASatisfied", "Unknown", "NoLimits", "the job sets no limits, so nothing was judged")
+    text = drawn(job_detail(job(status=judged("NoLimits", objectives=[], conditions=[reported])), NOW))
     assert "minilm-int8  Succeeded  NoLimits" in text
     assert "? not judged: the job sets no limits, so nothing was judged" in text
-    assert "undecided" not in text
+    assert "Inconclusive" not in text

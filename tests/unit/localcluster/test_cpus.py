@@ -1,4 +1,4 @@
-"""Whole CPUs for pods: only where there is one to give away, and with the control plane off it."""
+"""Whole CPUs for pods: only with a spare CPU, which the control plane does not use."""
 
 import os
 
@@ -12,7 +12,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, count: int, ours: set[int]) -> None
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: ours)
 
 
-def test_pods_can_have_whole_cpus_and_the_control_plane_keeps_off_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pods_can_have_whole_cpus_that_the_control_plane_does_not_use(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, 2, {0, 1})
     assert cpus.manager()["cpuManagerPolicy"] == "static"
     assert cpus.chart_arguments() == []
@@ -20,7 +20,7 @@ def test_pods_can_have_whole_cpus_and_the_control_plane_keeps_off_them(monkeypat
 
 
 @pytest.mark.parametrize(("count", "ours"), [(1, {0}), (4, {2, 3})])
-def test_cpus_are_shared_where_there_is_one_or_some_are_not_ours(
+def test_cpus_are_shared_on_one_cpu_or_with_limited_affinity(
     monkeypatch: pytest.MonkeyPatch, count: int, ours: set[int]
 ) -> None:
     machine(monkeypatch, count, ours)

@@ -1,4 +1,4 @@
-"""The layer of the pods' image: packages of this machine, with what they need and nothing else."""
+"""The layer of the pods' image: packages of this machine with their dependencies only."""
 
 import tarfile
 from pathlib import Path
@@ -14,7 +14,7 @@ def package(name: str, *needs: tuple[str, ...]) -> Package:
     return Package(name, "all", "1", needs)
 
 
-def test_dpkg_tells_what_is_installed_and_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_packages_and_dependencies_are_read_from_dpkg(monkeypatch: pytest.MonkeyPatch) -> None:
     needs = "python3-minimal (= 3.11.2), libpython3-stdlib:any (>= 3), media-types | mime-support"
     lines = (
         f"python3\tamd64\t3.11.2\tinstalled\t{needs}",
@@ -31,7 +31,7 @@ def test_dpkg_tells_what_is_installed_and_what_it_needs(monkeypatch: pytest.Monk
     }
 
 
-def test_a_closure_has_what_is_needed_once_and_the_alternative_that_is_installed() -> None:
+def test_a_closure_has_each_dependency_once_and_the_installed_alternative() -> None:
     machine = [
         package("python3", ("libc6",), ("mime-support", "media-types"), ("awk",)),
         package("media-types"),
@@ -39,16 +39,16 @@ def test_a_closure_has_what_is_needed_once_and_the_alternative_that_is_installed
         package("libgcc-s1", ("libc6",)),
         package("perl", ("libc6",)),
     ]
-    found = hostfiles.closure(["python3"], {item.name: item for item in machine})
-    assert [item.name for item in found] == ["libc6", "libgcc-s1", "media-types", "python3"]
+    packages = hostfiles.closure(["python3"], {item.name: item for item in machine})
+    assert [item.name for item in packages] == ["libc6", "libgcc-s1", "media-types", "python3"]
 
 
-def test_a_wanted_package_that_is_not_installed_is_told_with_the_remedy() -> None:
+def test_a_missing_package_is_reported_with_the_remedy() -> None:
     with pytest.raises(LocalClusterError, match="apt-get install tzdata"):
         hostfiles.closure(["libc6", "tzdata"], {"libc6": package("libc6")})
 
 
-def test_a_layer_has_the_packages_files_and_byte_code_where_they_really_are(
+def test_a_layer_has_files_and_byte_code_at_their_resolved_paths(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     library = tmp_path / "usr" / "lib"

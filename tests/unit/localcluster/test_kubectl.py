@@ -1,4 +1,4 @@
-"""What is waited for through kubectl."""
+"""Waiting for CRDs with kubectl."""
 
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ def crd(status: dict[str, Any]) -> dict[str, Any]:
     return {"metadata": {"name": "compressionjobs.compression-operator.io"}, "status": status}
 
 
-def test_a_crd_without_conditions_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the API server shows it for a moment after it is created; `kubectl wait` ends with an error then."""
+def test_wait_for_crds_accepts_crds_without_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new CRD has no conditions for a moment, and `kubectl wait` fails then."""
     established = crd({"conditions": [{"type": "Established", "status": "True"}]})
     stages = [crd({}), crd({"conditions": None}), crd({"conditions": [{"type": "Established", "status": "False"}]})]
     answers = iter([*({"items": [established, stage]} for stage in stages), {"items": [established]}])

@@ -27,7 +27,7 @@ def deployment() -> dict[str, Any]:
     return {"kind": "Deployment", "spec": {"replicas": 1, "template": {"metadata": {}, "spec": pod}}}
 
 
-def test_documents_that_follow_each_other_are_parsed() -> None:
+def test_consecutive_json_documents_are_parsed() -> None:
     assert manifests.parse('{"kind": "A"}\n{\n "kind": "B"\n}\n') == [{"kind": "A"}, {"kind": "B"}]
     assert manifests.parse("") == []
 
@@ -52,7 +52,7 @@ def test_jobs_are_the_only_framework() -> None:
 
 
 @pytest.mark.parametrize("kind", manifests.WEBHOOKS)
-def test_only_jobs_and_kueues_own_kinds_go_through_its_webhooks(kind: str) -> None:
+def test_only_webhooks_of_jobs_and_kueues_own_kinds_are_kept(kind: str) -> None:
     hooks = [webhook("pod", ""), webhook("job", "batch"), webhook("queue", "kueue.x-k8s.io"), webhook("app", "apps")]
     (adapted,) = manifests.adapt([{"kind": kind, "webhooks": hooks}], "image")
     assert [hook["name"] for hook in adapted["webhooks"]] == ["job", "queue"]

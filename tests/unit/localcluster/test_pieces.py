@@ -1,4 +1,4 @@
-"""What can be told without a server."""
+"""Helpers of the local cluster that need no server."""
 
 import json
 import signal
@@ -26,17 +26,17 @@ COMMIT
 """
 
 
-def test_a_failed_program_is_told_with_its_words_and_the_remedy() -> None:
+def test_a_failed_program_is_reported_with_its_output_and_the_remedy() -> None:
     with pytest.raises(LocalClusterError, match=r"ended with 3\. Do this\.\s+bad thing"):
         run(["sh", "-c", "echo bad thing; exit 3"], remedy="Do this.")
 
 
-def test_a_missing_program_is_told_with_the_remedy() -> None:
+def test_a_missing_program_is_reported_with_the_remedy() -> None:
     with pytest.raises(LocalClusterError, match=r"no-such-program is not installed\. Install it\."):
         run(["no-such-program"], remedy="Install it.")
 
 
-def test_waiting_ends_with_what_did_not_happen() -> None:
+def test_a_timeout_names_the_condition() -> None:
     with pytest.raises(LocalClusterError, match="The moon rises within 0 s did not happen"):
         until("The moon rises", lambda: False, 0.0)
 
@@ -65,13 +65,13 @@ def test_an_image_archive_is_one_layer_with_a_history(tmp_path: Path) -> None:
 
 
 def test_mounts_are_listed_with_the_deepest_first() -> None:
-    found = mounts.below([Path("/sys/fs")])
-    assert Path("/sys/fs/cgroup") in found
-    assert Path("/proc") not in found
-    assert found == sorted(found, key=lambda path: len(path.parts), reverse=True)
+    points = mounts.below([Path("/sys/fs")])
+    assert Path("/sys/fs/cgroup") in points
+    assert Path("/proc") not in points
+    assert points == sorted(points, key=lambda path: len(path.parts), reverse=True)
 
 
-def test_chains_of_another_kubernetes_are_not_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_chains_of_another_kubernetes_are_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(network, "BRIDGE", "no-such-bridge")
     monkeypatch.setattr(network, "_SAVED", tmp_path / "sysctls.json")
     monkeypatch.setattr(network, "run", lambda argv: _FOREIGN)
@@ -82,7 +82,7 @@ def test_chains_of_another_kubernetes_are_not_ours(monkeypatch: pytest.MonkeyPat
     assert len(network.rules()) == 3
 
 
-def test_only_the_clusters_own_files_count_as_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_only_the_clusters_own_files_count_as_remains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     links, results = tmp_path / "links", tmp_path / "results"
     for folder in (links, results):
@@ -105,12 +105,12 @@ def records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def recorded(name: str) -> processes.Identity:
     until(f"{name} is recorded", lambda: processes.recorded(name) is not None, 10)
-    found = processes.recorded(name)
-    assert found is not None
-    return found
+    identity = processes.recorded(name)
+    assert identity is not None
+    return identity
 
 
-def test_a_recorded_process_is_found_and_ended(records: Path, tmp_path: Path) -> None:
+def test_a_recorded_process_can_be_stopped(records: Path, tmp_path: Path) -> None:
     processes.start("sleeper", ["sleep", "600"], tmp_path / "log")
     identity = recorded("sleeper")
     assert processes.names() == ["sleeper"]
@@ -119,7 +119,7 @@ def test_a_recorded_process_is_found_and_ended(records: Path, tmp_path: Path) ->
     assert processes.names() == []
 
 
-def test_a_recycled_process_id_is_not_taken_for_ours(records: Path, tmp_path: Path) -> None:
+def test_a_reused_process_id_is_not_mistaken(records: Path, tmp_path: Path) -> None:
     processes.start("sleeper", ["sleep", "600"], tmp_path / "log")
     identity = recorded("sleeper")
     assert not processes.Identity(identity.pid, identity.start + 1).is_alive()

@@ -1,4 +1,4 @@
-"""Steps run beside each other, and in order where one needs another."""
+"""Steps run in parallel, and in order if one needs another."""
 
 import threading
 
@@ -16,7 +16,7 @@ def report_quick_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "QUICK", -1.0)
 
 
-def test_steps_that_need_nothing_run_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_independent_steps_run_in_parallel(capsys: pytest.CaptureFixture[str]) -> None:
     meeting = threading.Barrier(3)
     with Steps() as steps:
         for name in ("one", "two", "three"):
@@ -25,7 +25,7 @@ def test_steps_that_need_nothing_run_at_once(capsys: pytest.CaptureFixture[str])
     assert sorted(line.split()[:2] for line in printed.splitlines()) == [["ok", "one"], ["ok", "three"], ["ok", "two"]]
 
 
-def test_a_step_begins_after_all_that_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_step_starts_after_the_steps_that_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
     done: list[str] = []
     gate = threading.Event()
     with Steps() as steps:
@@ -39,7 +39,7 @@ def test_a_step_begins_after_all_that_it_needs(capsys: pytest.CaptureFixture[str
     assert printed.index("  ...  third (minutes)") > [line.startswith("  ok   first") for line in printed].index(True)
 
 
-def test_what_needs_a_failed_step_does_not_begin_and_the_others_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_dependents_of_a_failed_step_do_not_start_and_the_others_end(capsys: pytest.CaptureFixture[str]) -> None:
     done: list[str] = []
 
     def fail() -> None:
@@ -59,9 +59,7 @@ def test_what_needs_a_failed_step_does_not_begin_and_the_others_end(capsys: pyte
     assert "needs it" not in printed
 
 
-def test_a_step_that_found_nothing_to_do_is_not_told(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_quick_step_is_not_reported(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "QUICK", WAIT)
     with Steps() as steps:
         steps.add("quick", lambda: None)

@@ -1,4 +1,4 @@
-"""A test that passed is skipped until something that it depends on changes, and never after it failed."""
+"""A passed test is skipped until one of its dependencies changes, and never after a failure."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from subject import answer
 
 pytestmark = pytest.mark.real_data
 
-def test_answer():
+def test_only_passes_of_unchanged_sources_are_answered():
     assert answer.ANSWER > 0
 """
 Run = Callable[..., str]
@@ -27,7 +27,7 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs a test on data in a repository of its own; returns the last line and the reasons of what was skipped."""
+    """Return a function that runs a test in a separate repository and returns pytest's output."""
     files = {
         "pytest.ini": "[pytest]\nmarkers = real_data\n",
         "conftest.py": CONFTEST,
@@ -53,13 +53,13 @@ def run(tmp_path: Path) -> Run:
 
 
 def outcome(printed: str) -> str:
-    found = re.search(r"^=+ (\d \w+) in .* =+$", printed, re.MULTILINE)
-    assert found, printed
-    return found[1]
+    match = re.search(r"^=+ (\d \w+) in .* =+$", printed, re.MULTILINE)
+    assert match, printed
+    return match[1]
 
 
 @pytest.mark.parametrize("changed", ["subject/answer.py", "subject/data.txt", "test_it.py", "uv.lock"])
-def test_what_passed_is_skipped_until_something_changes(run: Run, tmp_path: Path, changed: str) -> None:
+def test_a_passed_test_is_skipped_until_a_source_changes(run: Run, tmp_path: Path, changed: str) -> None:
     assert outcome(run()) == "1 passed"
     skipped = run()
     assert outcome(skipped) == "1 skipped"
@@ -69,9 +69,9 @@ def test_what_passed_is_skipped_until_something_changes(run: Run, tmp_path: Path
     assert outcome(run()) == "1 passed"
 
 
-def test_a_failure_is_never_skipped_and_takes_its_record_away(run: Run, tmp_path: Path) -> None:
+def test_a_failure_is_never_skipped_and_deletes_the_record(run: Run, tmp_path: Path) -> None:
     assert outcome(run()) == "1 passed"
-    # The same sources fail: a test may depend on more than its fingerprint says.
+    # The same sources fail, since a test may depend on more than its fingerprint.
     conftest = tmp_path / "repository" / "pytest.ini"
     conftest.write_text("[pytest]\nmarkers = real_data\nusefixtures = absent\n")
     assert outcome(run(**{RERUN: "1"})) == "1 error"

@@ -1,4 +1,4 @@
-"""What a Python file depends on, in a repository of a few lines."""
+"""Dependencies of Python files, in a small repository."""
 
 from pathlib import Path
 
@@ -36,11 +36,11 @@ def root(tmp_path: Path) -> Path:
 
 
 def names(root: Path, *files: str) -> set[str]:
-    found = Sources(root).dependencies(*(root / file for file in files))
-    return {file.relative_to(root).as_posix() for file in found}
+    dependencies = Sources(root).dependencies(*(root / file for file in files))
+    return {file.relative_to(root).as_posix() for file in dependencies}
 
 
-def test_imports_count_in_functions_in_packages_and_in_commands(root: Path) -> None:
+def test_imports_in_functions_packages_and_commands_are_dependencies(root: Path) -> None:
     assert names(root, "tests/test_one.py") == {
         "tests/test_one.py",
         "tests/__init__.py",
@@ -55,7 +55,7 @@ def test_imports_count_in_functions_in_packages_and_in_commands(root: Path) -> N
     }
 
 
-def test_the_data_of_a_package_counts_with_it(root: Path) -> None:
+def test_the_data_files_of_a_package_are_dependencies(root: Path) -> None:
     assert names(root, "tests/test_two.py") == {
         "tests/test_two.py",
         "samples/__init__.py",

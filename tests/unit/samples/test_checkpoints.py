@@ -1,4 +1,4 @@
-"""Shipped checkpoints are small, and written out they are float32 models that fit their labels."""
+"""Shipped checkpoints are float16, and unpack to float32 models with their class names."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ SHIPPED = [fashion_cnn.CHECKPOINT, prompts.CHECKPOINT, motion.CHECKPOINT]
 
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
-def test_a_shipped_checkpoint_is_small_and_widens_to_float32(folder: Path, tmp_path: Path) -> None:
+def test_a_shipped_checkpoint_is_float16_and_unpacks_to_float32(folder: Path, tmp_path: Path) -> None:
     checkpoints.unpack(folder, tmp_path)
     assert (folder / "model.safetensors").stat().st_size < 2_000_000
     shipped, written = load_file(folder / "model.safetensors"), load_file(tmp_path / "model.safetensors")
@@ -42,7 +42,7 @@ def test_a_shipped_checkpoint_is_small_and_widens_to_float32(folder: Path, tmp_p
     ],
     ids=lambda value: value.name if isinstance(value, Path) else "",
 )
-def test_a_shipped_checkpoint_loads_and_knows_its_classes(
+def test_a_shipped_checkpoint_loads_with_its_class_names(
     folder: Path, kind: Any, inputs: dict[str, tuple[int, ...]], names: tuple[str, ...], tmp_path: Path
 ) -> None:
     checkpoints.unpack(folder, tmp_path)
@@ -55,9 +55,9 @@ def test_a_shipped_checkpoint_loads_and_knows_its_classes(
     assert logits.shape == (2, len(names))
 
 
-def test_numbers_that_are_no_floats_stay_as_they_are(tmp_path: Path) -> None:
+def test_integers_are_not_converted(tmp_path: Path) -> None:
     weights = {"weight": np.array([0.5, -2.0], dtype=np.float32), "counted": np.array(3, dtype=np.int64)}
-    checkpoints.ship(tmp_path / "shipped", weights)
+    checkpoints.write_float16(tmp_path / "shipped", weights)
     checkpoints.unpack(tmp_path / "shipped", tmp_path / "written")
     written = load_file(tmp_path / "written" / "model.safetensors")
     assert written["counted"].dtype == np.int64
@@ -65,7 +65,7 @@ def test_numbers_that_are_no_floats_stay_as_they_are(tmp_path: Path) -> None:
     np.testing.assert_array_equal(written["weight"], weights["weight"])
 
 
-def test_what_is_kept_can_be_read_by_everybody(tmp_path: Path) -> None:
+def test_a_cached_checkpoint_is_readable_for_all_users(tmp_path: Path) -> None:
     fresh = tmp_path / "fresh"
     (fresh / "inner").mkdir(parents=True, mode=0o700)
     (fresh / "inner" / "weights").write_bytes(b"1")
@@ -75,7 +75,7 @@ def test_what_is_kept_can_be_read_by_everybody(tmp_path: Path) -> None:
     assert (tmp_path / "kept" / "inner").stat().st_mode & 0o777 == 0o755
 
 
-def test_the_copy_of_whoever_was_first_is_kept(tmp_path: Path) -> None:
+def test_the_copy_of_a_faster_process_is_kept(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "made-by").write_text(name)

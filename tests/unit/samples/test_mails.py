@@ -1,4 +1,4 @@
-"""A mail becomes its subject and the text a person would read."""
+"""A mail is converted to its subject and readable text."""
 
 from samples.mails import CHARACTERS, readable
 
@@ -34,7 +34,7 @@ def test_headers_other_than_the_subject_are_left_out() -> None:
     assert "secret" not in readable("Subject: Hi\nX-Spam-Status: secret\nReceived: by secret\n\nbody")
 
 
-def test_an_unknown_charset_is_read_all_the_same() -> None:
+def test_a_mail_with_an_unknown_charset_is_read() -> None:
     assert readable("Subject: Hi\nContent-Type: text/plain; charset=nonsense\n\nbody") == "Hi\nbody"
 
 

@@ -1,25 +1,25 @@
-"""Videos of moving digits show what their labels say, and turning them turns the labels."""
+"""Videos of moving digits agree with their labels, and rotating them changes the labels."""
 
 import numpy as np
 import pytest
 import torch
 
 from samples.motion import DIRECTIONS, NOISE, SIZE, STEPS, _video
-from samples.motion_training import _turned
+from samples.motion_training import _rotated
 
 DIGITS = np.full((1, 8, 8), 240.0)
 
 
 @pytest.mark.parametrize("direction", range(len(DIRECTIONS)))
-def test_what_moves_goes_the_labelled_way(direction: int) -> None:
+def test_the_digit_moves_in_the_labelled_direction(direction: int) -> None:
     random = np.random.default_rng(direction)
     step = STEPS[direction]
     for _ in range(20):
         frames = _video(DIGITS, step, random)[..., 0] > 5 * NOISE
-        # The centre of all light: the digit that stands still does not move it.
+        # The centre of brightness. The digit at rest does not move it.
         first, last = (np.argwhere(frames[number]).mean(axis=0) for number in (0, -1))
         moved = last - first
-        assert (moved * step).sum() > 0 or abs(moved).max() < 2  # one behind the other hides some of the light
+        assert (moved * step).sum() > 0 or abs(moved).max() < 2  # overlapping digits hide some of the brightness
         assert frames.shape == (8, SIZE, SIZE)
 
 
@@ -39,6 +39,6 @@ def test_turning_a_video_turns_its_direction() -> None:
         video[0, 0, 0, 4, 4] = 1
         video[0, 1, 0, 4 + down, 4 + right] = 1
         for quarters in range(4):
-            turned, label = _turned(video, torch.tensor([direction]), quarters)
+            turned, label = _rotated(video, torch.tensor([direction]), quarters)
             places = turned[0, :, 0].nonzero()[:, 1:]
             assert (places[1] - places[0]).tolist() == STEPS[label.item()].tolist()

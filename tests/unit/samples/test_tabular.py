@@ -1,4 +1,4 @@
-"""The shipped networks for tables do what their figures say, on rows that they were not trained on."""
+"""The shipped tabular networks reach their stated quality on test rows."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def _predicted(name: str, features: np.ndarray) -> np.ndarray:
     return np.asarray(session.run(None, {"features": features.astype(np.float32)})[0])
 
 
-def test_the_classifier_finds_breast_cancer() -> None:
+def test_the_classifier_is_accurate() -> None:
     _, test = tabular.split("breast-cancer")
     logits = _predicted("breast-cancer", test.features)
     assert logits.shape == (142, 2)
@@ -28,14 +28,14 @@ def test_the_classifier_finds_breast_cancer() -> None:
 
 def test_the_regression_is_about_as_good_as_a_linear_one() -> None:
     train, test = tabular.split("diabetes")
-    found = _predicted("diabetes", test.features)
-    assert found.shape == (110, 1)
+    predicted = _predicted("diabetes", test.features)
+    assert predicted.shape == (110, 1)
     linear = LinearRegression().fit(train.features, train.answers).predict(test.features)
-    assert mean_absolute_error(test.answers, found[:, 0]) <= 1.02 * mean_absolute_error(test.answers, linear)
+    assert mean_absolute_error(test.answers, predicted[:, 0]) <= 1.02 * mean_absolute_error(test.answers, linear)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_row_is_on_both_sides(name: str) -> None:
+def test_training_and_test_rows_are_disjoint(name: str) -> None:
     train, test = tabular.split(name)
     assert {tuple(row) for row in train.features}.isdisjoint(tuple(row) for row in test.features)
 
@@ -50,7 +50,7 @@ def test_files_have_a_column_for_each_feature_and_the_answer(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_graph_tells_nothing_of_the_machine_that_made_it(name: str) -> None:
+def test_a_shipped_graph_contains_no_paths_of_its_machine(name: str) -> None:
     content = (tabular.SHIPPED / f"{name}.onnx").read_bytes()
     assert b"site-packages" not in content
     assert b".py" not in content

@@ -1,4 +1,4 @@
-"""The tests' evaluator of NetworkPolicies does what the specification's own examples and sentences say.
+"""The tests' evaluator of NetworkPolicies agrees with the examples and rules of the specification.
 
 https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
@@ -10,7 +10,7 @@ import yaml
 
 from tests.support.network_policies import Endpoint, Network
 
-# The example of the page's second chapter.
+# The example in the page's second chapter.
 EXAMPLE = """
 metadata: {name: test-network-policy, namespace: default}
 spec:
@@ -59,11 +59,11 @@ def policy(spec: str) -> str:
         (pod("default", role="frontend"), 6380, False),
     ],
 )
-def test_who_reaches_the_database_of_the_example(source: Endpoint, port: int, allowed: bool) -> None:
+def test_sources_that_reach_the_database_of_the_example(source: Endpoint, port: int, allowed: bool) -> None:
     assert network(EXAMPLE).allows(source, DB, port) is allowed
 
 
-def test_where_the_database_of_the_example_connects_to() -> None:
+def test_targets_of_the_database_of_the_example() -> None:
     example = network(EXAMPLE)
     assert example.allows(DB, Endpoint("10.0.0.8"), 5978)
     assert not example.allows(DB, Endpoint("10.0.1.8"), 5978)
@@ -71,7 +71,7 @@ def test_where_the_database_of_the_example_connects_to() -> None:
     assert not example.allows(DB, Endpoint("10.0.0.8"), 5978, "UDP")
 
 
-def test_by_default_all_is_allowed_and_a_policy_is_about_the_pods_it_selects() -> None:
+def test_without_a_policy_all_is_allowed_and_a_policy_affects_only_selected_pods() -> None:
     assert network().allows(WORLD, DB, 1)
     example = network(EXAMPLE)
     assert example.allows(WORLD, pod("default", role="web"), 1)
@@ -93,8 +93,8 @@ def test_by_default_all_is_allowed_and_a_policy_is_about_the_pods_it_selects() -
     ],
 )
 def test_default_policies(spec: str, into: bool, out: bool) -> None:
-    found = network(policy(spec))
-    assert (found.allows(WORLD, DB, 80), found.allows(DB, WORLD, 80)) == (into, out)
+    checked = network(policy(spec))
+    assert (checked.allows(WORLD, DB, 80), checked.allows(DB, WORLD, 80)) == (into, out)
 
 
 def test_policies_add_up_and_both_sides_must_allow() -> None:
@@ -107,7 +107,7 @@ def test_policies_add_up_and_both_sides_must_allow() -> None:
     assert network(deny, out, into).allows(web, DB, 80)
 
 
-def test_two_selectors_in_one_peer_are_both_meant_and_in_two_peers_either() -> None:
+def test_selectors_in_one_peer_are_combined_by_and_peers_by_or() -> None:
     selectors = "namespaceSelector: {matchLabels: {project: myproject}}", "podSelector: {matchLabels: {role: client}}"
     both = network(policy(f"{{podSelector: {{}}, ingress: [{{from: [{{{selectors[0]}, {selectors[1]}}}]}}]}}"))
     either = network(policy(f"{{podSelector: {{}}, ingress: [{{from: [{{{selectors[0]}}}, {{{selectors[1]}}}]}}]}}"))
@@ -119,7 +119,7 @@ def test_two_selectors_in_one_peer_are_both_meant_and_in_two_peers_either() -> N
     assert not either.allows(pod("other", role="client"), DB, 1)
 
 
-def test_an_empty_namespace_selector_is_every_pod_and_no_address_outside() -> None:
+def test_an_empty_namespace_selector_matches_all_pods_but_no_external_address() -> None:
     every = network(policy("{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]}"))
     assert every.allows(pod("other"), DB, 1)
     assert not every.allows(WORLD, DB, 1)
@@ -127,9 +127,9 @@ def test_an_empty_namespace_selector_is_every_pod_and_no_address_outside() -> No
 
 def test_a_namespace_is_selected_by_its_name() -> None:
     named = "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: mine}}}"
-    found = network(policy(f"{{podSelector: {{}}, ingress: [{{from: [{named}]}}]}}"))
-    assert found.allows(pod("mine"), DB, 1)
-    assert not found.allows(pod("other"), DB, 1)
+    checked = network(policy(f"{{podSelector: {{}}, ingress: [{{from: [{named}]}}]}}"))
+    assert checked.allows(pod("mine"), DB, 1)
+    assert not checked.allows(pod("other"), DB, 1)
 
 
 @pytest.mark.parametrize(
@@ -143,10 +143,10 @@ def test_a_namespace_is_selected_by_its_name() -> None:
 )
 def test_expressions(expression: str, allowed: set[str]) -> None:
     peer = f"{{podSelector: {{matchExpressions: [{expression}]}}}}"
-    found = network(policy(f"{{podSelector: {{}}, ingress: [{{from: [{peer}]}}]}}"))
+    checked = network(policy(f"{{podSelector: {{}}, ingress: [{{from: [{peer}]}}]}}"))
     roles: dict[str, dict[str, str]] = {"a": {"role": "a"}, "c": {"role": "c"}, "": {}}
     assert {
-        role for role, labels in roles.items() if found.allows(pod("default", "10.1.1.1", **labels), DB, 1)
+        role for role, labels in roles.items() if checked.allows(pod("default", "10.1.1.1", **labels), DB, 1)
     } == allowed
 
 
@@ -167,15 +167,15 @@ def test_expressions(expression: str, allowed: set[str]) -> None:
 )
 def test_ports(ports: str, port: int, protocol: str, allowed: bool) -> None:
     target = Endpoint("10.244.0.5", "default", ports={"metrics": (8443, "TCP")})
-    found = network(policy(f"{{podSelector: {{}}, ingress: [{{ports: {ports}}}]}}"))
-    assert found.allows(WORLD, target, port, protocol) is allowed
+    checked = network(policy(f"{{podSelector: {{}}, ingress: [{{ports: {ports}}}]}}"))
+    assert checked.allows(WORLD, target, port, protocol) is allowed
 
 
-def test_a_pod_reaches_itself() -> None:
+def test_a_pod_can_always_connect_to_itself() -> None:
     assert network(policy("{podSelector: {}, policyTypes: [Ingress, Egress]}")).allows(DB, DB, 80)
 
 
-def test_whether_blocks_select_pods_is_left_to_the_plugin() -> None:
+def test_ip_blocks_that_contain_pods_depend_on_the_plugin() -> None:
     block = policy("{podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0}}]}]}")
     assert network(block).allows(DB, pod("other", "10.244.0.3"), 1)
     assert not network(block, blocks_match_pods=False).allows(DB, pod("other", "10.244.0.3"), 1)

@@ -1,4 +1,4 @@
-"""What a model answers on the evaluation data, as one row per sample."""
+"""Answer the evaluation data with a model, one row per sample."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
-from compression_runner.inference.parts import OutputShape
+from compression_runner.inference.answer_parts import OutputShape
 from compression_runner.inference.predictor import Predictor, TensorInfo
 from compression_runner.inference.similarity import Floats
 from compressionjob.conditions import INVALID_INPUT
@@ -23,7 +23,7 @@ NUMBERS: Final = ("predictions", "prediction", "variable", *CLASS_SCORES)
 
 
 class SizeVaries(InvalidInput):
-    """Outputs that have no one size for each sample; its value names them."""
+    """Outputs whose size differs between samples; `value` names them."""
 
 
 def answers(
@@ -33,14 +33,14 @@ def answers(
     batch_size: int,
     advance: Callable[[float], None] | None = None,
 ) -> Floats:
-    """Return what the model answers, shape (samples, values), in the order of the data.
+    """Return the model's answers, shape (samples, values), in the order of the data.
 
-    An embedding's row is the embedding (token outputs are averaged over the attention mask), a classifier's its class
-    scores, a regression's its number, and that of any other ONNX model all its outputs, each taken apart along its
-    batch axis. `advance` is told the share that is done.
-    The batch is the one that will be served: dynamic quantization scales by batch, so another would answer otherwise.
-    Raises InvalidInput for a model whose outputs are not those of its task; it is SizeVaries where they have no batch
-    axis, or another size for another sample.
+    The row of an embedding model is the embedding (token outputs are averaged over the attention mask), of a classifier
+    the class scores, of a regression the number. The row of another ONNX model has all its outputs, each split along
+    its batch axis. `advance` receives the share that is done.
+    The batch size is the one that will be served: dynamic quantization scales by batch, so the answers depend on it.
+    Raises InvalidInput for a model whose outputs do not fit its task: SizeVaries if they have no batch axis, or a
+    different size for some samples.
     """
     chosen = chosen_outputs(predictor.outputs, task)
     rows: Floats | None = None
@@ -49,12 +49,12 @@ def answers(
         feed = data.batch(indices, predictor.inputs)
         values = predictor.run(feed, [output.name for output in chosen])
         each = [of_samples(value, info, len(indices)) for value, info in zip(values, chosen, strict=True)]
-        found = _rows(each, feed.get("attention_mask"), task)
+        batch_rows = _rows(each, feed.get("attention_mask"), task)
         if rows is None:
-            rows = np.zeros((len(data), found.shape[1]), dtype=np.float32)
-        if found.shape[1] != rows.shape[1]:
+            rows = np.zeros((len(data), batch_rows.shape[1]), dtype=np.float32)
+        if batch_rows.shape[1] != rows.shape[1]:
             raise _varies(chosen, task)
-        rows[indices] = found
+        rows[indices] = batch_rows
         done += len(indices)
         if advance:
             advance(min(1.0, done / len(data)))
@@ -64,7 +64,7 @@ def answers(
 
 
 def output_shapes(predictor: Predictor, data: SampleSet, task: Task) -> tuple[OutputShape, ...]:
-    """Return the outputs that make a row of answers, in its order; none for tasks whose row is one thing."""
+    """Return the outputs that make up a row of answers, in order; empty for tasks whose row is one output."""
     if task != "onnx":
         return ()
     chosen = chosen_outputs(predictor.outputs, task)
@@ -82,24 +82,24 @@ def _output_shape(samples: NDArray[np.generic], info: TensorInfo) -> OutputShape
 
 
 def kept_answers(path: Path | None, compute: Callable[[], Floats]) -> Floats:
-    """Return the answers in `path`, whose name carries their fingerprint, or compute them and keep them there."""
+    """Return the answers stored in `path`, whose name has their fingerprint, or compute and store them."""
     if path is not None and path.is_file():
         return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
-    found = compute()
+    rows = compute()
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         with part.open("wb") as file:
-            np.save(file, found)
+            np.save(file, rows)
         part.replace(path)
-    return found
+    return rows
 
 
 def of_samples(value: NDArray[np.generic], info: TensorInfo, count: int) -> NDArray[np.generic]:
     """Return an output of `count` samples with the samples as its first dimension.
 
-    What has no batch axis is every sample's; of several rows for each sample, those of the first come first. Raises
-    SizeVaries where the rows are not those of so many samples.
+    An output without a batch axis is repeated for every sample. If a sample has several rows, those of the first sample
+    come first. Raises SizeVaries if the rows do not divide by `count`.
     """
     axis = info.axis if value.ndim else None
     if axis is None:
@@ -120,7 +120,7 @@ def _varies(outputs: list[TensorInfo], task: Task) -> SizeVaries:
 
 
 def chosen_outputs(outputs: Sequence[TensorInfo], task: Task) -> list[TensorInfo]:
-    """Return the outputs that count for the task. Raises InvalidInput where there are none."""
+    """Return the outputs that the task is judged by. Raises InvalidInput if there are none."""
     if task == "onnx":
         numeric = [output for output in outputs if output.dtype.kind in "fiub"]
         if numeric:
@@ -149,12 +149,12 @@ def chosen_outputs(outputs: Sequence[TensorInfo], task: Task) -> list[TensorInfo
 
 
 def _is_one_row(info: TensorInfo) -> bool:
-    """Return whether an output has one row of numbers for a sample: none for each token or pixel."""
+    """Return whether an output has one row of numbers per sample, not one per token or pixel."""
     return all(size == 1 for size in info.shape[2:])
 
 
 def _preferred(task: Task) -> tuple[str, ...]:
-    """Return the names by which exporters call the output of a task."""
+    """Return the names that exporters give to the output of a task."""
     if TASKS[task].predicts_number:
         return NUMBERS
     return CLASS_SCORES if TASKS[task].classifies else EMBEDDINGS

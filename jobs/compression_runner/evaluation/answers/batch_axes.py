@@ -1,7 +1,7 @@
-"""The batch axis of each tensor, found by running a model on one sample and on two.
+"""Locate the batch axis of each tensor by running a model on one sample and on two.
 
-An axis counts the samples where it doubles with them, and where another first sample changes the first part alone. That
-keeps time steps, or the rows of one sample, from being taken for samples.
+An axis counts the samples if it doubles with them, and if a different first sample changes only the first part. So time
+steps, or the rows of one sample, are not taken for samples.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.dataset import SampleSet
+from compression_runner.dataset.steps import stepwise
 from compression_runner.errors import InvalidInput, cause
 from compression_runner.evaluation.answers.answers import MODEL, ONE_AT_A_TIME, chosen_outputs
-from compression_runner.evaluation.answers.varying import may_vary, names_that_vary
+from compression_runner.evaluation.answers.varying import may_vary, names_that_vary, require_rows
 from compression_runner.inference.batch_axis import batch_symbols, fixed_at_one, fixed_batch
 from compression_runner.inference.opening import open_predictor
 from compression_runner.inference.predictor import Predictor, TensorInfo
@@ -25,27 +26,27 @@ from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS, Task
 
 NOISE: Final = 0.02
-"""By how much an answer may change with the other sample of its batch: models of integers scale by the batch."""
+"""How much an answer may depend on the other samples of its batch: integer models scale by the batch."""
 INFLUENCE: Final = 0.2
-"""The same as a share of the change of the other sample's own answer."""
+"""The same, as a share of the change of the other sample's own answer."""
 LOOKED_AT: Final = 64
-"""Samples among which one that differs from the first is sought."""
+"""Samples that are searched for one that differs from the first."""
 SHOWN: Final = 16
-"""Samples by which it is known early that outputs vary in their number of rows."""
+"""Samples that show early whether outputs vary in their number of rows."""
 TRIED: Final = 9
-"""Ways to place the batch axes of inputs whose dimensions have no names."""
+"""Placements of the batch axes that are tried for inputs without names of dimensions."""
 
 
 @dataclass(frozen=True)
 class Axes:
-    """The batch axes of inputs and outputs by name; `single` where the model takes one sample at a time only."""
+    """The batch axes of inputs and outputs by name; `single` if the model takes one sample at a time only."""
 
     inputs: dict[str, int | None]
     outputs: dict[str, int | None]
     single: bool = False
 
     def apply(self, predictor: Predictor) -> None:
-        """Let a predictor state them."""
+        """Set the axes in a predictor's inputs and outputs."""
         predictor.inputs = _placed(predictor.inputs, self.inputs)
         predictor.outputs = _placed(predictor.outputs, self.outputs)
         if self.single:
@@ -53,7 +54,7 @@ class Axes:
 
 
 def place_batch(spec: CompressionJobSpec, predictors: Sequence[Predictor], data: SampleSet) -> None:
-    """Let two models that take and give the same state the batch axes that the first one is found to have.
+    """Locate the batch axes of the first model, and set them in all `predictors`, which have the same interface.
 
     Raises what `locate` raises.
     """
@@ -65,13 +66,13 @@ def place_batch(spec: CompressionJobSpec, predictors: Sequence[Predictor], data:
 
 
 def batch_of_inputs(spec: CompressionJobSpec, graph: Path, data: SampleSet) -> Axes:
-    """Return the batch axes of a graph, found before any stage works on it.
+    """Return the batch axes of a graph, before any stage works on it.
 
     Raises what `locate` raises, and InvalidInput for a graph that does not load.
     """
     if not answers_at_once(spec, data):
         return Axes({}, {})
-    with open_predictor(graph, 1, "onnxruntime") as predictor:
+    with stepwise(open_predictor(graph, 1, "onnxruntime"), data) as predictor:
         axes = locate(predictor, data, spec.model.task, spec.benchmark.batch_size)
         axes.apply(predictor)
         _run(predictor, data, predictor.inputs, predictor.outputs, [0] * (fixed_batch(predictor.inputs) or 1))
@@ -81,34 +82,32 @@ def batch_of_inputs(spec: CompressionJobSpec, graph: Path, data: SampleSet) -> A
 
 
 def _require_fitting_metric(spec: CompressionJobSpec, predictor: Predictor, data: SampleSet) -> None:
-    """Refuse a metric of rows for outputs of one size, and the other way round, as far as a few samples show it."""
-    metric, varies = spec.quality_metric, may_vary(predictor, spec.model.task, spec.benchmark.batch_size)
-    if metric == "matches" and not varies:
-        problem = "no output has a number of rows that can differ between samples"
-        remedy = "choose cosine or neighbours"
-        raise InvalidInput(INVALID_INPUT, "spec.sla.quality.metric", metric, problem, remedy)
-    if metric is None or metric == "matches" or not varies:
+    """Refuse a metric of rows for outputs of one size, and the reverse, as far as a few samples show it."""
+    metric, task, batch_size = spec.quality_metric, spec.model.task, spec.benchmark.batch_size
+    if metric == "matches":
+        require_rows(predictor.inputs, predictor.outputs, task, batch_size)
+    if not may_vary(predictor.inputs, predictor.outputs, task, batch_size):
         return
-    names = names_that_vary(predictor, data.only(range(min(len(data), SHOWN))), spec.model.task)
-    if names:
+    names = names_that_vary(predictor, data.only(range(min(len(data), SHOWN))), task)
+    if names and metric not in (None, "matches"):
         problem = f"output {names[0]} has another number of rows for each sample"
         remedy = "choose matches, or end the model before NonMaxSuppression"
         raise InvalidInput(INVALID_INPUT, "spec.sla.quality.metric", metric, problem, remedy)
 
 
 def answers_at_once(spec: CompressionJobSpec, data: SampleSet) -> bool:
-    """Return whether a model answers a sample in one run: it writes no text, and is not measured on running text."""
-    return not TASKS[spec.model.task].running_text and data.writing is None
+    """Return whether a model answers a sample in one run: it generates no text and is not measured on running text."""
+    return not TASKS[spec.model.task].running_text and data.generation is None
 
 
 def locate(predictor: Predictor, data: SampleSet, task: Task, batch_size: int) -> Axes:
-    """Return the batch axes of all inputs, and of the outputs that count for the task.
+    """Return the batch axes of all inputs, and of the outputs that the task is judged by.
 
-    Of a model that answers one sample at a time the whole output is the sample's. Raises InvalidInput, naming the
-    tensor, where an axis cannot be found, and where the model does not run on the data.
+    If a model answers one sample at a time, the whole output belongs to the sample. Raises InvalidInput, naming the
+    tensor, if an axis cannot be located or the model does not run on the data.
     """
-    found = _locate(predictor, data, task, batch_size)
-    return replace(found, single=found.single or data.single)
+    axes = _locate(predictor, data, task, batch_size)
+    return replace(axes, single=axes.single or data.single)
 
 
 def _locate(predictor: Predictor, data: SampleSet, task: Task, batch_size: int) -> Axes:
@@ -142,14 +141,14 @@ def _takes_two(
 
 
 def _are_named(inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> bool:
-    """Return whether names of dimensions leave no doubt."""
+    """Return whether the names of the dimensions identify the batch axis of each tensor."""
     symbols = batch_symbols(inputs)
     counted = [*(info for info in inputs if info.axis is not None), *outputs]
     return bool(symbols) and all(sum(symbol in symbols for symbol in info.symbols) == 1 for info in counted)
 
 
 def _candidates(inputs: Sequence[TensorInfo]) -> Iterator[tuple[TensorInfo, ...]]:
-    """Yield the ways in which the batch axes may lie, the likeliest first."""
+    """Yield possible placements of the batch axes, the likeliest first."""
     symbols = batch_symbols(inputs)
     ways = []
     for info in inputs:
@@ -163,7 +162,7 @@ def _candidates(inputs: Sequence[TensorInfo]) -> Iterator[tuple[TensorInfo, ...]
 def _located(
     predictor: Predictor, data: SampleSet, inputs: tuple[TensorInfo, ...], outputs: Sequence[TensorInfo]
 ) -> list[TensorInfo]:
-    """Return the outputs with the axes that count samples if those of `inputs` do. Raises InvalidInput otherwise."""
+    """Return the outputs with their batch axes, given those of `inputs`. Raises InvalidInput if none fits."""
     fixed = fixed_batch(inputs)
     count, other = fixed or 2, _another(data)
     if fixed == 1:
@@ -180,7 +179,7 @@ def _located(
 def _placed_output(
     info: TensorInfo, count: int, alike: NDArray[Any], changed: NDArray[Any], alone: tuple[int, ...] | None
 ) -> TensorInfo:
-    """Return an output with its batch axis; `alone` is its shape for one sample where the batch is free."""
+    """Return an output with its batch axis; `alone` is its shape for one sample if the batch size is free."""
     if alike.shape != changed.shape:
         problem = f"the shape of output {info.name} depends on the data: {alike.shape} and {changed.shape}"
         raise InvalidInput(INVALID_INPUT, MODEL, info.name, problem, ONE_AT_A_TIME)
@@ -201,7 +200,7 @@ def _placed_output(
 
 
 def _doubles(alone: tuple[int, ...], two: tuple[int, ...], place: int) -> bool:
-    """Return whether two samples have twice the size in this dimension, and the same in all others."""
+    """Return whether two samples have twice the size in this dimension, and the same size in all others."""
     return len(alone) == len(two) and all(
         size == (2 * before if index == place else before)
         for index, (size, before) in enumerate(zip(two, alone, strict=True))
@@ -209,7 +208,7 @@ def _doubles(alone: tuple[int, ...], two: tuple[int, ...], place: int) -> bool:
 
 
 def _are_apart(alike: NDArray[Any], changed: NDArray[Any], place: int, count: int) -> bool:
-    """Return whether another first sample leaves the answers to all others as they were."""
+    """Return whether a different first sample leaves the answers to all others unchanged."""
     each = alike.shape[place] // count
     old, new = (np.moveaxis(np.nan_to_num(value.astype(np.float64)), place, 0) for value in (alike, changed))
     moved, influence = (float(np.linalg.norm(new[part] - old[part])) for part in (slice(each), slice(each, None)))
@@ -235,7 +234,7 @@ def _run(
 
 
 def _another(data: SampleSet) -> int:
-    """Return a sample that differs from the first, if there is one among the first ones."""
+    """Return the index of a sample that differs from the first, among the first LOOKED_AT; 0 if none does."""
     first = data.samples[0]
     different = (
         index

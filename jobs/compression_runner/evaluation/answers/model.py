@@ -1,4 +1,4 @@
-"""A model that answers samples, and the checkpoint that it was made of."""
+"""A model that answers samples, and the checkpoint that it was exported from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from compression_runner.inference.similarity import Floats
 from compressionjob.tasks import Task
 
 Checkpoint = Callable[[], Artifact]
-"""Brings a Transformers directory, when asked."""
+"""Fetches a Transformers directory."""
 
 
 @dataclass(frozen=True)
 class Answering:
-    """One model: its graph, and the Transformers directory that it was made of, None where it came as a graph."""
+    """One model: its graph, and the Transformers directory that it was exported from; None if it came as a graph."""
 
     predictor: Predictor
     task: Task
@@ -24,7 +24,7 @@ class Answering:
     checkpoint: Checkpoint | None
 
     def scores(self, data: SampleSet, batch_size: int | None = None) -> Floats:
-        """Return what the graph answers, shape (samples, values), in batches as they will be served or as given."""
+        """Return the graph's answers, shape (samples, values), in batches of the served size by default."""
         return answers(self.predictor, data, self.task, batch_size or self.batch_size)
 
 
@@ -33,6 +33,6 @@ Both = tuple[Answering, Answering]
 
 
 def spread(count: int, wanted: int) -> list[int]:
-    """Return up to `wanted` of `count` samples, from all over them."""
+    """Return the indices of up to `wanted` of `count` samples, evenly spread."""
     chosen = min(count, wanted)
     return [index * count // chosen for index in range(chosen)]

@@ -1,4 +1,4 @@
-"""The answers of both models to the evaluation data, part by part; those of the baseline are kept for later runs."""
+"""Answer the evaluation data with both models, part by part; the baseline's answers are kept for later runs."""
 
 import hashlib
 import json
@@ -21,28 +21,29 @@ from compression_runner.evaluation.answers.answers import (
 )
 from compression_runner.evaluation.answers.batch_axes import answers_at_once
 from compression_runner.evaluation.answers.greedy import NOTHING, written
-from compression_runner.evaluation.answers.next_tokens import NOT_COUNTED, next_tokens
+from compression_runner.evaluation.answers.next_tokens import next_tokens, padding_rows, without_divergence
 from compression_runner.evaluation.answers.varying import VaryingAnswers, as_rows, varying_answers
 from compression_runner.evaluation.phases import Stopwatch
 from compression_runner.formats.graph_files import files_of_graph
+from compression_runner.inference.answer_parts import AnswerPart, split_answers
 from compression_runner.inference.opening import engine_of
-from compression_runner.inference.parts import AnswerPart, split_answers
 from compression_runner.inference.predictor import Engine, Predictor
 from compression_runner.inference.similarity import Floats
+from compressionjob.objectives import DIVERGENCES
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS, Task
 
-ROWS: Final = 2
-"""What a row of kept answers holds: raised when that changes."""
+ROWS: Final = 3
+"""Version of the layout of kept answers; raise it when a row's content changes."""
 
 
 @dataclass(frozen=True)
 class AnswerPair:
-    """What both models answer to `data`, whether they are the same file, and the parts that are judged apart.
+    """Both models' answers to `data`, whether the models are the same file, and the parts that are judged separately.
 
-    `varying` holds the answers where their sizes differ between samples; the others are empty then. `other_size` names
-    the outputs that have another size in the compressed model than in the baseline, where the job's metric compares
-    values one by one: `compressed` is not a number then.
+    `varying` holds the answers if their sizes differ between samples; the other fields are empty then. `other_size`
+    names the outputs whose size differs between the two models, if the job's metric compares values one by one:
+    `compressed` is NaN then.
     """
 
     data: SampleSet
@@ -55,10 +56,10 @@ class AnswerPair:
 
 
 class AnsweredData:
-    """The evaluation data, answered by both models as far as it was asked for.
+    """Answers of both models, computed as far as they are requested.
 
-    Samples are answered in an order drawn at random, so that any first part is a sample of the whole; where all are
-    asked for at once (`whole`), in their own. `cache` is a folder that keeps the baseline's answers. `varies` says that
+    Samples are answered in random order, so that each first part is a random sample of the data; in their own order if
+    all are requested at once (`whole`). `cache` is a folder that keeps the baseline's answers. `varies` means that
     outputs may differ in size between samples.
     """
 
@@ -77,7 +78,7 @@ class AnsweredData:
         self._spec, self._predictors, self._data, self._watch = spec, predictors, data, watch
         self._varies = varies
         self._rows = list(range(len(data))) if whole else np.random.default_rng(0).permutation(len(data)).tolist()
-        digests = [_model_digest(model) for model in models]
+        digests = [model_digest(model) for model in models]
         self._same = digests[0] == digests[1]
         self._kept = cache / _fingerprint(digests[0], data, spec, engine_of(models[1])) if cache else None
         self._parts: list[tuple[Floats, Floats]] = []
@@ -86,7 +87,7 @@ class AnsweredData:
         self._done = 0
 
     def first(self, count: int) -> AnswerPair:
-        """Return the answers to the first `count` samples; those that were answered before are not asked again."""
+        """Return the answers to the first `count` samples; earlier answers are reused."""
         if count > self._done:
             self._parts.append(self._part(self._done, count))
             self._done = count
@@ -94,14 +95,14 @@ class AnsweredData:
         chosen = self._rows[: self._done]
         data = self._data if chosen == list(range(len(self._data))) else self._data.only(chosen)
         if self._varies:
-            found = as_rows(chosen_outputs(self._predictors[0].outputs, self._spec.model.task), old, new)
-            if isinstance(found, VaryingAnswers):
-                names = found.only_compressed() if self._spec.quality_metric not in (None, "matches") else []
+            rows = as_rows(chosen_outputs(self._predictors[0].outputs, self._spec.model.task), old, new)
+            if isinstance(rows, VaryingAnswers):
+                names = rows.only_compressed() if self._spec.quality_metric not in (None, "matches") else []
                 if not names:
-                    return AnswerPair(data, old[:, :0], new[:, :0], self._same, varying=found)
-                self._other_size, old = ", ".join(names), found.baseline_rows()
+                    return AnswerPair(data, old[:, :0], new[:, :0], self._same, varying=rows)
+                self._other_size, old = ", ".join(names), rows.baseline_rows()
             else:
-                old, new = found
+                old, new = rows
         if self._judged is None:  # once, so that all looks judge the same
             outputs = output_shapes(self._predictors[0], data, self._spec.model.task)
             self._judged = split_answers(old, outputs) if outputs else ()
@@ -119,11 +120,15 @@ class AnsweredData:
         with self._watch.phase("evaluate baseline", share) as advance:
             old = kept_answers(kept, lambda: self._answers(0, data, advance))
         with self._watch.phase("evaluate compressed", share) as advance:
-            new = old if self._same else self._compressed_answers(data, old, advance)
+            new = self._answers_of_itself(old) if self._same else self._compressed_answers(data, old, advance)
         return old, new
 
+    def _answers_of_itself(self, old: Floats) -> Floats:
+        """Return the answers of a compressed model that is the baseline itself."""
+        return without_divergence(old) if self._spec.quality_metric in DIVERGENCES else old
+
     def _compressed_answers(self, data: SampleSet, old: Floats, advance: Callable[[float], None]) -> Floats:
-        """Return what the compressed model answers; the outputs of another size than the baseline's are noted."""
+        """Return the compressed model's answers; note the outputs whose size differs from the baseline's."""
         try:
             new = self._answers(1, data, advance)
         except SizeVaries as error:
@@ -144,11 +149,14 @@ class AnsweredData:
         predictor, task, batch = self._predictors[side], self._spec.model.task, self._spec.benchmark.batch_size
         if self._varies:
             return varying_answers(predictor, data, task, advance)
+        if TASKS[task].running_text:
+            against = self._predictors[0] if side and self._spec.quality_metric in DIVERGENCES else None
+            return next_tokens(predictor, data, batch, advance, against)
         return _answers(predictor, data, task, batch, advance)
 
 
 def _joined(parts: Sequence[Floats]) -> Floats:
-    """Return the answers of all parts; texts and windows are filled up to the longest of all parts."""
+    """Join the answers of all parts; texts and windows are padded to the longest."""
     width = max(part.shape[-1] for part in parts)
     return np.concatenate([part if part.shape[-1] == width else _widened(part, width) for part in parts])
 
@@ -157,25 +165,22 @@ def _widened(part: Floats, width: int) -> Floats:
     missing = width - part.shape[-1]
     if part.ndim == 2:
         return np.pad(part, ((0, 0), (0, missing)), constant_values=NOTHING)
-    fill = np.broadcast_to(np.array([[0.0], [NOT_COUNTED]], dtype=np.float32), (len(part), 2, missing))
-    return np.concatenate([part, fill], axis=2)
+    return np.concatenate([part, padding_rows(len(part), missing)], axis=2)
 
 
 def _answers(predictor: Predictor, data: SampleSet, task: Task, batch: int, advance: Callable[[float], None]) -> Floats:
-    if TASKS[task].running_text:
-        return next_tokens(predictor, data, batch, advance)
-    if data.writing is not None:
+    if data.generation is not None:
         return written(predictor, data, batch, advance)
     return answers(predictor, data, task, batch, advance)
 
 
-def _model_digest(model: Path) -> str:
-    """Return the hash of a graph and of the files that hold its weights."""
+def model_digest(model: Path) -> str:
+    """Return the hash of a graph and of its weight files."""
     return " ".join(file_digest(path) for path in files_of_graph(model))
 
 
 def _fingerprint(model_digest: str, data: SampleSet, spec: CompressionJobSpec, engine: Engine) -> str:
-    """Return the hash of all that the baseline's answers depend on."""
+    """Return a hash of everything that the baseline's answers depend on."""
     parts = {
         "model": model_digest,
         "data": data.digest,
@@ -187,4 +192,6 @@ def _fingerprint(model_digest: str, data: SampleSet, spec: CompressionJobSpec, e
         "rows": ROWS,
         engine: version(engine),
     }
+    if data.state:
+        parts["state"] = dict(data.state)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

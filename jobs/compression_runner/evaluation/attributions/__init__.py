@@ -1,1 +1,1 @@
-"""Agreement of what both models' answers rest on."""
+"""Agreement of both models' SHAP attributions."""

@@ -1,8 +1,8 @@
 """Scores and errors by group: the worst group and the gap between groups, of both models.
 
-The figures are those of fairlearn's MetricFrame. The intervals are made here: MetricFrame's bootstrap takes percentiles
-of the extremes over groups, and an extreme of noisy figures is biased outwards, however alike the groups are. So each
-group has an interval of its own, all of them hold together (Bonferroni), and bounds of the extremes follow from them.
+The figures are those of fairlearn's MetricFrame. The intervals are computed here: MetricFrame's bootstrap takes
+percentiles of the extremes over groups, and an extreme of noisy figures is biased outwards, even for equal groups. So
+each group has its own interval, all of them hold together (Bonferroni), and the bounds of the extremes follow.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,27 +42,27 @@ Doubles = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 """The number of each sample's group, shape (samples,)."""
 Interval = Callable[[int, float], Estimate]
-"""(group, confidence) -> its figure with an interval."""
+"""(group, confidence) -> the group's figure with an interval."""
 
 _REFERENCE: Final = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
 
 
 @dataclass(frozen=True)
-class Side:
-    """One model: the figure of every group, and how its interval is made."""
+class GroupScores:
+    """The figure of every group for one model, and the function that computes a group's interval."""
 
     figures: Sequence[float]
     of: Interval
 
 
 @dataclass(frozen=True)
-class Grouped:
-    """Samples in groups: names, each sample's group, both models, and the increase of the gap from one to the other."""
+class GroupComparison:
+    """Groups of samples: names, each sample's group, both models' scores, and the increase of the gap."""
 
     names: Sequence[str]
     numbers: Numbers
-    baseline: Side
-    compressed: Side
+    baseline: GroupScores
+    compressed: GroupScores
     increase: Callable[[float], Estimate]
 
 
@@ -77,22 +77,22 @@ def groups_of_classes(
     *,
     same: bool,
 ) -> GroupsReport:
-    """Compare class scores (samples, classes) by group; `same` says that the models are one and the same."""
+    """Compare class scores (samples, classes) by group; `same` means that the models are identical."""
     names, numbers = _numbered(groups)
     classes = baseline.shape[1]
     answers = [class_answers(side) for side in (baseline, compressed)]
     sides = [
-        Side(
-            _reference(metric, labels, found, groups, names, classes),
-            lambda group, level, found=found: _class_interval(  # type: ignore[misc]
-                metric, labels[numbers == group], found[numbers == group], classes, level
+        GroupScores(
+            _reference(metric, labels, side, groups, names, classes),
+            lambda group, level, side=side: _class_interval(  # type: ignore[misc]
+                metric, labels[numbers == group], side[numbers == group], classes, level
             ),
         )
-        for found in answers
+        for side in answers
     ]
     increase = _class_increase(metric, labels, answers[0], answers[1], numbers, classes)
-    found = Grouped(names, numbers, sides[0], sides[1], increase)
-    return _report(found, column, metric, confidence, same=same)
+    comparison = GroupComparison(names, numbers, sides[0], sides[1], increase)
+    return _report(comparison, column, metric, confidence, same=same)
 
 
 def groups_of_numbers(
@@ -106,7 +106,7 @@ def groups_of_numbers(
     *,
     same: bool,
 ) -> GroupsReport:
-    """Compare predictions (samples, 1) with targets (samples,) by group, by mae or mse."""
+    """Compare the mae or mse of predictions (samples, 1) with targets (samples,), by group."""
     names, numbers = _numbered(groups)
     truth = targets.astype(np.float64)
     predicted = [
@@ -115,28 +115,28 @@ def groups_of_numbers(
     power = 2 if metric == "mse" else 1
     errors = [np.abs(side.astype(np.float64) - truth) ** power for side in predicted]
     sides = [
-        Side(
-            _reference(metric, truth, found.astype(np.float64), groups, names, 0),
+        GroupScores(
+            _reference(metric, truth, side.astype(np.float64), groups, names, 0),
             lambda group, level, error=error: _error_interval(error[numbers == group], level),  # type: ignore[misc]
         )
-        for found, error in zip(predicted, errors, strict=True)
+        for side, error in zip(predicted, errors, strict=True)
     ]
     increase = _number_increase(errors[0], errors[1], numbers, len(names))
-    found = Grouped(names, numbers, sides[0], sides[1], increase)
-    return _report(found, column, metric, confidence, same=same)
+    comparison = GroupComparison(names, numbers, sides[0], sides[1], increase)
+    return _report(comparison, column, metric, confidence, same=same)
 
 
-def gap(side: Side, groups: int, confidence: float) -> Estimate:
+def gap(side: GroupScores, groups: int, confidence: float) -> Estimate:
     """Return the difference between the largest and the least figure of a model's groups, with its interval.
 
     Each difference of two groups has the interval of G. Y. Zou, A. Donner (Construction of confidence limits about
-    effect measures, Statistics in Medicine 27, 2008), which is R. G. Newcombe's of two shares; all of them hold
+    effect measures, Statistics in Medicine 27, 2008), which for two shares is R. G. Newcombe's; all of them hold
     together.
     """
     level = each_of(groups * (groups - 1) // 2, confidence)
-    found = [side.of(group, level) for group in range(groups)]
+    estimates = [side.of(group, level) for group in range(groups)]
     low, high = 0.0, 0.0
-    for one, other in combinations(found, 2):
+    for one, other in combinations(estimates, 2):
         upper, lower = (one, other) if one.value >= other.value else (other, one)
         apart = upper.value - lower.value
         low = max(low, apart - np.hypot(upper.value - upper.low, lower.high - lower.value))
@@ -146,14 +146,16 @@ def gap(side: Side, groups: int, confidence: float) -> Estimate:
     return Estimate(value=value, low=min(low, value), high=max(high, value))
 
 
-def _report(found: Grouped, column: str, metric: FairnessMetric, confidence: float, *, same: bool) -> GroupsReport:
-    count, is_error = len(found.names), metric in FAIRNESS_ERRORS
+def _report(
+    comparison: GroupComparison, column: str, metric: FairnessMetric, confidence: float, *, same: bool
+) -> GroupsReport:
+    count, is_error = len(comparison.names), metric in FAIRNESS_ERRORS
     level = each_of(count, confidence)
     worst = worst_loss if is_error else worst_score
-    sides = [[side.of(group, level) for group in range(count)] for side in (found.baseline, found.compressed)]
+    sides = [[side.of(group, level) for group in range(count)] for side in (comparison.baseline, comparison.compressed)]
     figures = [
-        GroupFigures(name=name, samples=int(np.sum(found.numbers == group)), baseline=before, compressed=after)
-        for group, (name, before, after) in enumerate(zip(found.names, *sides, strict=True))
+        GroupFigures(name=name, samples=int(np.sum(comparison.numbers == group)), baseline=before, compressed=after)
+        for group, (name, before, after) in enumerate(zip(comparison.names, *sides, strict=True))
     ]
     return GroupsReport(
         column=column,
@@ -161,9 +163,9 @@ def _report(found: Grouped, column: str, metric: FairnessMetric, confidence: flo
         groups=sorted(figures, key=lambda group: group.compressed.value, reverse=is_error),
         baseline_worst=worst(sides[0]),
         compressed_worst=worst(sides[1]),
-        baseline_gap=gap(found.baseline, count, confidence),
-        compressed_gap=gap(found.compressed, count, confidence),
-        gap_increase=Estimate.exact(0.0) if same else found.increase(confidence),
+        baseline_gap=gap(comparison.baseline, count, confidence),
+        compressed_gap=gap(comparison.compressed, count, confidence),
+        gap_increase=Estimate.exact(0.0) if same else comparison.increase(confidence),
     )
 
 
@@ -180,7 +182,7 @@ def _reference(
     names: Sequence[str],
     classes: int,
 ) -> list[float]:
-    """Return a metric by group, in the order of the names, as fairlearn and scikit-learn compute it."""
+    """Return a metric by group, in the order of `names`, as fairlearn and scikit-learn compute it."""
     frame = MetricFrame(
         metrics=_metric(metric, classes), y_true=truth, y_pred=answers, sensitive_features=np.asarray(groups)
     )
@@ -197,7 +199,7 @@ def _metric(metric: FairnessMetric, classes: int) -> Callable[..., float]:
         return plain[metric]
     score = _REFERENCE[metric]
     if classes == 2:
-        # An answer that is not finite is of a third class: the score is that of class 1 alone.
+        # An answer that is not finite has a third class: the score is that of class 1 alone.
         return lambda truth, answers: float(score(truth, answers, labels=[1], average="macro", zero_division=0))
     return lambda truth, answers: float(score(truth, answers, average="macro", zero_division=0))
 
@@ -222,7 +224,7 @@ def _error_interval(errors: Doubles, confidence: float) -> Estimate:
 def _class_increase(
     metric: FairnessMetric, labels: Classes, before: Classes, after: Classes, numbers: Numbers, classes: int
 ) -> Callable[[float], Estimate]:
-    """Return how the increase of the gap is estimated, by a paired bootstrap over the samples of all groups."""
+    """Return the estimator of the increase of the gap: a paired bootstrap over the samples of all groups."""
     statistic = class_statistic(metric, classes)
     rows = np.stack([labels, before, after], axis=1)
     seen, counts = np.unique(np.column_stack([rows, numbers]), axis=0, return_counts=True)
@@ -250,7 +252,7 @@ def _number_increase(before: Doubles, after: Doubles, numbers: Numbers, groups: 
         widths = [np.ptp((weights * errors) @ members / sizes, axis=1) for errors in (before, after)]
         return np.asarray(widths[0] - widths[1])
 
-    # One sample more of any group is no worse, and no better, than the one of its own that changed most.
+    # One more sample of a group is assumed to change no more than the sample of the group that changed most.
     changes = after - before
     extremes = {
         int(rows[position])

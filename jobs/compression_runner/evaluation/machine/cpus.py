@@ -21,12 +21,12 @@ CGROUP: Final = Path("/sys/fs/cgroup")
 TOPOLOGY: Final = Path("/sys/devices/system/cpu")
 
 Isolation = measuring.Isolation | Literal["Turns"]
-"""What keeps other work off the CPUs: the runtime's isolation in a pod; turns of the local runs on this machine."""
+"""What keeps other work off the CPUs: in a pod the runtime's isolation, else a lock between local runs."""
 
 
 @dataclass(frozen=True)
 class CpuReservation:
-    """What keeps others off the CPUs of this process, and how many whole CPUs its container requests.
+    """How the CPUs of this process are isolated, and how many whole CPUs its container requests.
 
     `notes` go into the report.
     """
@@ -37,7 +37,7 @@ class CpuReservation:
 
     @property
     def guaranteed(self) -> bool:
-        """Whether the platform reserves the CPUs, so that there are no others to use."""
+        """Whether the platform reserves the CPUs, so that the process cannot use others."""
         return self.isolation in (STATIC_CPUS, NODE)
 
 
@@ -45,7 +45,7 @@ class CpuReservation:
 class MeasuringCpus:
     """The CPUs that models are measured with, and the threads of one inference.
 
-    `pins`: whether the process is pinned to them. Without isolation, pods on one node would all choose the same few.
+    `pins`: whether to pin the process to them. Without isolation, all pods on a node would choose the same few.
     """
 
     numbers: tuple[int, ...]
@@ -55,7 +55,7 @@ class MeasuringCpus:
     notes: tuple[str, ...]
 
     def described_in(self, environment: Environment, *, pinned: bool) -> Environment:
-        """Return the conditions of a measurement with these CPUs added."""
+        """Add these CPUs to the conditions of a measurement."""
         refused = self.pins and not pinned
         notes = [*self.notes, *(["this machine does not let a process choose its CPUs: not pinned"] if refused else [])]
         return environment.model_copy(
@@ -74,31 +74,31 @@ def choose_cpus(
     cgroup: Path = CGROUP,
     topology: Path = TOPOLOGY,
 ) -> MeasuringCpus:
-    """Return the CPUs for `threads` threads, by default one of each core and as many as the cgroup allows.
+    """Return the CPUs for `threads` threads; by default one CPU of each core, as many as the cgroup allows.
 
-    Raises InvalidInput for more threads than the platform reserved CPUs; elsewhere they are measured as asked, with a
+    Raises InvalidInput for more threads than reserved CPUs. Without a reservation, more threads than CPUs only add a
     note.
     """
     cores = cpu_cores(allowed_cpus(), topology)
     available = min(len(cores), usable_cpus(cgroup))
     if reservation.guaranteed and reservation.cpus is not None:
         available = min(available, reservation.cpus)
-    asked = threads or available
+    requested = threads or available
     notes = list(reservation.notes)
-    if asked > available:
+    if requested > available:
         problem = f"{_cpus(available)} can be measured with (the threads of one core count as one CPU)"
         if reservation.guaranteed:
             remedy = f"set it to {available} at most, or name a runtime that requests more CPUs"
-            raise InvalidInput("TooManyThreads", "spec.benchmark.threads", asked, f"only {problem}", remedy)
-        notes.append(f"spec.benchmark.threads is {asked}, and {problem}: threads share CPUs")
+            raise InvalidInput("TooManyThreads", "spec.benchmark.threads", requested, f"only {problem}", remedy)
+        notes.append(f"spec.benchmark.threads is {requested}, and {problem}: threads share CPUs")
     first_of_each = [cpu for turn in zip_longest(*cores) for cpu in turn if cpu is not None]
-    numbers = tuple(sorted(first_of_each[:asked]))
+    numbers = tuple(sorted(first_of_each[:requested]))
     pins = reservation.isolation != SHARED or len(numbers) >= len(cores)
-    return MeasuringCpus(numbers, asked, reservation.isolation, pins, tuple(notes))
+    return MeasuringCpus(numbers, requested, reservation.isolation, pins, tuple(notes))
 
 
 def require_exclusive(reservation: CpuReservation, field: str) -> None:
-    """Check that a pod whose runtime promises exclusive CPUs has them: its cpuset is exactly what it requests.
+    """Check that a pod whose runtime promises exclusive CPUs has them: its cpuset equals its request.
 
     `field` names the runtime. Raises InvalidInput.
     """
@@ -117,13 +117,13 @@ def allowed_cpus() -> set[int]:
 
 
 def usable_cpus(cgroup: Path = CGROUP) -> int:
-    """Return how many CPUs this process may use: its affinity, cut by the cgroup's quota."""
+    """Return how many CPUs this process may use: its affinity, limited by the cgroup's quota."""
     allowed, quota = len(allowed_cpus()), _quota(cgroup)
     return max(1, min(allowed, int(quota))) if quota else allowed
 
 
 def cpu_cores(allowed: Iterable[int], topology: Path = TOPOLOGY) -> list[tuple[int, ...]]:
-    """Return the allowed CPUs by physical core, each a core of its own where the machine does not say."""
+    """Group the allowed CPUs by physical core; each CPU is its own core if the machine does not report cores."""
     cores: dict[tuple[int, ...], list[int]] = {}
     for cpu in sorted(allowed):
         file = topology / f"cpu{cpu}" / "topology" / "thread_siblings_list"
@@ -157,7 +157,7 @@ def _cpus(count: int) -> str:
 
 
 def _quota(cgroup: Path) -> float | None:
-    """Return the CPUs that the cgroup (v2 or v1) allows, None where it sets no limit."""
+    """Return the CPUs that the cgroup (v2 or v1) allows; None without a limit."""
     second = cgroup / "cpu.max"
     if second.is_file():
         quota, period = second.read_text().split()

@@ -1,8 +1,8 @@
-"""Energy that the machine's processors used, from the counters that Linux shows of them (RAPL).
+"""Energy of the machine's processors, from Linux's RAPL counters.
 
-Both engines run on the CPU, so a GPU's energy is no part of an answer's; what stages use of it is told by them. The
-counters are of whole processors and their memory: what other processes and idle cores used is in them. Linux shows them
-to root only (CVE-2020-8694), and virtual machines seldom at all: then there is no meter, and the report has no energy.
+Both engines run on the CPU, so the energy of an answer does not include a GPU; stages report their own use of a GPU.
+The counters cover whole processors and their memory, including other processes and idle cores. Linux shows them to root
+only (CVE-2020-8694), and virtual machines rarely have them: then there is no meter, and the report has no energy.
 Source: kernel.org, Documentation/power/powercap/powercap.rst.
 """
 
@@ -14,7 +14,7 @@ from typing import Final
 POWERCAP: Final = Path("/sys/class/powercap")
 MICROJOULES: Final = 1e-6
 _COUNTED: Final = ("package-", "dram")
-"""Zones that add up: packages (cores are inside of them) and their memory (which is not)."""
+"""Zones to add: packages, which include their cores, and memory, which is separate."""
 
 Counters = Mapping[Path, int]
 """Microjoules by zone."""
@@ -22,7 +22,7 @@ Counters = Mapping[Path, int]
 
 @dataclass(frozen=True)
 class EnergyMeter:
-    """The zones that are read, each with the microjoules after which its counter starts again from 0."""
+    """The zones that are read, each with the microjoules at which its counter wraps to 0."""
 
     zones: Mapping[Path, int]
 
@@ -31,13 +31,13 @@ class EnergyMeter:
         return {zone: int((zone / "energy_uj").read_text()) for zone in self.zones}
 
     def since(self, before: Counters) -> float:
-        """Return the joules that were used since a reading, which must be less than a minute old or so."""
+        """Return the joules used since a reading, which must be at most about a minute old."""
         now = self.read()
         return sum((now[zone] - before[zone]) % (self.zones[zone] + 1) for zone in self.zones) * MICROJOULES
 
 
 def energy_meter(powercap: Path = POWERCAP) -> EnergyMeter | None:
-    """Return a meter of all processors, None where there are no counters or this process may not read them."""
+    """Return a meter of all processors; None if there are no counters or this process may not read them."""
     zones: dict[Path, int] = {}
     for zone in sorted(powercap.glob("intel-rapl:*")):  # the driver has this name on AMD, too
         try:

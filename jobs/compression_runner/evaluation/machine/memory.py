@@ -17,10 +17,10 @@ from compression_runner.inference.predictor import Engine, Feed
 from compressionjob.estimate import Estimate
 
 LOOKS_AT: Final = (3, 5, 8, 12)
-"""Processes at each look of a limit: with fewer than three, Student's interval is far too wide to decide."""
+"""Processes at each look; with fewer than three, Student's interval is far too wide to decide."""
 VARIATION: Final = 0.01
-"""Least standard deviation of peaks that the interval assumes, as a share of them (MiniLM in onnxruntime: 0.9 %): if
-three processes have the same peak, a fourth can still differ."""
+"""Least standard deviation that the interval assumes, as a share of the peaks (MiniLM in onnxruntime: 0.9 %): if three
+processes have the same peak, a fourth can still differ."""
 QUERIES: Final = 8
 TIMEOUT_SECONDS: Final = 600
 
@@ -31,7 +31,7 @@ class MemoryProbeError(RuntimeError):
 
 @dataclass(frozen=True)
 class MemoryFigures:
-    """Peak resident memory in bytes of each fresh process, and what it needs before it loads any model.
+    """Peak resident memory in bytes of each fresh process, and `floor_bytes`, its memory before it loads a model.
 
     `confidence` is that of each look's intervals.
     """
@@ -47,26 +47,26 @@ class MemoryFigures:
 
     @property
     def peak(self) -> Estimate | None:
-        """The mean peak with its interval; None of a single process, which has no interval."""
+        """The mean peak with its interval; None for a single process, which has no interval."""
         if len(self.peaks) < 2:
             return None
-        found = mean_interval(self.peaks, self.confidence)
-        least = mean_reach(len(self.peaks), VARIATION, self.confidence) * found.value
-        low, high = min(found.low, found.value - least), max(found.high, found.value + least)
-        return Estimate(value=found.value, low=max(0.0, low), high=high)
+        interval = mean_interval(self.peaks, self.confidence)
+        least = mean_reach(len(self.peaks), VARIATION, self.confidence) * interval.value
+        low, high = min(interval.low, interval.value - least), max(interval.high, interval.value + least)
+        return Estimate(value=interval.value, low=max(0.0, low), high=high)
 
 
 class MemoryProbes:
-    """Fresh processes that serve one model, one after the other."""
+    """Measures one model in fresh processes, one after the other."""
 
     def __init__(self, model: Path, feed: Feed, threads: int, confidence: float, engine: Engine) -> None:
         self._model, self._feed, self._threads, self._engine = model, feed, threads, engine
         self.figures = MemoryFigures((), 0, confidence)
 
     def measure(self, processes: int) -> MemoryFigures:
-        """Return the figures of so many processes in all; those that have run before count.
+        """Return the figures of `processes` processes in total, including those of earlier calls.
 
-        Raises MemoryProbeError, with the process's own last words, when one of them fails.
+        Raises MemoryProbeError, with the last line of the process's stderr, when one of them fails.
         """
         with tempfile.TemporaryDirectory(prefix="memory-") as folder:
             path = Path(folder) / "feed.npz"
@@ -82,7 +82,7 @@ class MemoryProbes:
 
 
 def _storable(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return the array without Python objects: texts as numpy stores them."""
+    """Return the array without Python objects: numpy stores texts as fixed-width strings."""
     return array.astype(np.str_) if array.dtype.kind == "O" else array
 
 

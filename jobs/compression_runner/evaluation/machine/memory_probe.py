@@ -1,8 +1,7 @@
-"""A fresh process that loads a model, answers some queries and tells its peak memory.
+"""A fresh process that loads a model, answers some queries and prints its peak memory.
 
 `python -m compression_runner.evaluation.machine.memory_probe MODEL FEED.npz THREADS QUERIES ENGINE` prints one line of
-JSON: `peakBytes`, and `floorBytes`, what the process needed before it loaded the model. Imports numpy and the engine
-only.
+JSON: `peakBytes`, and `floorBytes`, the memory before it loaded the model. Imports numpy and the engine only.
 """
 
 import json
@@ -17,24 +16,33 @@ from numpy.typing import NDArray
 
 Answer = Callable[[Mapping[str, NDArray[np.generic]]], object]
 ENOUGH_SECONDS = 20.0
-"""A slow model answers two queries, and no more after so many seconds: nearly all of its peak is in the first."""
+"""A slow model answers two queries, and none after this time: nearly all of the peak is in the first."""
 Start = Callable[[str], Answer]
-"""Loads a model, and gives what answers with it."""
+"""Loads a model, and returns a function that answers with it."""
 
 
 def peak_resident_bytes() -> int:
     """Return the greatest resident set of this process so far (VmHWM, proc(5))."""
+    return _status_bytes("VmHWM")
+
+
+def resident_bytes() -> int:
+    """Return the resident set of this process (VmRSS, proc(5))."""
+    return _status_bytes("VmRSS")
+
+
+def _status_bytes(name: str) -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
-    raise OSError("/proc/self/status has no VmHWM")
+    raise OSError(f"/proc/self/status has no {name}")
 
 
 def main(model: str, feed: str, threads: str, queries: str, engine: str) -> None:
     """Load, answer, print."""
     with np.load(feed, allow_pickle=False) as arrays:
         inputs = {name: arrays[name] for name in arrays.files}
-    # Engines take texts as Python objects, which are not stored.
+    # Engines take texts as Python objects, which the file cannot hold.
     inputs = {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in inputs.items()}
     load = _openvino if engine == "openvino" else _onnxruntime
     start, floor = load(int(threads))

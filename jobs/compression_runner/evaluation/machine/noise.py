@@ -1,20 +1,19 @@
-"""What else happened on the machine while something was measured: other processes, steal, throttling, frequency.
+"""Noise during a measurement: other processes, steal, throttling and frequency.
 
-Other processes take time from a measurement when its threads are ready to run and have no CPU, which Linux counts for
-each thread (schedstat); what they do on CPUs that would have been idle takes none. Steal is what a hypervisor takes.
-The cgroup's own limit is no noise: it is there when the model serves, too. What others do to shared caches and to the
-memory's bandwidth is not seen here; it counts as the machine's own speed.
+Other processes delay a measurement when its threads are ready to run and have no CPU; Linux counts this for each thread
+(schedstat). Work of others on CPUs that would have been idle costs nothing. Steal is time that the hypervisor takes.
+The cgroup's own limit is not noise: it also applies when the model serves. Effects on shared caches and memory
+bandwidth are not visible here; they count as the machine's own speed.
 """
 
 import os
-import platform
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from compression_runner.evaluation.machine.cpus import allowed_cpus, usable_cpus
-from compressionjob.report import Machine, NoiseReport
+from compressionjob.report import NoiseReport
 
 Number = TypeVar("Number", int, float)
 
@@ -28,20 +27,20 @@ _THROTTLED_SECONDS: Final = {"throttled_usec": 1e-6, "throttled_time": 1e-9}
 DISTURBED_STEAL: Final = 0.02
 DISTURBED_OTHERS: Final = 0.10
 DISTURBED_SHARE: Final = 0.02
-"""Of the time of a measurement: when others took more of it away, the report says so."""
+"""Share of the time of a measurement; if others took more, the report says so."""
 SLOWER_CLOCK: Final = 0.9
-"""A CPU below this share of the frequency that it had otherwise is slowed, by heat or by a limit of power."""
+"""A CPU below this share of its usual frequency is slowed by heat or by a power limit."""
 _TICKS: Final = 2
-"""The kernel counts CPU time of the machine in ticks; a difference may be off by so many."""
+"""The kernel counts CPU time of the machine in ticks; a difference may be off by this many."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Counters of the kernel at one moment, in seconds of CPU time where not said otherwise.
+    """Counters of the kernel at one moment, in seconds of CPU time by default.
 
-    `waited` are seconds in which threads of this process were ready and had no CPU; `frequency` is the mean of the
-    CPUs' in hertz, and `hot` counts how often heat made one slower. `stolen` is the steal of the CPUs that this process
-    may use. None means that the machine does not report it.
+    `waited` is the time in which threads of this process were ready and had no CPU. `frequency` is the mean of the CPUs
+    in hertz. `hot` counts how often heat throttled one. `stolen` is the steal of the CPUs that this process may use.
+    None means that the machine does not report it.
     """
 
     busy: float
@@ -85,11 +84,11 @@ def read_noise(proc: Path = Path("/proc"), cpus: Path = Path("/sys/devices/syste
 
 @dataclass(frozen=True)
 class Noise:
-    """What happened in some stretches of time together, in seconds.
+    """The noise in one or more intervals of time, in seconds.
 
-    `total`, `steal` and `other` are of all CPUs; `own` is the work of this process and its ended children, `other` that
-    of all others (and of the kernel for them). `stolen` and `nearby` are what of them falls to the CPUs that this
-    process could use then: `stolen` by their own counters, where there are any, and else by their number. None means
+    `total`, `steal` and `other` are sums over all CPUs. `own` is the work of this process and its ended children,
+    `other` that of all others (and of the kernel for them). `stolen` and `nearby` are the parts of `steal` and `other`
+    on the CPUs that this process could use: `stolen` by the counters of these CPUs, or else by their number. None means
     that the machine does not report it.
     """
 
@@ -138,11 +137,10 @@ class Noise:
 
     @property
     def lost(self) -> float:
-        """Seconds that others took from the threads of this process, all together: at most so much was added to it.
+        """Upper bound of the seconds that others took from all threads of this process together.
 
-        Threads wait for each other too, where there are more than CPUs; so what others did is the most that counts.
-        Where the kernel does not tell how long they waited, all work of others counts that was done on this share of
-        the machine's CPUs.
+        If there are more threads than CPUs, threads also wait for each other, so the work of others is the most that
+        counts. If the kernel does not count waiting, all work of others on this process's share of the CPUs counts.
         """
         slack = _TICKS / os.sysconf("SC_CLK_TCK")
         waited = self.nearby if self.waited is None else min(self.waited, self.other + slack)
@@ -150,17 +148,17 @@ class Noise:
 
     @property
     def uncounted(self) -> float:
-        """Seconds that were lost otherwise than by waiting for a CPU behind others: to the hypervisor (steal)."""
+        """Seconds lost to the hypervisor (steal), which the waiting of threads does not include."""
         return min(self.elapsed, max(0.0, self.stolen))
 
     @property
     def lost_share(self) -> float:
-        """Share of the time that others took from the threads of this process, all together."""
+        """Share of the elapsed time that others took from all threads of this process together."""
         return self.lost / max(self.elapsed, 1e-9)
 
     @property
     def disturbed(self) -> bool:
-        """Whether others took so much time away, or heat slowed a CPU, that it is worth a word."""
+        """Whether the report should mention it: others took more than DISTURBED_SHARE, or heat slowed a CPU."""
         return self.lost_share > DISTURBED_SHARE or bool(self.hot)
 
     def to_report(self) -> NoiseReport:
@@ -181,11 +179,11 @@ class Noise:
 
 
 def noise_between(before: Reading, after: Reading) -> Noise:
-    """Return what happened between two readings; time in which the cgroup's limit held threads back is not waiting."""
+    """Return the noise between two readings; time in which the cgroup's limit throttled threads is not waiting."""
     throttled = _difference(before.throttled_seconds, after.throttled_seconds)
     waited = _difference(before.waited, after.waited)
     other, steal = after.busy - before.busy - (after.own - before.own), after.steal - before.steal
-    # A process that is pinned later on, or no longer, has another share of the machine then.
+    # Pinning changes the share of the machine that this process may use.
     usable, stolen = usable_cpus(), _difference(before.stolen, after.stolen)
     mine = usable / (os.cpu_count() or 1)
     return Noise(
@@ -205,7 +203,7 @@ def noise_between(before: Reading, after: Reading) -> Noise:
 
 
 def noise_notes(noise: Noise) -> list[str]:
-    """Return sentences on what may have disturbed the measurement; none for a quiet machine."""
+    """Return sentences about possible disturbances of the measurement; none for a quiet machine."""
     notes: list[str] = []
     if noise.throttled_periods:
         seconds = noise.throttled_seconds or 0.0
@@ -220,51 +218,39 @@ def noise_notes(noise: Noise) -> list[str]:
 
 
 def reason_of(noise: Noise) -> str:
-    """Return why a verdict on speed is doubtful: what others did, and how much time it took from the benchmark."""
-    found = noise_notes(replace(noise, throttled_periods=None))
-    did = "; ".join(found) or f"other processes used {noise.other_share:.0%} of the machine's CPU time"
+    """Explain why a verdict on speed is doubtful: the disturbance, and the time that the benchmark lost."""
+    notes = noise_notes(replace(noise, throttled_periods=None))
+    did = "; ".join(notes) or f"other processes used {noise.other_share:.0%} of the machine's CPU time"
     return f"{did}, and took {noise.lost_share:.0%} of the time from the benchmark"
-
-
-def machine() -> Machine:
-    """Return what the measurement ran on."""
-    return Machine(
-        cpu=_cpu_model(),
-        cpus=os.cpu_count(),
-        usable_cpus=usable_cpus(),
-        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        kernel=platform.release(),
-        architecture=platform.machine(),
-    )
 
 
 def _waited(tasks: Path) -> float | None:
     """Return how long all threads of this process were ready and had no CPU (proc(5), schedstat)."""
-    ran = found = 0
+    ran = total = 0
     for thread in tasks.iterdir():
         try:
             run, waited, _ = map(int, (thread / "schedstat").read_text().split())
-            ran, found = ran + run, found + waited
+            ran, total = ran + run, total + waited
         except ProcessLookupError:
             continue  # it ended while the list was read
         except FileNotFoundError:
             if thread.exists():
                 return None  # a kernel without schedstat
-    return found * 1e-9 if ran else None  # one that shows zeros does not count
+    return total * 1e-9 if ran else None  # one that shows zeros does not count
 
 
 def _frequency(cpus: Path) -> float | None:
-    """Return the mean frequency in hertz of the CPUs that this process may use, None where no driver tells it."""
+    """Return the mean frequency in hertz of the CPUs that this process may use; None if no driver reports it."""
     files = [cpus / f"cpu{number}" / "cpufreq" / "scaling_cur_freq" for number in os.sched_getaffinity(0)]
-    found = [int(file.read_text()) * 1e3 for file in files if file.is_file()]
-    return sum(found) / len(found) if found else None
+    frequencies = [int(file.read_text()) * 1e3 for file in files if file.is_file()]
+    return sum(frequencies) / len(frequencies) if frequencies else None
 
 
 def _hot(cpus: Path) -> int | None:
-    """Return how often heat made one of the CPUs of this process slower, None where the machine does not count it."""
+    """Return how often heat throttled a CPU of this process; None if the machine does not count it."""
     files = [cpus / f"cpu{number}" / "thermal_throttle" / "core_throttle_count" for number in os.sched_getaffinity(0)]
-    found = [int(file.read_text()) for file in files if file.is_file()]
-    return sum(found) if found else None
+    counts = [int(file.read_text()) for file in files if file.is_file()]
+    return sum(counts) if counts else None
 
 
 def _difference(before: Number | None, after: Number | None) -> Number | None:
@@ -281,10 +267,3 @@ def _throttling() -> dict[str, float]:
             pairs = (line.split() for line in path.read_text().splitlines())
             return {pair[0]: float(pair[1]) for pair in pairs if len(pair) == 2}
     return {}
-
-
-def _cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

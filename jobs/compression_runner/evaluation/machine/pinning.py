@@ -1,4 +1,4 @@
-"""Pin this process to some CPUs while it measures, all of its threads."""
+"""Pin all threads of this process to some CPUs during a measurement."""
 
 import os
 import threading
@@ -13,7 +13,7 @@ TASKS: Final = Path("/proc/self/task")
 
 
 class Pin:
-    """The CPUs that threads had before they were pinned. `held` says whether pinning them worked."""
+    """Pins threads and restores their CPUs. `held` says whether pinning succeeded."""
 
     def __init__(self) -> None:
         self.held = False
@@ -21,7 +21,7 @@ class Pin:
         self._mask: set[int] = set()
 
     def hold(self, numbers: tuple[int, ...]) -> None:
-        """Pin every thread; those that start later inherit it. Leave all as they were where that is refused."""
+        """Pin every thread; later threads inherit it. Restore all threads if the system refuses."""
         self._mask = set(numbers)
         try:
             # Threads may start while the list is read.
@@ -29,17 +29,17 @@ class Pin:
                 for thread in fresh:
                     self._pin(thread)
             self.held = os.sched_getaffinity(0) == self._mask
-        except (OSError, AttributeError):  # a seccomp profile; a system without affinity
+        except OSError:  # a seccomp profile
             self.release()
 
     def release(self) -> None:
-        """Give all threads the CPUs back that they had; those that have started since get the calling thread's."""
+        """Restore the CPUs of all threads; threads that started since get those of the calling thread."""
         if not self._before:
             return
         own = self._before.get(threading.get_native_id(), set())
         for thread in _threads():
             before = self._before.get(thread, own)
-            # It may have ended; one that has chosen its own CPUs meanwhile keeps them.
+            # The thread may have ended; a thread that has chosen its own CPUs keeps them.
             with suppress(OSError):
                 if before and os.sched_getaffinity(thread) == self._mask:
                     os.sched_setaffinity(thread, before)
@@ -55,9 +55,9 @@ class Pin:
 
 @contextmanager
 def pinned(cpus: MeasuringCpus) -> Iterator[Pin]:
-    """Pin the process to these CPUs while the block runs or until the pin is released, where it is to be pinned."""
+    """Pin the process to these CPUs, if `cpus.pins`, until the block ends or the pin is released."""
     pin = Pin()
-    if cpus.pins:
+    if cpus.pins and hasattr(os, "sched_setaffinity"):  # Linux has it
         pin.hold(cpus.numbers)
     try:
         yield pin

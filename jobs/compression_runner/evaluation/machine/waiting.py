@@ -1,15 +1,14 @@
 """How long the threads of this process were ready to run and had no CPU, read between two queries.
 
-The kernel counts it for each thread (proc(5), schedstat, second field). A query's latency without what others took lies
-between what is left when the waiting of all threads is taken off, and what is left when only that of the thread which
-asks is, where the engine works in that thread alone:
+The kernel counts it for each thread (proc(5), schedstat, second field). The latency of a query without other processes
+has two bounds:
 
-- A thread that is delayed by d delays the query by d at most: the others go on or wait for it. So the query would have
-  taken at least its latency less the sum over threads.
-- Where one thread does all the work, one step after the other, each moment of its waiting is a moment in which the
-  query stands still. So the query would have taken at most its latency less that thread's waiting.
+- Lower bound: the latency minus the waiting of all threads. A thread that is delayed by d delays the query by at most
+  d: the others go on or wait for it.
+- Upper bound: the latency minus the waiting of the calling thread, if the engine works in that thread alone. Then the
+  query makes no progress while the thread waits.
 
-What others do to caches, to the memory's bandwidth and to the clock frequency is not seen here.
+Effects of other processes on caches, memory bandwidth and clock frequency are not visible here.
 """
 
 import os
@@ -23,7 +22,7 @@ TASKS = Path("/proc/self/task")
 
 
 class Waited(NamedTuple):
-    """Nanoseconds that the calling thread, and all threads together, were ready and had no CPU, since they began."""
+    """Nanoseconds that the calling thread, and all threads together, were ready and had no CPU since their start."""
 
     caller: int
     every: int
@@ -42,7 +41,7 @@ class ThreadWaits:
         try:
             for thread in tasks.iterdir():
                 self._open(thread)
-        except OSError:  # more threads than this process may open files: a sum over some of them bounds nothing
+        except OSError:  # more threads than this process may open files: a partial sum is no bound
             self.close()
         if not self._counts():
             self.close()
@@ -53,7 +52,7 @@ class ThreadWaits:
         return self._caller is not None
 
     def read(self) -> Waited:
-        """Return the counters now; zeros where the kernel does not count."""
+        """Return the counters now; zeros if the kernel does not count."""
         if self._caller is None:
             return Waited(0, 0)
         caller = self._of(self._caller)
@@ -77,7 +76,7 @@ class ThreadWaits:
             self._others.append(file)
 
     def _counts(self) -> bool:
-        """Return whether the kernel counts what it shows: one that could but does not shows zeros of a running thread.
+        """Return whether the kernel counts: if schedstat exists but is off, it has zeros for a running thread.
 
         Source: fs/proc/base.c, sched_info_on(): without CONFIG_SCHEDSTATS, as long as delayacct is off.
         """

@@ -1,4 +1,4 @@
-"""Quality of a compressed model beside its baseline: every score that the answers allow, with intervals."""
+"""Quality of a compressed model compared with its baseline: every score that the answers allow, with intervals."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.quality.neighbours import nearest_neighbours
 from compression_runner.evaluation.statistics.intervals import mean, negated, share
 from compression_runner.evaluation.statistics.paired_bootstrap import Kinds, Weights, interval
-from compression_runner.inference.parts import AnswerPart, directed, part_cosines, whole
+from compression_runner.inference.answer_parts import AnswerPart, directed, part_cosines, whole
 from compression_runner.inference.similarity import Floats, finite_rows
 from compressionjob.estimate import Estimate
 from compressionjob.objectives import QualityMetric
@@ -25,20 +25,21 @@ NAME_LENGTH: Final = 120
 
 @dataclass(frozen=True)
 class Score:
-    """One metric: the baseline's score, the compressed model's, and the drop from one to the other.
+    """One metric: the baseline's score, the compressed model's score, and the drop.
 
-    Of an error metric (ERROR_METRICS) `drop` is the increase as a share of the baseline's error.
+    For an error metric (ERROR_METRICS), `drop` is the increase as a share of the baseline's error; None for a
+    divergence from the baseline (DIVERGENCES), whose own is 0.
     """
 
     metric: QualityMetric
     baseline: Estimate
     compressed: Estimate
-    drop: Estimate
+    drop: Estimate | None
 
 
 @dataclass(frozen=True)
 class PartScore:
-    """The mean score of a part of the answers that is judged apart."""
+    """The mean score of a part of the answers that is judged separately."""
 
     name: str
     metric: QualityMetric
@@ -47,10 +48,10 @@ class PartScore:
 
 @dataclass(frozen=True)
 class Quality:
-    """Every score, the largest difference between two outputs, and how many outputs were not finite numbers.
+    """Every score, the largest difference between two outputs, and how many outputs were not finite.
 
-    `parts` are what is judged apart, the worst first; none where the answers are one thing. `other_size` names outputs
-    of the compressed model that have another size than the baseline's, so that no value can be compared.
+    `parts` are the separately judged parts, the worst first; empty for answers with one part. `other_size` names
+    outputs whose size differs from the baseline's; `note` says why another CPU answers otherwise.
     """
 
     scores: dict[QualityMetric, Score]
@@ -59,6 +60,7 @@ class Quality:
     non_finite_samples: int
     parts: tuple[PartScore, ...] = ()
     other_size: str = ""
+    note: str = ""
 
 
 def embedding_quality(
@@ -66,44 +68,51 @@ def embedding_quality(
 ) -> Quality:
     """Compare embeddings (or flattened outputs) of shape (samples, dimensions), row by row.
 
-    Of several `parts`, a sample has the cosine of its worst, and keeps its neighbour if it does in all of them. A row
-    that is not finite in `compressed` counts as a cosine of 0 and a lost neighbour. Raises InvalidInput when the
+    With several `parts`, a sample has the cosine of its worst part, and keeps its neighbour if it does so in all parts.
+    A row of `compressed` that is not finite counts as a cosine of 0 and a lost neighbour. Raises InvalidInput if the
     baseline's rows are not finite.
     """
     require_finite_baseline(baseline)
     parts = parts or whole(baseline)
     by_part = part_cosines(baseline, compressed, parts)
     cosines = mean(by_part.min(axis=1), confidence, seed)
-    found = _part_scores("cosine", parts, by_part.mean(axis=0))
-    scores: dict[QualityMetric, Score] = {"cosine": _of_worst(against_itself("cosine", cosines), found)}
+    part_scores = _part_scores("cosine", parts, by_part.mean(axis=0))
+    scores: dict[QualityMetric, Score] = {"cosine": _of_worst(against_itself("cosine", cosines), part_scores)}
     if len(baseline) >= 3:
-        kept = [
-            nearest_neighbours(directed(baseline, part)) == nearest_neighbours(directed(compressed, part))
-            for part in _varying(baseline, parts)
-        ]
+        sides = ((directed(baseline, part), directed(compressed, part)) for part in _varying(baseline, parts))
+        kept = [nearest_neighbours(old) == nearest_neighbours(new) for old, new in sides]
         same = np.logical_and.reduce(kept) & finite_rows(compressed)
         scores["neighbours"] = against_itself("neighbours", share(same, confidence))
-    return replace(quality_of(scores, baseline, compressed), parts=found)
+    return replace(quality_of(scores, baseline, compressed), parts=part_scores)
 
 
 def _part_scores(
     metric: QualityMetric, parts: Sequence[AnswerPart], values: NDArray[np.float64]
 ) -> tuple[PartScore, ...]:
     """Return the score of each of several parts, the worst first."""
-    if len(parts) < 2:
-        return ()
-    return tuple(PartScore(parts[place].name, metric, float(values[place])) for place in values.argsort(kind="stable"))
+    order = values.argsort(kind="stable") if len(parts) > 1 else ()
+    return tuple(PartScore(parts[place].name, metric, float(values[place])) for place in order)
 
 
 def of_other_size(quality: Quality, outputs: str) -> Quality:
-    """Return the quality of a compressed model these of whose outputs have another size than the baseline's."""
+    """Add to a quality that these outputs of the compressed model differ in size from the baseline's."""
     reason = f"the compressed model's output {outputs[:NAME_LENGTH]} has another size than the baseline's"
-    scores = {metric: _with_reason(score, reason) for metric, score in quality.scores.items()}
-    return replace(quality, scores=scores, parts=(), non_finite_samples=0, other_size=outputs)
+    return replace(_explained(quality, reason), parts=(), non_finite_samples=0, other_size=outputs)
+
+
+def of_broken_answers(quality: Quality) -> Quality:
+    """Add to a quality how many answers of the compressed model are not finite, if any."""
+    broken = f"{quality.non_finite_samples} of {quality.samples}"
+    reason = f"the compressed model answers {broken} samples with NaN or infinity"
+    return _explained(quality, reason) if quality.non_finite_samples else quality
+
+
+def _explained(quality: Quality, reason: str) -> Quality:
+    return replace(quality, scores={metric: _with_reason(score, reason) for metric, score in quality.scores.items()})
 
 
 def _of_worst(score: Score, parts: Sequence[PartScore]) -> Score:
-    """Return the score with the worst of the parts as a reason."""
+    """Return the score with the worst part as its reason."""
     if not parts:
         return score
     return _with_reason(score, f"the worst part is {parts[0].name[:NAME_LENGTH]}: {parts[0].value:.4f}")
@@ -111,25 +120,24 @@ def _of_worst(score: Score, parts: Sequence[PartScore]) -> Score:
 
 def _with_reason(score: Score, reason: str) -> Score:
     update = {"reason": reason}
-    return replace(
-        score, compressed=score.compressed.model_copy(update=update), drop=score.drop.model_copy(update=update)
-    )
+    drop = score.drop.model_copy(update=update) if score.drop else None
+    return replace(score, compressed=score.compressed.model_copy(update=update), drop=drop)
 
 
 def _varying(baseline: Floats, parts: Sequence[AnswerPart]) -> Sequence[AnswerPart]:
-    """Return the parts that differ between samples; all where none does. Neighbours among equal rows are chance."""
+    """Return the parts that differ between samples, or all if none does: neighbours of equal rows are arbitrary."""
     return [part for part in parts if np.ptp(part.of(baseline), axis=0).any()] or parts
 
 
 def classification_quality(
     baseline: Floats, compressed: Floats, labels: Classes | None, confidence: float, seed: int = 0
 ) -> Quality:
-    """Compare class scores of shape (samples, classes); accuracy, precision, recall and F1 where there are labels.
+    """Compare class scores of shape (samples, classes); labels add accuracy, precision, recall and F1.
 
-    Precision, recall and F1 are of class 1 for two classes, and the mean over classes ("macro") for more, as
-    scikit-learn computes them. A row that is not finite in `compressed` counts as a wrong answer of a class of its own.
-    Raises InvalidInput when the baseline's rows are not finite, there is one score alone, or a label is not one of the
-    classes.
+    Precision, recall and F1 are those of class 1 for two classes, and the mean over classes ("macro") for more, as
+    scikit-learn computes them. A row of `compressed` that is not finite counts as a wrong answer with an extra class.
+    Raises InvalidInput if the baseline's rows are not finite, if there is only one score, or if a label is not one of
+    the classes.
     """
     require_finite_baseline(baseline)
     classes = baseline.shape[1]
@@ -159,19 +167,20 @@ def require_classes(labels: Classes, classes: int) -> None:
         )
 
 
-def against_itself(metric: QualityMetric, found: Estimate) -> Score:
-    """Return a score for which the baseline has 1; the drop is what is missing to 1."""
-    drop = Estimate(value=1.0 - found.value, low=1.0 - found.high, high=1.0 - found.low)
-    return Score(metric, baseline=Estimate.exact(1.0), compressed=found, drop=drop)
+def against_itself(metric: QualityMetric, estimate: Estimate) -> Score:
+    """Return a score that is 1 for the baseline itself; the drop is the difference to 1."""
+    drop = Estimate(value=1.0 - estimate.value, low=1.0 - estimate.high, high=1.0 - estimate.low)
+    return Score(metric, baseline=Estimate.exact(1.0), compressed=estimate, drop=drop)
 
 
 def class_answers(scores: Floats) -> Classes:
-    """Return the class that each row of scores (samples, classes) answers, (samples,); a row that is not finite answers
-    a class of its own, the number of classes.
+    """Return the class with the highest score, shape (samples,), from scores (samples, classes).
+
+    A row that is not finite gets an extra class, whose index is the number of classes.
     """
     classes = scores.shape[1]
-    found = np.where(finite_rows(scores), np.nan_to_num(scores).argmax(axis=1), classes)
-    return np.asarray(found, dtype=np.int64)
+    answers = np.where(finite_rows(scores), np.nan_to_num(scores).argmax(axis=1), classes)
+    return np.asarray(answers, dtype=np.int64)
 
 
 def _labelled(
@@ -211,7 +220,7 @@ def _gain(statistic: _Statistic) -> _KindStatistic:
 def extreme_interval(
     seen: Classes, counts: Classes, possible: Classes, statistic: _KindStatistic, confidence: float, seed: int
 ) -> Estimate:
-    """Return the interval whose one more sample is the worst, or the best, of the possible ones."""
+    """Return the bootstrap interval whose additional sample is the worst, or the best, of `possible`."""
     kinds = np.concatenate([seen, possible])
     padded = np.concatenate([counts, np.zeros(len(kinds) - len(counts), dtype=np.int64)])
     with_one = padded[np.newaxis] + np.eye(len(kinds), dtype=np.int64)[len(counts) :]
@@ -223,7 +232,7 @@ def extreme_interval(
 
 
 def possible_answers(seen: Classes, classes: int) -> Classes:
-    """Return what one sample more may be: of the rarest or the most frequent label, each answer right or wrong."""
+    """Return possible additional samples: the rarest and the most frequent label, each answer right or wrong."""
     labels, frequency = np.unique(seen[:, 0], return_counts=True)
     chosen = {int(labels[frequency.argmin()]), int(labels[frequency.argmax()])} | ({0, 1} if classes == 2 else set())
     return np.array(
@@ -238,7 +247,7 @@ def possible_answers(seen: Classes, classes: int) -> Classes:
 
 
 def class_statistic(metric: QualityMetric, classes: int) -> _Statistic:
-    """Return how a metric of CLASS_METRICS is computed from weights."""
+    """Return the function that computes a metric of CLASS_METRICS from weights."""
     if metric == "accuracy":
         return lambda labels, answers, weights: weights @ (labels == answers) / weights.sum(axis=1)
     return lambda labels, answers, weights: _class_scores(metric, labels, answers, weights, classes)
@@ -247,7 +256,7 @@ def class_statistic(metric: QualityMetric, classes: int) -> _Statistic:
 def _class_scores(
     metric: QualityMetric, labels: Classes, answers: Classes, weights: Weights, classes: int
 ) -> NDArray[np.float64]:
-    """Return weighted precision, recall or F1 of shape (rows,), with scikit-learn's meaning and zero_division=0."""
+    """Return weighted precision, recall or F1 of shape (rows,), as scikit-learn with zero_division=0."""
     every = np.arange(classes + 1)  # one more than the classes: the answer that is not finite
     is_label, is_answer = (labels[:, None] == every).astype(float), (answers[:, None] == every).astype(float)
     hits, truth, claims = weights @ (is_label * is_answer), weights @ is_label, weights @ is_answer
@@ -260,7 +269,7 @@ def _class_scores(
 
 
 def quality_of(scores: dict[QualityMetric, Score], baseline: Floats, compressed: Floats) -> Quality:
-    """Return the scores with what the outputs themselves tell; rows of both sides have the shape (samples, values)."""
+    """Add figures of the outputs themselves to the scores; both sides have the shape (samples, values)."""
     finite = finite_rows(compressed)
     apart = np.abs(baseline[finite] - compressed[finite])
     return Quality(
@@ -272,7 +281,7 @@ def quality_of(scores: dict[QualityMetric, Score], baseline: Floats, compressed:
 
 
 def require_finite_baseline(baseline: Floats) -> None:
-    """Raise InvalidInput where the baseline's answers are not finite: nothing can be compared with them."""
+    """Raise InvalidInput if an answer of the baseline is not finite."""
     bad = np.flatnonzero(~finite_rows(baseline))
     if len(bad):
         raise InvalidInput(
@@ -285,7 +294,7 @@ def require_finite_baseline(baseline: Floats) -> None:
 
 
 def unchanged(quality: Quality) -> Quality:
-    """Return the quality of a model that is bit for bit its baseline: nothing is lost, with certainty."""
+    """Return the quality of a model that is bit-identical to its baseline: every drop is exactly 0."""
     nothing = Estimate.exact(0.0)
-    scores = {name: replace(score, drop=nothing) for name, score in quality.scores.items()}
+    scores = {name: replace(score, drop=nothing if score.drop else None) for name, score in quality.scores.items()}
     return replace(quality, scores=scores)

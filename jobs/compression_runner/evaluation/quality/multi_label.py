@@ -1,4 +1,4 @@
-"""Quality of a model that gives a sample any number of labels, as scikit-learn counts them: each is set or not."""
+"""Quality of a multi-label model, with scikit-learn's metrics of labels that are set or not."""
 
 from collections.abc import Callable
 from typing import Final, Literal
@@ -25,7 +25,7 @@ from compressionjob.objectives import QualityMetric
 Sets = NDArray[np.bool_]
 """Which labels are set, shape (samples, labels)."""
 Triples = NDArray[np.bool_]
-"""Kinds of samples, shape (kinds, 3, labels): what is right, the baseline's answer, the compressed model's."""
+"""Kinds of samples, shape (kinds, 3, labels): the truth, the baseline's answer, the compressed model's answer."""
 Doubles = NDArray[np.float64]
 Counted = Literal["precision", "recall", "f1"]
 
@@ -36,7 +36,7 @@ BY_LABEL: Final[dict[QualityMetric, tuple[Counted, bool]]] = {
     "f1Macro": ("f1", False),
     "f1Micro": ("f1", True),
 }
-"""What is counted for a metric, and whether over all labels at once (micro) or as the mean over labels (macro)."""
+"""The score of each metric, and whether it is over all labels at once (micro) or the mean over labels (macro)."""
 
 TRUTH: Final = (False, True)
 
@@ -49,10 +49,10 @@ def multi_label_quality(
     confidence: float,
     seed: int = 0,
 ) -> Quality:
-    """Compare scores of labels, shape (samples, labels), with labels (samples, labels) of 0 and 1 where there are any.
+    """Compare scores of shape (samples, labels), and with `labels` of 0 and 1, same shape, their accuracy.
 
-    A row that is not finite in `compressed` counts as wrong for each of its labels. Raises InvalidInput when the
-    baseline's rows are not finite, or labels are not one for each score.
+    A row of `compressed` that is not finite counts as wrong for each of its labels. Raises InvalidInput if the
+    baseline's rows are not finite, or if there is not one label for each score.
     """
     require_finite_baseline(baseline)
     before, after = label_decisions(baseline, compressed, reading)
@@ -69,7 +69,7 @@ def multi_label_quality(
 
 
 def label_decisions(baseline: Floats, compressed: Floats, reading: MultiLabel) -> tuple[Sets, Sets]:
-    """Return which labels each model sets; rows of `compressed` that are not finite set what the baseline does not."""
+    """Return which labels each model sets; rows of `compressed` that are not finite set the opposite labels."""
     threshold = reading.threshold(baseline)
     before = baseline > threshold
     after = np.nan_to_num(compressed, nan=-np.inf) > threshold
@@ -133,7 +133,7 @@ def _interval(
     confidence: float,
     seed: int,
 ) -> Estimate:
-    """Return the interval whose one more sample is the worst, or the best, of the possible ones."""
+    """Return the bootstrap interval whose additional sample is the worst, or the best, of `possible`."""
     kinds = np.concatenate([seen, possible])
     given = np.concatenate([counts, np.zeros(len(possible), dtype=np.int64)])
     with_one = given[np.newaxis] + np.eye(len(kinds), dtype=np.int64)[len(counts) :]
@@ -144,8 +144,9 @@ def _interval(
 
 
 def _possible(right: Sets) -> Triples:
-    """Return what one sample more may be: with no label, the rarest, the most frequent one or all; each answer right
-    or all wrong.
+    """Return possible additional samples, each answer right or all wrong.
+
+    A sample has no label, the rarest label, the most frequent label, or all labels.
     """
     count, often = right.shape[1], right.sum(axis=0)
     one = np.eye(count, dtype=np.bool_)
@@ -154,7 +155,7 @@ def _possible(right: Sets) -> Triples:
 
 
 def _statistic(counted: Counted, *, micro: bool) -> _Statistic:
-    """Return weighted precision, recall or F1, with scikit-learn's meaning and zero_division=0."""
+    """Return the function for weighted precision, recall or F1, as scikit-learn with zero_division=0."""
 
     def figure(right: Sets, answers: Sets, weights: Weights) -> Doubles:
         sums = [weights @ part.astype(np.float64) for part in (right & answers, right, answers)]

@@ -12,7 +12,7 @@ ROWS: Final = 512
 
 
 def nearest_neighbours(rows: Floats) -> NDArray[np.int64]:
-    """Return for each row the index of the other row with the greatest cosine, shape (samples,)."""
+    """Return the index of the other row with the greatest cosine for each row, shape (samples,)."""
     finite = np.nan_to_num(rows, posinf=0.0, neginf=0.0)
     norms = np.linalg.norm(finite, axis=1, keepdims=True)
     unit = np.divide(finite, norms, out=np.zeros_like(finite), where=norms > 0)

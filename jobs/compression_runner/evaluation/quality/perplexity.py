@@ -1,8 +1,11 @@
-"""Perplexity of a compressed language model beside its baseline's, with intervals over windows of text.
+"""Quality of a compressed language model compared with its baseline, with intervals over windows of text.
 
 Perplexity is e to the mean loss of the next token (F. Jelinek et al., Perplexity - a measure of the difficulty of
 speech recognition tasks, 1977). Both models read the same windows, so the ratio of their perplexities is e to the mean
 difference of their losses, and what makes a window hard for both drops out of its interval.
+
+The divergence of the next token's distribution from the baseline's (`divergences`) shows differences that cancel out in
+the perplexity, where one text becomes more likely and another less.
 """
 
 from typing import Final
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 
 from compression_runner.evaluation.answers.next_tokens import NOT_COUNTED
 from compression_runner.evaluation.quality.comparison import Quality, Score, against_itself, require_finite_baseline
+from compression_runner.evaluation.quality.divergence_scores import divergence_scores
 from compression_runner.evaluation.statistics.intervals import negated
 from compression_runner.evaluation.statistics.paired_bootstrap import Kinds, Weights, interval
 from compression_runner.inference.similarity import Floats
@@ -19,14 +23,14 @@ from compressionjob.estimate import Estimate
 from compressionjob.objectives import QualityMetric
 
 LOSS_OF_NOTHING: Final = 100.0
-"""Nats that a place costs at which a model answers no numbers: far more than any guess."""
+"""Loss in nats of a place whose answer is not finite: far more than any guess."""
 
 
 def language_quality(baseline: Floats, compressed: Floats, confidence: float, seed: int = 0) -> Quality:
-    """Compare what `next_tokens` returns of two models, shape (windows, 2, places).
+    """Compare the results of `next_tokens` for two models, shape (windows, 3, places).
 
-    Tokens of one window depend on each other: the intervals are over windows, as samples, and take what was not drawn
-    to be no worse than the worst window that was. Raises InvalidInput when the baseline's losses are not finite.
+    Tokens of one window depend on each other, so the intervals are over windows. They assume that windows that were not
+    drawn are no worse than the worst one drawn. Raises InvalidInput if the baseline's losses are not finite.
     """
     require_finite_baseline(baseline[:, 0])
     counted = baseline[:, 1] != NOT_COUNTED
@@ -45,6 +49,8 @@ def language_quality(baseline: Floats, compressed: Floats, confidence: float, se
         ),
         "agreement": against_itself("agreement", _share(same, places, confidence, seed)),
     }
+    if not np.isnan(compressed[:, 2]).any():
+        scores |= divergence_scores(compressed[:, 2], counted, confidence, seed)
     return Quality(
         scores=scores,
         samples=len(baseline),
@@ -68,7 +74,7 @@ def _exponential(sums: NDArray[np.float64], places: NDArray[np.float64], confide
 
 
 def _increase(sums: NDArray[np.float64], places: NDArray[np.float64], confidence: float, seed: int) -> Estimate:
-    """Return by which share the perplexity grows, for sums of differences of losses."""
+    """Return the relative growth of the perplexity, from sums of differences of losses."""
 
     def statistic(weights: Weights) -> NDArray[np.float64]:
         return -np.expm1(_mean(weights, sums, places))
@@ -86,5 +92,5 @@ def _mean(weights: Weights, sums: NDArray[np.float64], places: NDArray[np.float6
 
 
 def _windows(good: NDArray[np.float64]) -> Kinds:
-    """Return every window as a kind of its own; `good` says how good each is."""
+    """Return every window as its own kind; `good` orders them, the highest being the best."""
     return Kinds(np.ones(len(good), dtype=np.int64), best=int(good.argmax()), worst=int(good.argmin()))

@@ -1,4 +1,4 @@
-"""Quality of a model that predicts numbers: its errors beside its baseline's, and how the two go together."""
+"""Quality of a regression model: its errors compared with its baseline's, and the correlation of both."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,11 @@ def regression_quality(
     *,
     task: Task = "tabular-regression",
 ) -> Quality:
-    """Compare predictions of shape (samples, 1): Pearson's correlation, and with targets (samples,) the mean absolute
-    and the mean squared error, as scikit-learn computes them.
+    """Compare predictions of shape (samples, 1) by Pearson's correlation.
 
-    The drop of an error is its increase as a share of the baseline's. A prediction of `compressed` that is not finite
-    counts as the largest number there is. Raises InvalidInput when the baseline's predictions are not finite, or a
-    sample has several.
+    Targets (samples,) add the mean absolute and the mean squared error, as scikit-learn computes them. The drop of an
+    error is its increase as a share of the baseline's. A prediction of `compressed` that is not finite counts as
+    LARGEST. Raises InvalidInput if the baseline's predictions are not finite, or a sample has several.
     """
     if baseline.shape[1] != 1:
         problem = f"the model predicts {baseline.shape[1]} numbers for each sample"
@@ -56,13 +55,13 @@ def regression_quality(
 def correlation(left: Doubles, right: Doubles, weights: Weights) -> Doubles:
     """Return Pearson's correlation under weights of shape (rows, samples), shape (rows,).
 
-    Where neither side varies it is 1, and where one alone does 0.
+    It is 1 if neither side varies, and 0 if only one does.
     """
     return _from_moments(weights @ _moments(left, right))
 
 
 def _moments(left: Doubles, right: Doubles) -> Doubles:
-    """What correlations are summed from, shape (samples, 6); shifted, so that squares do not swallow differences."""
+    """Return the terms of the correlation's sums, shape (samples, 6), shifted to avoid loss of precision."""
     x, y = left - left.mean(), right - np.median(right)
     return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
 
@@ -74,8 +73,8 @@ def _from_moments(sums: Doubles) -> Doubles:
     below = np.sqrt(np.maximum(spread_x, 0.0)) * np.sqrt(np.maximum(spread_y, 0.0))
     shared = xy / count - (x / count) * (y / count)
     both = varies_x & varies_y
-    found = np.divide(shared, below, out=np.where(varies_x == varies_y, 1.0, 0.0), where=both)
-    return np.asarray(np.clip(found, -1.0, 1.0))
+    correlations = np.divide(shared, below, out=np.where(varies_x == varies_y, 1.0, 0.0), where=both)
+    return np.asarray(np.clip(correlations, -1.0, 1.0))
 
 
 def _correlation(left: Doubles, right: Doubles, confidence: float, seed: int) -> Estimate:
@@ -85,5 +84,5 @@ def _correlation(left: Doubles, right: Doubles, confidence: float, seed: int) ->
 
 
 def _kinds(effects: Doubles) -> Kinds:
-    """Every sample is a kind of its own; what was not drawn is taken to be no worse than the worst that was."""
+    """Return every sample as its own kind; samples not drawn are assumed no worse than the worst one drawn."""
     return Kinds(np.ones(len(effects), dtype=np.int64), best=int(effects.argmax()), worst=int(effects.argmin()))

@@ -1,7 +1,7 @@
-"""Quality of models whose outputs have a number of rows of their own for each sample: detections above all.
+"""Quality of models whose number of output rows differs between samples, such as object detectors.
 
-Rows of both models are matched. A sample's score is the F1 of the matched rows, which is 1 where both models give the
-same rows in any order, and 1 where both give none.
+The rows of both models are matched. A sample's score is the F1 of the matched rows: 1 if both models return the same
+rows in any order, and 1 if both return none.
 """
 
 from collections.abc import Sequence
@@ -13,25 +13,25 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from compression_runner.errors import InvalidInput
-from compression_runner.evaluation.answers.varying import Tables, VaryingAnswers
+from compression_runner.evaluation.answers.varying import Tables, VaryingAnswers, varying_axis
 from compression_runner.evaluation.quality.comparison import Quality, against_itself
 from compression_runner.evaluation.statistics.intervals import mean
-from compression_runner.inference.parts import OutputShape, part_cosines, split_answers
+from compression_runner.inference.answer_parts import OutputShape, part_cosines, split_answers
 from compression_runner.inference.predictor import TensorInfo
 from compressionjob.conditions import INVALID_INPUT
 
 OVERLAP: Final = 0.5
-"""Least intersection over union of two boxes that are one: PASCAL VOC's and COCO's AP50."""
+"""Least intersection over union of two boxes that match: PASCAL VOC's and COCO's AP50."""
 TOLERANCE: Final = 0.1
-"""By how much a number of two rows that match may differ, as a share of its range over the baseline's rows."""
+"""Largest difference of a value between matching rows, as a share of its range over the baseline's rows."""
 Rows = NDArray[np.float64]
 
 
 def rows_quality(answers: VaryingAnswers, confidence: float, seed: int = 0) -> Quality:
-    """Compare outputs that vary in their number of rows; those that do not are compared by cosine.
+    """Compare outputs that vary in their number of rows by matching, and other outputs by cosine.
 
-    A sample counts with the lowest of its scores. Raises InvalidInput for an output that varies in more than one
-    dimension, where no sample has a row in either model, and where the baseline's answers are not finite.
+    A sample counts with the lowest of its scores. Raises InvalidInput if an output varies in more than one dimension,
+    if no sample has a row in either model, or if the baseline's answers are not finite.
     """
     _require_rows(answers)
     _require_finite(answers)
@@ -62,20 +62,13 @@ def matched_share(old: Rows, new: Rows, fits: NDArray[np.bool_]) -> float:
 
 
 def _varying_axis(answers: VaryingAnswers, place: int) -> int | None:
-    """Return the dimension of an output whose size varies, None where its shape is always the same."""
+    """Return the dimension of an output whose size varies; None if its shape is always the same."""
     shapes = {sample[place].shape for side in (answers.baseline, answers.compressed) for sample in side}
-    ranks = {len(shape) for shape in shapes}
-    axes = [axis for axis in range(min(ranks)) if len({shape[axis] for shape in shapes}) > 1]
-    if len(ranks) == 1 and len(axes) <= 1:
-        return axes[0] if axes else None
-    name, seen = answers.outputs[place].name, ", ".join(map(str, sorted(shapes)[:3]))
-    problem = f"output {name} varies in more than one dimension between samples ({seen})"
-    remedy = "leave this output out of the model, or export it with one size for all samples"
-    raise InvalidInput(INVALID_INPUT, "spec.model.source", name, problem, remedy)
+    return varying_axis(answers.outputs[place], shapes)
 
 
 def _groups(answers: VaryingAnswers, axes: Sequence[int | None]) -> list[list[int]]:
-    """Return the outputs that have the same number of rows in every sample, as boxes and their scores have."""
+    """Group outputs that have the same number of rows in every sample, such as boxes and their scores."""
     groups: dict[tuple[int, ...], list[int]] = {}
     for place, axis in enumerate(axes):
         if axis is not None:
@@ -85,7 +78,7 @@ def _groups(answers: VaryingAnswers, axes: Sequence[int | None]) -> list[list[in
 
 
 def _alike(answers: VaryingAnswers, places: Sequence[int]) -> NDArray[np.float64]:
-    """Return the lowest cosine of each sample over the parts of outputs that do not vary; 1 where there are none."""
+    """Return the lowest cosine of each sample over the parts of outputs that do not vary; 1 without such outputs."""
     lowest = np.ones(len(answers.baseline))
     for place in places:
         old, new = (
@@ -99,7 +92,7 @@ def _alike(answers: VaryingAnswers, places: Sequence[int]) -> NDArray[np.float64
 
 
 def _matched(answers: VaryingAnswers, places: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
-    """Return the F1 of each sample over outputs that have their rows in common, given with their varying dimension."""
+    """Return the F1 of each sample over outputs that share rows; `places` are (output, varying dimension)."""
     tables = [[_rows(side, place, axis) for place, axis in places] for side in (answers.baseline, answers.compressed)]
     infos = [answers.outputs[place] for place, _ in places]
     limits = [_limits(info, rows) for info, rows in zip(infos, tables[0], strict=True)]
@@ -120,7 +113,7 @@ def _rows(side: Tables, place: int, axis: int) -> list[Rows]:
 
 
 def _limits(info: TensorInfo, rows: Sequence[Rows]) -> NDArray[np.float64]:
-    """Return by how much each value of two rows that match may differ: whole numbers, such as classes, not at all."""
+    """Return the largest difference of each value between matching rows: 0 for whole numbers, such as classes."""
     every = np.concatenate(rows)
     if info.dtype.kind != "f" or not len(every):
         return np.zeros(every.shape[1])
@@ -137,13 +130,13 @@ def _close(old: Rows, new: Rows, limit: NDArray[np.float64]) -> NDArray[np.bool_
 
 
 def _are_boxes(info: TensorInfo, rows: Rows) -> bool:
-    """Return whether an output holds boxes, two corners each: its name says so, and their corners are in order."""
+    """Return whether an output holds boxes of two corners: by its name, and if the corners are in order."""
     named = info.dtype.kind == "f" and rows.shape[1] == 4 and "box" in info.name.lower()
     return named and bool((rows[:, 2:] >= rows[:, :2]).all())
 
 
 def _overlap(old: Rows, new: Rows) -> NDArray[np.bool_]:
-    """Return which boxes (x1, y1, x2, y2) have at least OVERLAP of their union in common, shape (rows, rows)."""
+    """Return which boxes (x1, y1, x2, y2) overlap by at least OVERLAP of their union, shape (rows, rows)."""
     left, right = old[:, np.newaxis], new[np.newaxis]
     sides = np.minimum(left[..., 2:], right[..., 2:]) - np.maximum(left[..., :2], right[..., :2])
     common = np.prod(np.maximum(sides, 0.0), axis=-1)

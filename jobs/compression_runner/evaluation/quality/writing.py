@@ -1,4 +1,4 @@
-"""Quality of a model that writes: summaries by ROUGE, transcripts by word error rate, both as torchmetrics has them.
+"""Quality of generated text: ROUGE for summaries, word error rate for transcripts, both by torchmetrics.
 
 ROUGE: C.-Y. Lin, ROUGE: a package for automatic evaluation of summaries, 2004; F-measures, mean over samples.
 """
@@ -28,7 +28,7 @@ def writing_quality(
     confidence: float,
     seed: int = 0,
 ) -> Quality:
-    """Compare texts: the share that is the same, and with references what the task is measured by."""
+    """Compare texts: the share of equal texts, and with references the metrics of the task."""
     same = np.asarray([before == after for before, after in zip(baseline, compressed, strict=True)])
     scores: dict[QualityMetric, Score] = {"agreement": against_itself("agreement", share(same, confidence))}
     if references is not None and "wer" in TASKS[task].labelled:
@@ -44,24 +44,24 @@ def writing_quality(
 
 
 def word_errors(texts: Sequence[str], references: Sequence[str]) -> Doubles:
-    """Return how many words of each text have to be changed, added or left out to have its reference."""
+    """Return how many words of each text must be changed, added or removed to get its reference."""
     from torchmetrics.functional.text import word_error_rate  # loads torch; only texts need it
 
-    found = np.empty(len(texts))
+    errors = np.empty(len(texts))
     for index, (text, reference) in enumerate(zip(texts, references, strict=True)):
         words = len(reference.split())
         rate = float(word_error_rate([text], [reference])) if words else float(len(text.split()))
-        found[index] = round(rate * max(words, 1))
-    return found
+        errors[index] = round(rate * max(words, 1))
+    return errors
 
 
 def rouge(texts: Sequence[str], references: Sequence[str]) -> dict[QualityMetric, Doubles]:
     """Return the F-measures of each text, from 0 to 1."""
     from torchmetrics.functional.text import rouge_score  # loads torch; only texts need it
 
-    found: dict[QualityMetric, Doubles] = {metric: np.empty(len(texts)) for metric in ROUGE}
+    f_measures: dict[QualityMetric, Doubles] = {metric: np.empty(len(texts)) for metric in ROUGE}
     for index, (text, reference) in enumerate(zip(texts, references, strict=True)):
         scores = rouge_score([text], [reference], rouge_keys=ROUGE)
         for metric in ROUGE:
-            found[metric][index] = float(scores[f"{metric}_fmeasure"])
-    return found
+            f_measures[metric][index] = float(scores[f"{metric}_fmeasure"])
+    return f_measures

@@ -1,1 +1,1 @@
-"""Answers to noise, corruptions, typos and attacks."""
+"""Accuracy of both models under noise, corruptions, typos and attacks."""

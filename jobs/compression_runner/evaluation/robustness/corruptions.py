@@ -1,8 +1,8 @@
-"""What happens to images and tables without intent, in five severities.
+"""Common corruptions of images and tables, in five severities.
 
 Images: D. Hendrycks, T. Dietterich, Benchmarking Neural Network Robustness to Common Corruptions and Perturbations,
 ICLR 2019, with the severities of CIFAR-10-C, which fit the small images that small models take; a blur's width grows
-with the image. Pixels are measured by the range of their channel, so that inputs are corrupted as the model takes them.
+with the image. Pixels are scaled by the range of their channel, so that preprocessed inputs can be corrupted.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from compression_runner.inference.similarity import Floats
 from compressionjob.trust_limits import Corruption
 
 Corrupt = Callable[[Floats, Space, int, np.random.Generator], Doubles]
-"""(one input, its space, severity from 1 to 5, a generator) -> the corrupted input, bounds not yet kept."""
+"""(one input, its space, severity from 0 to 4, a generator) -> the corrupted input, not yet clipped to the bounds."""
 
 BLUR: Final = (0.4, 0.6, 0.7, 0.8, 1.0)
 """Standard deviations in pixels of an image with a shorter side of BLUR_SIDE."""
@@ -28,16 +28,16 @@ BRIGHTNESS: Final = (0.05, 0.1, 0.15, 0.2, 0.3)
 PIXELATE: Final = (0.95, 0.9, 0.85, 0.75, 0.65)
 IMPULSE: Final = (0.01, 0.02, 0.03, 0.05, 0.07)
 MISSING: Final = (0.05, 0.1, 0.2, 0.3, 0.5)
-"""Share of a row's values that are not known, and are taken to be the mean of their column."""
+"""Share of a row's values that are missing, and are replaced by the mean of their column."""
 DRIFT: Final = (0.1, 0.25, 0.5, 0.75, 1.0)
-"""Standard deviations by which every column is off, all rows of a column in one direction."""
+"""Offset of every column in standard deviations; all rows of a column go in one direction."""
 DRIFT_SEED: Final = 20261125
 
 
 def corrupted(kind: Corruption, array: Floats, space: Space, severity: int, generator: np.random.Generator) -> Floats:
-    """Return one input as a corruption leaves it, within the bounds of the data but for drift."""
-    found = NUMERIC[kind](array, space, severity - 1, generator)
-    return found.astype(np.float32) if kind == "drift" else space.kept(found)
+    """Return a corrupted input, clipped to the bounds of the data except for drift."""
+    changed = NUMERIC[kind](array, space, severity - 1, generator)
+    return changed.astype(np.float32) if kind == "drift" else space.kept(changed)
 
 
 def _blur(array: Floats, space: Space, severity: int, generator: np.random.Generator) -> Doubles:
@@ -63,8 +63,10 @@ def _pixelate(array: Floats, space: Space, severity: int, generator: np.random.G
     planes = np.moveaxis(array, axis, 0) if axis is not None else array[np.newaxis]
     height, width = planes.shape[1:]
     small = (max(1, int(width * PIXELATE[severity])), max(1, int(height * PIXELATE[severity])))
-    found = np.stack([_resized(_resized(plane, small), (width, height), Image.Resampling.NEAREST) for plane in planes])
-    return np.asarray(np.moveaxis(found, 0, axis) if axis is not None else found[0], dtype=np.float64)
+    resized = np.stack(
+        [_resized(_resized(plane, small), (width, height), Image.Resampling.NEAREST) for plane in planes]
+    )
+    return np.asarray(np.moveaxis(resized, 0, axis) if axis is not None else resized[0], dtype=np.float64)
 
 
 def _resized(
@@ -86,7 +88,7 @@ def _missing(array: Floats, space: Space, severity: int, generator: np.random.Ge
 
 
 def _drift(array: Floats, space: Space, severity: int, generator: np.random.Generator) -> Doubles:
-    # The same for every row: an instrument that is off, not noise.
+    # The same for every row: a miscalibrated instrument, not noise.
     direction = np.random.default_rng(DRIFT_SEED).choice([-1.0, 1.0], size=array.shape)
     return np.asarray(array + DRIFT[severity] * space.unit * direction, dtype=np.float64)
 

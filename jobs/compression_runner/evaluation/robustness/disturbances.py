@@ -1,4 +1,4 @@
-"""Right answers of both models to noisy, corrupted and attacked inputs."""
+"""Accuracy of both models on noisy, corrupted and attacked inputs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -11,9 +11,14 @@ from compression_runner.evaluation.answers.model import Both, spread
 from compression_runner.evaluation.quality.comparison import class_answers
 from compression_runner.evaluation.request import texts_of
 from compression_runner.evaluation.robustness.attacking import attackers, under_attack
-from compression_runner.evaluation.robustness.bench import Bench, Ticks, figures_of, generator_of
 from compression_runner.evaluation.robustness.corruptions import corrupted
 from compression_runner.evaluation.robustness.noise import noisy
+from compression_runner.evaluation.robustness.perturbation_setup import (
+    PerturbationSetup,
+    ProgressCounter,
+    figures_of,
+    generator_of,
+)
 from compression_runner.evaluation.robustness.space import inputs_of, space_of, with_inputs
 from compression_runner.evaluation.robustness.typos import misspelt
 from compression_runner.evaluation.statistics.paired_shares import each_of, worst_loss, worst_score
@@ -40,9 +45,9 @@ def robustness(
     same: bool,
     advance: Callable[[float], None],
 ) -> tuple[RobustnessReport, dict[str, Estimate]]:
-    """Disturb samples as a job asks; `clean` are both models' scores (samples, classes) of all data.
+    """Perturb samples as a job requests; `clean` are both models' scores (samples, classes) of all data.
 
-    Returns the report, and the estimates by what the objective's name ends in (noise.drop). `advance` is told the share
+    Returns the report, and the estimates by the end of the objective's name (noise.drop). `advance` receives the share
     that is done.
     """
     rows = spread(len(data), limit.samples)
@@ -51,14 +56,14 @@ def robustness(
     labels = answered[0] if part.labels is None else part.labels.astype(np.int64)
     content = TASKS[models[0].task].content
     space = None if content == "text" else space_of(data, content)
-    tick = Ticks(_units(limit, models, same=same), advance)
-    bench = Bench(models, part, labels, (answered[0] == labels, answered[1] == labels), same, space, tick)
-    undisturbed = bench.shares(bench.clean, confidence)
-    found: list[DisturbedFigures] = []
+    tick = ProgressCounter(_units(limit, models, same=same), advance)
+    setup = PerturbationSetup(models, part, labels, (answered[0] == labels, answered[1] == labels), same, space, tick)
+    undisturbed = setup.shares(setup.clean, confidence)
+    disturbed: list[DisturbedFigures] = []
     estimates: dict[str, Estimate] = {}
     for name in limit.parts():
-        figures = list(_disturbed(name, limit, bench, confidence))
-        found += figures
+        figures = list(_disturbed(name, limit, setup, confidence))
+        disturbed += figures
         estimates[f"{name}.score"] = worst_score([item.compressed for item in figures])
         estimates[f"{name}.drop"] = worst_loss([item.drop for item in figures])
     judged: Literal["labels", "the baseline's answers"] = "the baseline's answers" if part.labels is None else "labels"
@@ -67,13 +72,13 @@ def robustness(
         samples=len(rows),
         baseline_clean=undisturbed.baseline,
         compressed_clean=undisturbed.compressed,
-        disturbed=found,
+        disturbed=disturbed,
     )
     return report, estimates
 
 
 def _units(limit: RobustnessLimit, models: Both, *, same: bool) -> int:
-    """Return how often what is done will be counted."""
+    """Return the number of progress steps."""
     kinds = len(_kinds(limit.corruption, models)) if limit.corruption else 0
     attacks = limit.attack.steps * len(attackers(models, same=same)) if limit.attack else 0
     return bool(limit.noise) + kinds + attacks
@@ -83,45 +88,49 @@ def _kinds(limit: CorruptionLimit, models: Both) -> Sequence[Corruption]:
     return limit.kinds or CORRUPTIONS[TASKS[models[0].task].content]
 
 
-def _disturbed(name: str, limit: RobustnessLimit, bench: Bench, confidence: float) -> Iterator[DisturbedFigures]:
+def _disturbed(
+    name: str, limit: RobustnessLimit, setup: PerturbationSetup, confidence: float
+) -> Iterator[DisturbedFigures]:
     if name == "noise" and limit.noise:
-        yield _under_noise(limit.noise, bench, confidence)
+        yield _under_noise(limit.noise, setup, confidence)
     elif name == "corruption" and limit.corruption:
-        yield from _under_corruption(limit.corruption, bench, confidence)
+        yield from _under_corruption(limit.corruption, setup, confidence)
     elif name == "attack" and limit.attack:
-        yield under_attack(limit.attack, bench, confidence)
+        yield under_attack(limit.attack, setup, confidence)
 
 
-def _under_noise(limit: NoiseLimit, bench: Bench, confidence: float) -> DisturbedFigures:
-    space = bench.numbers
+def _under_noise(limit: NoiseLimit, setup: PerturbationSetup, confidence: float) -> DisturbedFigures:
+    space = setup.numbers
     arrays = [
         noisy(array, space, limit.level, generator_of("noise", row))
-        for row, array in enumerate(inputs_of(bench.data, space))
+        for row, array in enumerate(inputs_of(setup.data, space))
     ]
-    found = bench.shares(bench.right(with_inputs(bench.data, space, arrays)), confidence)
-    bench.tick()
+    shares = setup.shares(setup.right(with_inputs(setup.data, space, arrays)), confidence)
+    setup.tick()
     method = "Gaussian noise, drawn once for both models"
-    return figures_of("noise", "gaussian", limit.level, space.unit_name, found, method)
+    return figures_of("noise", "gaussian", limit.level, space.unit_name, shares, method)
 
 
-def _under_corruption(limit: CorruptionLimit, bench: Bench, confidence: float) -> Iterator[DisturbedFigures]:
-    """Yield each kind with an interval that holds together with those of the others."""
-    kinds = _kinds(limit, bench.models)
+def _under_corruption(
+    limit: CorruptionLimit, setup: PerturbationSetup, confidence: float
+) -> Iterator[DisturbedFigures]:
+    """Yield the figures of each kind; the intervals hold together (Bonferroni)."""
+    kinds = _kinds(limit, setup.models)
     level = each_of(len(kinds), confidence)
     for kind in kinds:
-        changed = _misspelt(bench.data, limit.severity) if kind == "typos" else _corrupted(bench, kind, limit)
-        found = bench.shares(bench.right(changed), level)
-        bench.tick()
-        yield figures_of("corruption", kind, limit.severity, "of 5", found, "the same inputs for both models")
+        changed = _misspelt(setup.data, limit.severity) if kind == "typos" else _corrupted(setup, kind, limit)
+        shares = setup.shares(setup.right(changed), level)
+        setup.tick()
+        yield figures_of("corruption", kind, limit.severity, "of 5", shares, "the same inputs for both models")
 
 
-def _corrupted(bench: Bench, kind: Corruption, limit: CorruptionLimit) -> SampleSet:
-    space = bench.numbers
+def _corrupted(setup: PerturbationSetup, kind: Corruption, limit: CorruptionLimit) -> SampleSet:
+    space = setup.numbers
     arrays = [
         corrupted(kind, array, space, limit.severity, generator_of(kind, row))
-        for row, array in enumerate(inputs_of(bench.data, space))
+        for row, array in enumerate(inputs_of(setup.data, space))
     ]
-    return with_inputs(bench.data, space, arrays)
+    return with_inputs(setup.data, space, arrays)
 
 
 def _misspelt(data: SampleSet, severity: int) -> SampleSet:

@@ -1,4 +1,4 @@
-"""Gradients of a model's loss at its inputs: by torch where there is a module, and estimated from answers where not."""
+"""Gradients of a model's loss at its inputs: by torch for a module, and estimated from answers for a graph."""
 
 from collections.abc import Callable
 from typing import Final
@@ -14,7 +14,7 @@ from compressionjob.tasks import Task
 
 BATCH: Final = 64
 DIRECTIONS: Final = 32
-"""Random directions of one estimate: each costs two answers."""
+"""Random directions of one estimate; each costs two answers."""
 
 
 def module_gradient(checkpoint: Artifact, task: Task) -> Gradient:
@@ -44,9 +44,9 @@ def estimated_gradient(
 ) -> Gradient:
     """Return an estimate of the gradient of the margin by which a wrong class wins, from class scores alone.
 
-    `scores` maps inputs (samples, ...) to class scores (samples, classes). It is J. C. Spall's simultaneous
+    `scores` maps inputs (samples, ...) to class scores (samples, classes). Source: J. C. Spall's simultaneous
     perturbation (IEEE Transactions on Automatic Control 37, 1992), averaged over DIRECTIONS random directions of plus
-    and minus one, as J. Uesato et al. attack with it (Adversarial Risk and the Dangers of Evaluating Against Weak
+    and minus one, as in the attack of J. Uesato et al. (Adversarial Risk and the Dangers of Evaluating Against Weak
     Attacks, ICML 2018).
     """
     width = epsilon / 4 * space.unit  # wide enough for integer weights to notice
@@ -64,7 +64,7 @@ def estimated_gradient(
 
 
 def _margin(scores: Floats, labels: Classes) -> Doubles:
-    """Return by how much the best wrong class is above the right one, shape (samples,); 0 where that is no number."""
+    """Return the best wrong class's score minus the right one's, shape (samples,); 0 where it is not finite."""
     rows = np.arange(len(scores))
     others = scores.astype(np.float64)
     right = others[rows, labels].copy()

@@ -1,4 +1,4 @@
-"""Gaussian noise on inputs of numbers."""
+"""Gaussian noise on numeric inputs."""
 
 import numpy as np
 
@@ -7,5 +7,5 @@ from compression_runner.inference.similarity import Floats
 
 
 def noisy(array: Floats, space: Space, level: float, generator: np.random.Generator) -> Floats:
-    """Return an input with noise of `level` units, kept within the bounds of the data."""
+    """Return an input with noise of `level` units, clipped to the bounds of the data."""
     return space.kept(array + level * space.unit * generator.standard_normal(array.shape))

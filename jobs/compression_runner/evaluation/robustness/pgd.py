@@ -1,4 +1,4 @@
-"""Projected gradient descent: inputs near the given ones that a model answers wrongly.
+"""Projected gradient descent: adversarial inputs near the given ones.
 
 Source: A. Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, ICLR 2018, section 2.1: steps in
 the direction of the gradient's sign from a random start, each followed by a projection onto the ball in the maximum
@@ -14,11 +14,11 @@ from compression_runner.evaluation.robustness.space import Space
 from compression_runner.inference.similarity import Floats
 
 REACH: Final = 2.5
-"""What all steps together may cover, in epsilons: enough to get from any start to any edge of the ball (section B)."""
+"""Length of all steps together in epsilons: enough from any start to any edge of the ball (section B)."""
 
 
 class Gradient(Protocol):
-    """Where the loss of a model grows."""
+    """The gradient of a model's loss at its inputs."""
 
     def __call__(self, inputs: Floats, labels: Classes) -> Floats:
         """Return the gradient of the loss at inputs of shape (samples, ...), for the right classes (samples,)."""
@@ -33,13 +33,14 @@ def attack(
     gradient: Gradient,
     generator: np.random.Generator,
 ) -> Floats:
-    """Return inputs (samples, ...) of a greater loss, none of whose numbers is more than `epsilon` units from the given
-    one, within the bounds of the data.
+    """Return inputs (samples, ...) with a greater loss.
+
+    Each value is at most `epsilon` units from the given one, and within the bounds of the data.
     """
     reach = epsilon * space.unit
     low, high = np.maximum(inputs - reach, space.low), np.minimum(inputs + reach, space.high)
-    found = np.clip(inputs + reach * generator.uniform(-1.0, 1.0, inputs.shape), low, high)
+    adversarial = np.clip(inputs + reach * generator.uniform(-1.0, 1.0, inputs.shape), low, high)
     step = REACH * reach / steps
     for _ in range(steps):
-        found = np.clip(found + step * np.sign(gradient(found.astype(np.float32), labels)), low, high)
-    return found.astype(np.float32)
+        adversarial = np.clip(adversarial + step * np.sign(gradient(adversarial.astype(np.float32), labels)), low, high)
+    return adversarial.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Where the numbers of a model's inputs lie: by what a change is measured, and within which bounds it stays."""
+"""The unit and the bounds of changes to a model's numeric input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +16,10 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Space:
-    """The one numeric input of a model.
+    """The only numeric input of a model.
 
-    `unit`, `low`, `high` and `middle` broadcast to one sample: what a change of 1 is, the bounds that disturbed inputs
-    keep, and the mean. They are those of the evaluation data, and so need no knowledge of how inputs were prepared.
+    `unit`, `low`, `high` and `middle` broadcast to one sample: the size of a change of 1, the bounds of perturbed
+    inputs, and the mean. They come from the evaluation data, so the preprocessing need not be known.
     """
 
     name: str
@@ -30,16 +30,16 @@ class Space:
     unit_name: str
 
     def kept(self, values: Doubles) -> Floats:
-        """Return an input within the bounds."""
+        """Return an input clipped to the bounds."""
         return np.clip(values, self.low, self.high).astype(np.float32)
 
 
 def space_of(data: SampleSet, content: Content) -> Space:
     """Return the space of the evaluation data.
 
-    Of images and videos a change is a share of the range of its channel, of tables it counts standard deviations of its
-    column, and of recordings standard deviations of all samples. Raises InvalidInput for data with several inputs, or
-    with inputs that are no floats.
+    The unit is the range of the channel for images and videos, the standard deviation of the column for tables, and
+    the standard deviation of all samples for recordings. Raises InvalidInput for data with several inputs, or with
+    inputs that are not numeric.
     """
     name = only_input(data)
     arrays = [sample[name] for sample in data.samples]
@@ -63,7 +63,7 @@ def inputs_of(data: SampleSet, space: Space) -> list[Floats]:
 
 
 def channel_axis(shape: tuple[int, ...]) -> int | None:
-    """Return the axis of an image's channels, None where it has none."""
+    """Return the axis of an image's channels; None if it has none."""
     if len(shape) < 3:
         return None
     few = (1, 3, 4)
@@ -80,7 +80,7 @@ def _kept_axis(shape: tuple[int, ...], content: Content) -> int | None:
 
 
 def _over(arrays: Sequence[NDArray[np.generic]], axis: int | None, extreme: np.ufunc) -> Doubles:
-    """Return the least or the largest value, by entry of the axis."""
+    """Return the minimum or maximum (`extreme`), for each entry of the axis."""
     each = [extreme.reduce(array, axis=_others(array, axis), keepdims=True) for array in arrays]
     return np.asarray(extreme.reduce(np.stack(each), axis=0), dtype=np.float64)
 

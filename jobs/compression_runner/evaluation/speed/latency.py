@@ -1,9 +1,8 @@
-"""The latency of two models in turn on one machine, so that both meet the same moments of it.
+"""Measure the latency of two models in alternating blocks, so that both see the same state of the machine.
 
-Both models are loaded in this process. A block is one LoadGen run of one model; baseline and compressed blocks
-alternate, which one goes first being drawn, and each block begins with queries that do not count, since the other
-model has just filled the caches and its threads may still be spinning. After some pairs of blocks, at looks that are
-planned before the first one, the run ends if what was measured decides.
+Both models are loaded in this process. A block is one LoadGen run of one model. The order of the two blocks of a pair
+is random. Each block begins with warm-up queries, since the other model has just filled the caches and its threads may
+still be spinning. The run ends at the first planned look at which the data decide.
 """
 
 import time
@@ -16,16 +15,16 @@ import numpy as np
 from compression_runner.evaluation.machine.noise import Reading, noise_between, read_noise
 from compression_runner.evaluation.observer import Observer
 from compression_runner.evaluation.speed.latency_run import MODELS, QUANTILES, Block, LatencyRun
-from compression_runner.evaluation.speed.scenario import SINGLE_STREAM, Contender, Scenario
+from compression_runner.evaluation.speed.scenario import SINGLE_STREAM, Scenario, SystemUnderTest
 from compression_runner.evaluation.speed.sizing import MAX_QUERIES, NEARLY_ALL, Sizing, size_queue, size_run
-from compression_runner.evaluation.statistics.looks import LOOKS
+from compression_runner.evaluation.statistics.alpha_spending import LOOKS
 from compression_runner.evaluation.statistics.order_statistics import queries_needed
 
 FIRST_WARM_UP_QUERIES: Final = 15
 FIRST_WARM_UP_SECONDS: Final = 20.0
-"""A model is warm after so many queries or so many seconds, whichever comes first; after three queries at least."""
+"""A model is warm after this many queries or seconds, whichever comes first, but not before three queries."""
 USUAL: Final = "p90"
-"""The percentile that a run without a limit is sized for."""
+"""The percentile that sizes a run without a limit."""
 LATENCY_SHARE: Final = 0.7
 """Share of the time limit for latency; the rest is for throughput."""
 
@@ -35,10 +34,10 @@ Decided = Callable[[LatencyRun], bool]
 
 @dataclass(frozen=True)
 class LatencyPlan:
-    """How the run is sized: `decisive` is the percentile that an SLA is about, None where there is no limit.
+    """The parameters of a run: `decisive` is the percentile that the SLA limits, None without a limit.
 
-    `confidence` is that of the intervals at each of at most `looks` looks. `seed` is what the order of the blocks, the
-    samples and the arrivals depend on.
+    `confidence` is that of the intervals at each of at most `looks` looks. The order of blocks, the samples and the
+    arrivals depend on `seed`.
     """
 
     confidence: float
@@ -50,8 +49,8 @@ class LatencyPlan:
 
 
 def measure_latency(
-    baseline: Contender,
-    compressed: Contender,
+    baseline: SystemUnderTest,
+    compressed: SystemUnderTest,
     plan: LatencyPlan,
     advance: Callable[[float], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -61,9 +60,9 @@ def measure_latency(
 ) -> LatencyRun:
     """Return the latencies of queries in interleaved blocks, in the plan's scenario.
 
-    It ends at the first look at which `decided` says so (the first one of all by default), or when the time is up;
-    then a note says so. At the first look there are as many queries as the percentile at this confidence needs, fewer
-    where the time would not do.
+    The run ends at the first look at which `decided` returns true (the first look by default), or at the time limit,
+    which adds a note. The first look has as many queries as the percentile needs at this confidence, or fewer if there
+    is not enough time.
     """
     start = clock()
     sides = (baseline, compressed)
@@ -86,7 +85,7 @@ def measure_latency(
 
 
 def _ends(run: LatencyRun, decided: Decided | None, *, late: bool) -> bool:
-    """Return whether the run ends at this look; what is open when its time is up stays open."""
+    """Return whether the run ends at this look; it always ends when its time is up (`late`)."""
     if decided is None or decided(run):
         return True
     if late:
@@ -96,7 +95,7 @@ def _ends(run: LatencyRun, decided: Decided | None, *, late: bool) -> bool:
 
 
 def _pair(
-    sides: tuple[Contender, Contender],
+    sides: tuple[SystemUnderTest, SystemUnderTest],
     scenario: Scenario,
     sizing: Sizing,
     generator: np.random.Generator,
@@ -120,8 +119,8 @@ def _size(plan: LatencyPlan, before: float, after: float) -> Sizing:
     return size_run(before + after, plan.seconds, plan.confidence, quantile, plan.looks)
 
 
-def _warm_up(side: Contender, scenario: Scenario, clock: Callable[[], float]) -> float:
-    """Answer until the model runs as it will, and return the median seconds of a query."""
+def _warm_up(side: SystemUnderTest, scenario: Scenario, clock: Callable[[], float]) -> float:
+    """Answer warm-up queries, and return the median seconds of a query."""
     durations = []
     for query in range(FIRST_WARM_UP_QUERIES):
         before = clock()
@@ -132,17 +131,17 @@ def _warm_up(side: Contender, scenario: Scenario, clock: Callable[[], float]) ->
     return float(np.median(durations))
 
 
-def _block(side: Contender, scenario: Scenario, sizing: Sizing, seed: int, look: Callable[[], Reading]) -> Block:
+def _block(side: SystemUnderTest, scenario: Scenario, sizing: Sizing, seed: int, look: Callable[[], Reading]) -> Block:
     before = look()
     if scenario.queues:
-        found = scenario.run(side, sizing.warm_up + sizing.queries, seed).after(sizing.warm_up)
+        queries = scenario.run(side, sizing.warm_up + sizing.queries, seed).after(sizing.warm_up)
     else:
         for query in range(sizing.warm_up):
             scenario.answer(side, query)
-        found = scenario.run(side, sizing.queries, seed)
+        queries = scenario.run(side, sizing.queries, seed)
     noise = noise_between(before, look())
-    # A thread that the cgroup's limit holds back waits, too, and will when it serves.
-    return Block(found.as_slow_as_they_were() if noise.throttled_periods else found, noise)
+    # Threads that the cgroup's limit throttles count as waiting too; this also happens when the model serves.
+    return Block(queries.as_slow_as_they_were() if noise.throttled_periods else queries, noise)
 
 
 def _note_missing_bounds(run: LatencyRun, plan: LatencyPlan) -> None:

@@ -1,4 +1,4 @@
-"""What the blocks of a latency run say: percentiles and speed-ups, and how far noise or a queue puts them in doubt."""
+"""Percentiles and speed-ups from the blocks of a latency run, with intervals that allow for noise and queueing."""
 
 from dataclasses import dataclass, field
 from functools import reduce
@@ -27,29 +27,30 @@ MODELS: Final = ("baseline", "compressed")
 QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 
 SETTLED: Final = 1.5
-"""The load is known better after the run than before it: so many times the settling that was allowed for still do."""
+"""The run measures the load more precisely than its plan: up to this many times the planned settling is accepted."""
 
 Blocks = list[NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class Block:
-    """One LoadGen run of one model: its queries that count, and what else happened meanwhile."""
+    """One LoadGen run of one model: its queries after warm-up, and the noise during the run."""
 
     queries: Queries
     noise: Noise | None = None
 
 
 End = Literal["least", "most"]
-"""Of the bounds of each query's time on a machine without others."""
+"""Lower or upper bound of each query's time on a machine without other processes."""
 
 
 @dataclass
 class LatencyRun:
     """The blocks of both models; block i of one ran next to block i of the other.
 
-    `settling` queries before those of each block let a queue settle. Every figure is that of a machine without others:
-    the lower end of an interval is that of the least that each query can have taken, the upper end that of the most.
+    Each block begins with `settling` queries that let a queue settle and do not count. Every figure is that of a
+    machine without other processes: the lower end of an interval uses the lower bound of each query's time, the upper
+    end the upper bound.
     """
 
     pairs: list[tuple[Block, Block]] = field(default_factory=list)
@@ -62,42 +63,42 @@ class LatencyRun:
         return [getattr(pair[side].queries.latency_bounds, end) for pair in self.pairs]
 
     def services(self, side: int, end: End = "most") -> Blocks:
-        """Return the seconds that the model itself takes, by block."""
+        """Return the seconds of the model alone, without waiting in the queue, by block."""
         return [getattr(pair[side].queries.service_bounds, end) for pair in self.pairs]
 
     @property
     def queries(self) -> int:
-        """How many queries of each model count."""
+        """Number of queries of each model, without warm-up."""
         return sum(len(pair[1].queries) for pair in self.pairs)
 
     @property
     def noise(self) -> Noise | None:
-        """What happened while the blocks ran."""
-        found = [block.noise for pair in self.pairs for block in pair if block.noise]
-        return reduce(add, found) if found else None
+        """The noise during all blocks together."""
+        noises = [block.noise for pair in self.pairs for block in pair if block.noise]
+        return reduce(add, noises) if noises else None
 
     def percentile(self, side: int, name: str, confidence: float) -> Estimate:
         """Return p50, p90 or p99 of a model with its interval.
 
-        Where queries queue, the bounds are wider, the upper one is unbounded unless the queue has settled, and both are
-        when the model cannot keep the rate.
+        If queries queue, the bounds are wider. The upper bound is unbounded until the queue has settled; both are if
+        the model cannot keep up with the rate.
         """
         if not self.scenario.queues:
             return self._between(side, name, confidence)
         load = self._load(side, confidence)
         if load.low >= 1.0:
             return Estimate.exact(UNBOUNDED_SECONDS).model_copy(update={"reason": self._overload(load)})
-        found = self._between(side, name, confidence)
+        estimate = self._between(side, name, confidence)
         if load.high < 1.0 and settling_queries(load.value) <= SETTLED * self.settling:
-            return found
-        # What an unsettled queue shows is less than what it will be.
-        reason = "; ".join(text for text in (self._unsettled(load), found.reason) if text)
-        return Estimate(value=found.value, low=found.low, high=UNBOUNDED_SECONDS, reason=reason)
+            return estimate
+        # Latencies of a queue that has not settled are too low.
+        reason = "; ".join(text for text in (self._unsettled(load), estimate.reason) if text)
+        return Estimate(value=estimate.value, low=estimate.low, high=UNBOUNDED_SECONDS, reason=reason)
 
     def speedup(self, name: str, confidence: float) -> Estimate | None:
-        """Return how many times the compressed model is as fast, at p50, p90 or p99, in this scenario.
+        """Return the speed-up of the compressed model at p50, p90 or p99, in this scenario.
 
-        A model that cannot keep the rate is infinitely slow, so it is None where neither can.
+        A model that cannot keep up with the rate is infinitely slow; the speed-up is None if neither model can.
         """
         if not self.scenario.queues:
             return self._ratio(name, confidence)
@@ -107,7 +108,7 @@ class LatencyRun:
             return None
         if not any(loose):
             return self._ratio(name, confidence, queued=True)
-        # Both ends at once: wider than it must be, but the queue that has no end decides anyway.
+        # Combining both ends makes the interval too wide, but the unbounded queue decides anyway.
         value = ends[0].value / ends[1].value
         reason = "; ".join(f"{model}: {end.reason}" for model, end in zip(MODELS, ends, strict=True) if end.reason)
         return Estimate(
@@ -115,19 +116,19 @@ class LatencyRun:
         )
 
     def service_speedup(self, confidence: float) -> Estimate:
-        """Return how many times the compressed model itself is as fast at p50, whatever waits: what methods promise."""
+        """Return the speed-up at p50 without waiting in the queue; the promises of methods refer to it."""
         return self._ratio("p50", confidence, services=True)
 
     def worth(self, side: int, name: str, confidence: float) -> int:
-        """Return how many independent queries a model's blocks are worth for this percentile."""
+        """Return the effective sample size of a model's blocks for this percentile."""
         return self._worth(self.latencies(side), name, confidence)
 
     def bounded(self, side: int, name: str, confidence: float) -> bool:
-        """Return whether there are queries enough for an upper bound of this percentile."""
+        """Return whether there are enough queries for an upper bound of this percentile."""
         return rank_bounds(self.worth(side, name, confidence), QUANTILES[name], confidence)[1] is not None
 
     def _between(self, side: int, name: str, confidence: float) -> Estimate:
-        """Return a percentile: its lower end of the least that queries can have taken, its upper one of the most."""
+        """Return a percentile: each end comes from the corresponding bounds of the queries' times."""
         most = self.latencies(side)
         least, left = self._least(side, name)
         above = percentile_interval(most, QUANTILES[name], confidence, self._worth(most, name, confidence))
@@ -136,22 +137,22 @@ class LatencyRun:
         return Estimate(value=above.value, low=low, high=above.high, reason=self._reason())
 
     def _ratio(self, name: str, confidence: float, *, queued: bool = False, services: bool = False) -> Estimate:
-        """Return a speed-up: its lower end is that of a baseline as quick and a compressed model as slow as can be."""
+        """Return a speed-up: the lower end from the fastest possible baseline and the slowest compressed model."""
         most = [self.services(side) if services else self.latencies(side) for side in (0, 1)]
         (least, left), (least_after, left_after) = (self._least(side, name, services=services) for side in (0, 1))
         quantile = QUANTILES[name]
-        found = speedup_interval(most[0], most[1], quantile, confidence, queued=queued)
+        ratio = speedup_interval(most[0], most[1], quantile, confidence, queued=queued)
         below = speedup_interval(least, most[1], quantile, confidence, queued=queued)
         above = speedup_interval(most[0], least_after, quantile, confidence, queued=queued)
-        low = min(found.value, left * below.low)
-        high = max(found.value, at_most_ratio(above.high, left_after))
-        return Estimate(value=found.value, low=low, high=high, reason=self._reason())
+        low = min(ratio.value, left * below.low)
+        high = max(ratio.value, at_most_ratio(above.high, left_after))
+        return Estimate(value=ratio.value, low=low, high=high, reason=self._reason())
 
     def _least(self, side: int, name: str, *, services: bool = False) -> tuple[Blocks, float]:
-        """Return blocks of the least that each query can have taken, and what to multiply their percentile by.
+        """Return blocks of the lower bound of each query's time, and the factor for their percentile.
 
-        Waiting is counted query by query, and all together it cannot be more than others worked: threads of one process
-        wait for each other, too. So there are two bounds, and the higher one is used.
+        Waiting is counted for each query, and its sum cannot exceed the work of other processes: threads of one process
+        also wait for each other. This gives two lower bounds; the higher one is used.
         """
         source = self.services if services else self.latencies
         by_query, as_measured = source(side, "least"), source(side)
@@ -164,9 +165,9 @@ class LatencyRun:
         return (by_query, first) if higher else (as_measured, second)
 
     def _relief(self, blocks: Blocks, side: int, name: str, lost: float, *, services: bool) -> float:
-        """Return the share of a percentile that is left when `lost` seconds are given back to unknown queries.
+        """Return the share of a percentile that remains when `lost` seconds are removed from unknown queries.
 
-        One query's delay delays those behind it, so in a queue only the time that the model itself took is left.
+        The delay of one query delays those behind it, so in a queue only the time of the model alone remains.
         """
         if not lost:
             return 1.0
@@ -181,20 +182,20 @@ class LatencyRun:
         return effective_count(blocks, QUANTILES[name], confidence)
 
     def _noise_of(self, side: int) -> Noise | None:
-        found = [noise for pair in self.pairs if (noise := pair[side].noise)]
-        return reduce(add, found) if found else None
+        noises = [noise for pair in self.pairs if (noise := pair[side].noise)]
+        return reduce(add, noises) if noises else None
 
     def _lost(self, side: int) -> float:
         """Return the seconds that others and a slower clock took from a model's blocks."""
-        found = self._noise_of(side)
-        return (found.lost if found else 0.0) + self._slower(side)
+        noise = self._noise_of(side)
+        return (noise.lost if noise else 0.0) + self._slower(side)
 
     def _unattributed(self, side: int) -> float:
-        """Return those of them that the bounds of single queries do not show: all, where the kernel did not count."""
+        """Return the lost seconds that the bounds of single queries do not include: all if the kernel did not count."""
         if not all(pair[side].queries.counted for pair in self.pairs):
             return self._lost(side)
-        found = self._noise_of(side)
-        return (found.uncounted if found else 0.0) + self._slower(side)
+        noise = self._noise_of(side)
+        return (noise.uncounted if noise else 0.0) + self._slower(side)
 
     def _slower(self, side: int) -> float:
         """Return the seconds that a clock below SLOWER_CLOCK of its usual frequency took from a model's blocks."""
@@ -208,7 +209,7 @@ class LatencyRun:
         return reason_of(noise) if noise and noise.disturbed else ""
 
     def _load(self, side: int, confidence: float) -> Estimate:
-        """Return the arrivals while one query is answered: at 1 and above the queue grows without end."""
+        """Return the utilization: arrivals while one query is answered. At 1 and above the queue grows without end."""
         most, least = (
             mean_interval([float(block.mean()) for block in self.services(side, end)], confidence)
             for end in ("most", "least")

@@ -1,9 +1,9 @@
-"""MLPerf LoadGen around a predictor: the latency of every query in each scenario, and offline runs.
+"""Run MLPerf LoadGen on a predictor: the latency of every query in each scenario, and offline runs.
 
-`sequential` says that a model works in the thread that asks it, which makes known how much others took from it.
+`sequential` means that a model works in the calling thread alone, so that the waiting of this thread is known.
 
 Source: V. J. Reddi et al., MLPerf Inference Benchmark, ISCA 2020; github.com/mlcommons/inference, loadgen/. LoadGen
-issues the queries, draws the samples and keeps the time; what is read here is its own record of each query.
+issues the queries, draws the samples and keeps the time; this module reads its record of each query.
 """
 
 import re
@@ -28,7 +28,7 @@ Predict = Callable[[Sequence[int]], None]
 NANOSECONDS = 1e-9
 
 LONG_PAUSE = 50_000
-"""Nanoseconds between two queries above which the counters are read again before the next one."""
+"""Nanoseconds between two queries after which the counters are read again before the next query."""
 
 _SAMPLE = re.compile(
     r'^\{"name":"Sample",.*"ts":(\d+)\.(\d+),.*"query_seq":(\d+),.*"issue_start_ns":(\d+),"complete_ns":(\d+)\}',
@@ -37,7 +37,7 @@ _SAMPLE = re.compile(
 
 
 class LoadGenError(RuntimeError):
-    """LoadGen ended without a record of every query it was asked to issue."""
+    """LoadGen ended without a record of every requested query."""
 
 
 def single_stream(predict: Predict, *, samples: int, queries: int, seed: int = 0, sequential: bool = False) -> Queries:
@@ -45,7 +45,7 @@ def single_stream(predict: Predict, *, samples: int, queries: int, seed: int = 0
 
     The order of the samples depends on `seed` only. Raises what `predict` raises, and LoadGenError.
     """
-    settings = _settings(mlperf_loadgen.TestScenario.SingleStream, queries, seed)
+    settings = settings_for(mlperf_loadgen.TestScenario.SingleStream, queries, seed)
     record = _run(predict, settings, samples, batch=1)
     latency, service, _ = _complete(record, queries, "single-stream")
     return as_they_are(latency, service, record.taken(service, sequential=sequential))
@@ -65,7 +65,7 @@ def multi_stream(
 
     The samples of a query are answered `batch` at a time. Raises what `predict` raises, and LoadGenError.
     """
-    settings = _settings(mlperf_loadgen.TestScenario.MultiStream, queries, seed)
+    settings = settings_for(mlperf_loadgen.TestScenario.MultiStream, queries, seed)
     settings.multi_stream_samples_per_query = samples_each
     record = _run(predict, settings, samples, batch)
     latency, service, _ = _complete(record, queries, "multi-stream")
@@ -75,12 +75,12 @@ def multi_stream(
 def server(
     predict: Predict, *, samples: int, queries: int, rate: float, seed: int = 0, sequential: bool = False
 ) -> Queries:
-    """Return the times of queries of one sample that arrive at random, `rate` a second (a Poisson process).
+    """Return the times of queries of one sample that arrive at random, `rate` per second (a Poisson process).
 
-    They are answered in turn, one at a time, and wait for it: latency counts from the arrival. Any finite number of
-    queries ends, however slow the model. Raises what `predict` raises, and LoadGenError.
+    They are answered one at a time, in order, and latency counts from the arrival. The run ends after `queries`
+    queries, even if the model is slower than the rate. Raises what `predict` raises, and LoadGenError.
     """
-    settings = _settings(mlperf_loadgen.TestScenario.Server, queries, seed)
+    settings = settings_for(mlperf_loadgen.TestScenario.Server, queries, seed)
     settings.server_target_qps = rate
     record = _run(predict, settings, samples, batch=1)
     latency, service, arrival = _complete(record, queries, "server")
@@ -89,7 +89,7 @@ def server(
 
 @dataclass(frozen=True)
 class Offline:
-    """Seconds that all samples took together, and the bounds of the seconds in it in which others held the CPUs."""
+    """Seconds of all samples together, and the bounds of the time in it in which other processes held the CPUs."""
 
     samples: int
     seconds: float
@@ -100,11 +100,11 @@ class Offline:
 def offline(
     predict: Predict, *, samples: int, queries: int, batch: int, seed: int = 0, sequential: bool = False
 ) -> Offline:
-    """Return how long it takes when all `queries` samples are there at once and are answered in batches.
+    """Return the seconds of `queries` samples that are all available at the start and are answered in batches.
 
     The last batch may be smaller. Raises what `predict` raises, and LoadGenError.
     """
-    record = _run(predict, _settings(mlperf_loadgen.TestScenario.Offline, queries, seed), samples, batch=batch)
+    record = _run(predict, settings_for(mlperf_loadgen.TestScenario.Offline, queries, seed), samples, batch=batch)
     if len(record.samples) < queries:
         raise LoadGenError(f"LoadGen recorded {len(record.samples)} of {queries} offline samples")
     seconds = float(record.samples[:, 3].max()) * NANOSECONDS
@@ -114,15 +114,41 @@ def offline(
     return Offline(len(record.samples), seconds, float(taken.least[0]), float(taken.most[0]))
 
 
+def settings_for(scenario: Any, queries: int, seed: int) -> Any:
+    """Return settings for exactly `queries` queries, without a time limit."""
+    settings = mlperf_loadgen.TestSettings()
+    settings.scenario = scenario
+    settings.mode = mlperf_loadgen.TestMode.PerformanceOnly
+    settings.min_query_count = settings.max_query_count = queries
+    settings.min_duration_ms = settings.max_duration_ms = 0
+    settings.qsl_rng_seed = settings.sample_index_rng_seed = settings.schedule_rng_seed = seed
+    return settings
+
+
+def run_test(issue: Callable[[list[Any]], object], settings: Any, samples: int) -> NDArray[np.int64]:
+    """Run one test, in which `issue` takes the queries; return LoadGen's record of each sample (`Record.samples`)."""
+    # Pauses of Python's garbage collector do not belong to the model.
+    with tempfile.TemporaryDirectory(prefix="loadgen-") as folder, garbage_collection.paused():
+        system = mlperf_loadgen.ConstructSUT(issue, _nothing)
+        library = mlperf_loadgen.ConstructQSL(samples, samples, _nothing_with, _nothing_with)
+        try:
+            mlperf_loadgen.StartTestWithLogSettings(system, library, settings, _logging(folder), "")
+        finally:
+            mlperf_loadgen.DestroyQSL(library)
+            mlperf_loadgen.DestroySUT(system)
+        return _samples((Path(folder) / "mlperf_log_trace.json").read_text())
+
+
 @dataclass
 class Record:
-    """LoadGen's record of each sample, and what the kernel counted around each call of the model's.
+    """LoadGen's record of each sample, and the kernel's counters around each call of the model.
 
     `samples` has the shape (samples, 4): number of the query, nanoseconds at which it was scheduled, and from then
-    until it was issued and until it was complete. `outside` are nanoseconds of each interval between two readings that
-    do not belong to the query: as much of the caller's waiting may have been in them. `missed` is what all threads
-    waited before a reading after a pause: as much of it may be the query's as LoadGen's time is longer than `inside`,
-    that from this reading to the answer.
+    until it was issued and until it was complete. The other lists have one value in nanoseconds for each call. `caller`
+    and `every` are the waiting of the calling thread and of all threads. `outside` is the part of the interval between
+    two readings that does not belong to the query; the caller may have waited in it. `missed` is the waiting of all
+    threads before a second reading after a pause. `inside` is the time from this reading to the answer; if LoadGen's
+    time is longer, the difference may contain missed waiting.
     """
 
     samples: NDArray[np.int64]
@@ -133,7 +159,7 @@ class Record:
     inside: list[int] = field(default_factory=list)
 
     def taken(self, service: NDArray[np.float64], *, sequential: bool) -> Taken | None:
-        """Return the bounds of what others took from queries of so many seconds; None where nothing was counted."""
+        """Return the bounds of the time that others took from queries of `service` seconds; None without counters."""
         if len(self.caller) != len(service):
             return None
         caller, every, outside, missed, inside = (
@@ -149,8 +175,8 @@ def _complete(
     record: Record, queries: int, scenario: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return latency, service and arrival by query, in seconds, from the record of its samples."""
-    found = record.samples
-    latest_first = found[np.lexsort((-found[:, 3], found[:, 0]))]
+    samples = record.samples
+    latest_first = samples[np.lexsort((-samples[:, 3], samples[:, 0]))]
     numbers, last = np.unique(latest_first[:, 0], return_index=True)
     if len(numbers) != queries:
         raise LoadGenError(f"LoadGen recorded {len(numbers)} of {queries} {scenario} queries")
@@ -158,19 +184,8 @@ def _complete(
     return latency, latency - began, arrival
 
 
-def _settings(scenario: Any, queries: int, seed: int) -> Any:
-    """Return settings for exactly `queries` queries, whatever time they take."""
-    settings = mlperf_loadgen.TestSettings()
-    settings.scenario = scenario
-    settings.mode = mlperf_loadgen.TestMode.PerformanceOnly
-    settings.min_query_count = settings.max_query_count = queries
-    settings.min_duration_ms = settings.max_duration_ms = 0
-    settings.qsl_rng_seed = settings.sample_index_rng_seed = settings.schedule_rng_seed = seed
-    return settings
-
-
 def _run(predict: Predict, settings: Any, samples: int, batch: int) -> Record:
-    """Run one test and return LoadGen's record of each sample, with what others took from each call."""
+    """Run one test, and return LoadGen's record of each sample with the kernel's counters."""
     failures: list[BaseException] = []
     record = Record(np.empty((0, 4), dtype=np.int64))
 
@@ -187,28 +202,20 @@ def _run(predict: Predict, settings: Any, samples: int, batch: int) -> Record:
             mlperf_loadgen.QuerySamplesComplete([mlperf_loadgen.QuerySampleResponse(query.id, 0, 0) for query in part])
         return answered
 
-    # Pauses of Python's garbage collector are this process's, not the model's.
-    with tempfile.TemporaryDirectory(prefix="loadgen-") as folder, garbage_collection.paused(), ThreadWaits() as waits:
-        issue = _counting(answer, waits, record) if waits.available else answer
-        system = mlperf_loadgen.ConstructSUT(issue, _nothing)
-        library = mlperf_loadgen.ConstructQSL(samples, samples, _nothing_with, _nothing_with)
-        try:
-            mlperf_loadgen.StartTestWithLogSettings(system, library, settings, _logging(folder), "")
-        finally:
-            mlperf_loadgen.DestroyQSL(library)
-            mlperf_loadgen.DestroySUT(system)
-        if failures:
-            raise failures[0]
-        record.samples = _samples((Path(folder) / "mlperf_log_trace.json").read_text())
-        return record
+    with ThreadWaits() as waits:
+        recorded = run_test(_counting(answer, waits, record) if waits.available else answer, settings, samples)
+    if failures:
+        raise failures[0]
+    record.samples = recorded
+    return record
 
 
 def _counting(answer: Callable[[list[Any]], int], waits: ThreadWaits, record: Record) -> Callable[[list[Any]], None]:
-    """Return `answer` with the counters read after each call: outside of the time that LoadGen counts.
+    """Wrap `answer` to read the counters after each call, outside of the time that LoadGen counts.
 
-    `answer` returns the moment of the last answer.
+    `answer` returns the time of the last answer.
     """
-    # A thread may wait while it reads, after its own counter was: what is outside begins before the last reading.
+    # A thread may wait during a reading, after its own counter was read: `outside` begins before the last reading.
     since = time.perf_counter_ns()
     last, read_at = waits.read(), time.perf_counter_ns()
 
@@ -253,7 +260,7 @@ def _logging(folder: str) -> Any:
 
 
 def _nothing() -> None:
-    """Flush nothing: every query is answered when it is issued."""
+    """Flush nothing: every query is already on its way when it is issued."""
 
 
 def _nothing_with(_samples: list[int]) -> None:

@@ -1,4 +1,4 @@
-"""The times of queries, and between which bounds they would lie had others left this process its CPUs."""
+"""The times of queries, and their bounds on a machine without other processes."""
 
 from dataclasses import dataclass, replace
 
@@ -8,28 +8,28 @@ from numpy.typing import NDArray
 from compression_runner.evaluation.statistics.block_bootstrap import LEAST
 
 Seconds = NDArray[np.float64]
-"""Seconds of each query in the order in which they came, shape (queries,)."""
+"""Seconds of each query in the order of arrival, shape (queries,)."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Seconds of each query without the time in which others held the CPUs: at least `least`, at most `most`."""
+    """Bounds of the seconds of each query without the time in which other processes held the CPUs."""
 
     least: Seconds
     most: Seconds
 
     def after(self, count: int) -> "Bounds":
-        """Return the bounds without those of the first queries."""
+        """Return the bounds without the first `count` queries."""
         return Bounds(self.least[count:], self.most[count:])
 
 
 @dataclass(frozen=True)
 class Queries:
-    """Times of queries as they were, and the bounds of what they would have been on a machine without others.
+    """Measured times of queries, and their bounds on a machine without other processes.
 
-    `latency` counts from the moment for which the query was scheduled, `service` from the one at which the model began
-    with it; they differ where queries wait. `counted` says whether the kernel counted how long threads waited for a
-    CPU; where it did not, the bounds are the times as they were.
+    `latency` counts from the scheduled time of the query, `service` from the time at which the model began; they differ
+    if queries wait. `counted` has the bounds of both if the kernel counted how long threads waited for a CPU; otherwise
+    the bounds are the measured times.
     """
 
     latency: Seconds
@@ -46,32 +46,32 @@ class Queries:
 
     @property
     def service_bounds(self) -> Bounds:
-        """The bounds of the time that the model itself takes."""
+        """The bounds of the time of the model alone."""
         return self.counted[1] if self.counted else Bounds(self.service, self.service)
 
     def as_slow_as_they_were(self) -> "Queries":
-        """Return the queries where nothing is known to have been taken from them: the upper bounds are the times."""
+        """Return the queries with the measured times as upper bounds."""
         if not self.counted:
             return self
         latency, service = self.counted
         return replace(self, counted=(Bounds(latency.least, self.latency), Bounds(service.least, self.service)))
 
     def after(self, count: int) -> "Queries":
-        """Return the queries without the first ones."""
+        """Return the queries without the first `count`."""
         counted = self.counted and (self.counted[0].after(count), self.counted[1].after(count))
         return Queries(self.latency[count:], self.service[count:], counted)
 
 
 @dataclass(frozen=True)
 class Taken:
-    """Seconds of each query in which others held the CPUs: at least `least`, at most `most`; shape (queries,)."""
+    """Bounds of the seconds of each query in which other processes held the CPUs, shape (queries,)."""
 
     least: Seconds
     most: Seconds
 
 
 def as_they_are(latency: Seconds, service: Seconds, taken: Taken | None) -> Queries:
-    """Return queries that follow one another: each would be shorter by what was taken from it."""
+    """Return queries that follow one another: without other processes each is shorter by its `taken` time."""
     if taken is None:
         return Queries(latency, service)
     bounds = Bounds(_without(service, taken.most), _without(service, taken.least))
@@ -80,10 +80,10 @@ def as_they_are(latency: Seconds, service: Seconds, taken: Taken | None) -> Quer
 
 
 def as_they_queue(arrival: Seconds, latency: Seconds, service: Seconds, taken: Taken | None) -> Queries:
-    """Return queries that arrive at `arrival`, whatever became of the last one, and are answered in turn.
+    """Return queries that arrive at `arrival`, independently of earlier answers, and are answered in order.
 
-    What was taken from one query is taken from the waiting of those behind it, too: the queue is run again with the
-    shorter times. A queue of shorter times is nowhere longer (Lindley's recursion is monotone), so both bounds hold.
+    A delay of one query also delays those behind it, so the queue is computed again with the shorter times. Shorter
+    times make no query wait longer (Lindley's recursion is monotone), so both bounds hold.
     """
     if taken is None:
         return Queries(latency, service)
@@ -93,12 +93,12 @@ def as_they_queue(arrival: Seconds, latency: Seconds, service: Seconds, taken: T
 
 
 def _without(service: Seconds, taken: Seconds) -> Seconds:
-    """Return times without what was taken; all threads together may have waited for longer than a query took."""
+    """Subtract the taken time, at least LEAST: all threads together may have waited longer than the query took."""
     return np.maximum(service - taken, LEAST)
 
 
 def queue(arrival: Seconds, service: Seconds) -> Seconds:
-    """Return the seconds from arrival to answer where one query is answered at a time, in the order of arrival.
+    """Return the seconds from arrival to answer if queries are answered one at a time, in the order of arrival.
 
     Source: D. V. Lindley, The theory of queues with a single server, Proceedings of the Cambridge Philosophical Society
     48 (1952).

@@ -1,20 +1,20 @@
-"""What the theory of queues says of arrivals at random and a model that answers one query at a time.
+"""Queueing theory for random arrivals and a model that answers one query at a time.
 
-With `utilization`, the arrivals in a second times the seconds of an answer, at 1 or above, the queue grows without end:
-latency has no percentile, and a run only shows how long it went on. Below 1 a queue that begins empty settles, the more
-slowly the nearer utilization is to 1; until then its latencies are stochastically smaller than later ones (Lindley's
-recursion is monotone), so that a lower bound holds at any time and an upper one only when the queue has settled.
+`utilization` is the arrivals per second times the seconds of an answer. At 1 or above, the queue grows without end and
+latency has no percentile. Below 1, a queue that begins empty settles, more slowly as utilization approaches 1. Until
+then its latencies are stochastically smaller than later ones (Lindley's recursion is monotone), so a lower bound always
+holds, and an upper bound holds only when the queue has settled.
 """
 
 import math
 from typing import Final
 
 RELAXATIONS: Final = 3.0
-"""So many relaxation times of M/M/1 are left out of a block; those of steadier answers are up to half as long."""
+"""Relaxation times of M/M/1 that are left out of a block; those of more regular answers are up to half as long."""
 
 
 def settling_queries(utilization: float) -> int:
-    """Return how many arrivals it takes until a queue that begins empty is as it will be; 0 where it never is.
+    """Return how many arrivals a queue that begins empty needs to settle; 0 if it never settles.
 
     Source: J. Abate, W. Whitt, Transient Behavior of the M/M/1 Queue: Starting at the Origin, Queueing Systems 2
     (1987): the relaxation time is 1 / (mu (1 - sqrt(rho))^2), which is rho / (1 - sqrt(rho))^2 arrivals.
@@ -25,7 +25,7 @@ def settling_queries(utilization: float) -> int:
 
 
 def cluster_size(utilization: float) -> float:
-    """Return how many queries in a row share one fate: 1 where they do not wait.
+    """Return the mean number of successive queries that are delayed together; 1 if queries do not wait.
 
     Source: G. Hooghiemstra, L. E. Meester, Computing the extremal index of special Markov chains and queues, Stochastic
     Processes and their Applications 65 (1996): that of M/M/1 is (1 - rho)^2, one over the mean size of a cluster.

@@ -1,4 +1,4 @@
-"""How queries reach a model: MLPerf's scenarios for latency."""
+"""MLPerf's scenarios for latency: how queries reach a model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from typing import Final
 
 from compression_runner.evaluation.speed import loadgen
 from compression_runner.evaluation.speed.queries import Queries
-from compressionjob.objectives import LatencyLimit, LatencyScenario
+from compressionjob.performance_limits import LatencyLimit, LatencyScenario
 
 
 @dataclass(frozen=True)
-class Contender:
+class SystemUnderTest:
     """A model that is measured: answers prepared query `i`, or a batch of prepared samples.
 
-    A prepared sample stands for `samples_each` samples, more than one where the model fixes its batch; such a model is
-    given one prepared sample at a time. `sequential` says that it works in the thread that asks it, alone.
+    A prepared sample stands for `samples_each` samples, more than one if the model fixes its batch size; such a model
+    gets one prepared sample at a time. `sequential` means that it works in the calling thread alone.
     """
 
     answer: Callable[[int], None]
@@ -27,7 +27,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A scenario with its parameter: arrivals in a second (Server), or samples in a query (MultiStream)."""
+    """A scenario with its parameter: arrivals per second (Server), or samples per query (MultiStream)."""
 
     name: LatencyScenario = "SingleStream"
     rate: float = 0.0
@@ -35,17 +35,17 @@ class Scenario:
 
     @classmethod
     def of(cls, limit: LatencyLimit | None) -> "Scenario":
-        """Return the scenario that a limit is about; SingleStream where there is no limit."""
+        """Return the scenario of a limit; SingleStream without a limit."""
         if limit is None:
             return cls()
         return cls(limit.scenario, limit.target_rate or 0.0, limit.samples_per_query or 1)
 
     @property
     def queues(self) -> bool:
-        """Whether queries come whether or not the model has answered the last one."""
+        """Whether queries arrive independently of earlier answers."""
         return self.name == "Server"
 
-    def answer(self, side: Contender, query: int) -> None:
+    def answer(self, side: SystemUnderTest, query: int) -> None:
         """Answer one query outside of a run."""
         if self.name == "MultiStream":
             for start in range(0, self._prepared(side), self._batch(side)):
@@ -53,7 +53,7 @@ class Scenario:
         else:
             side.answer(query % side.queries)
 
-    def run(self, side: Contender, queries: int, seed: int) -> Queries:
+    def run(self, side: SystemUnderTest, queries: int, seed: int) -> Queries:
         """Return the times of `queries` queries. Raises what the model raises, and LoadGenError."""
         if self.name == "MultiStream":
             return loadgen.multi_stream(
@@ -82,11 +82,11 @@ class Scenario:
             sequential=side.sequential,
         )
 
-    def _prepared(self, side: Contender) -> int:
+    def _prepared(self, side: SystemUnderTest) -> int:
         """Return how many prepared samples a query of MultiStream has."""
         return max(1, self.samples // side.samples_each)
 
-    def _batch(self, side: Contender) -> int:
+    def _batch(self, side: SystemUnderTest) -> int:
         return 1 if side.samples_each > 1 else self._prepared(side)
 
 

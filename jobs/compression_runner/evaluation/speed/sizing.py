@@ -1,33 +1,33 @@
-"""How many blocks of how many queries a latency run has, from the wanted confidence and the time that there is."""
+"""Compute the number and the size of the blocks of a latency run, from the confidence and the time limit."""
 
 import math
 from dataclasses import dataclass
 from typing import Final
 
 from compression_runner.evaluation.speed.queueing import cluster_size, settling_queries
-from compression_runner.evaluation.statistics.looks import LOOKS, look_sizes
+from compression_runner.evaluation.statistics.alpha_spending import LOOKS, look_sizes
 from compression_runner.evaluation.statistics.order_statistics import queries_needed
 
 MIN_PAIRS: Final = 10
-"""Of blocks of a queue: with fewer, what lies between blocks says little."""
+"""Pairs of blocks of a queue; fewer do not show the variance between blocks."""
 WARM_UP_QUERIES: Final = 3
 WARM_UP_SECONDS: Final = 0.2
-"""Queries before each block that do not count: so many or so long for both models, whichever is less; at least one."""
+"""Warm-up queries before each block: this many or this long for both models, whichever is less; at least one."""
 FEWEST_QUERIES: Final = 5
 FEWEST_SECONDS: Final = 10.0
-"""A block has so many queries, unless all blocks up to the first look would take longer than so many seconds."""
+"""Queries of a block, unless all blocks up to the first look would take longer than FEWEST_SECONDS."""
 FIRST_SECONDS: Final = 2.0
-"""Quick models are measured at least so long before the first look."""
+"""Least seconds before the first look, for fast models."""
 MAX_QUERIES: Final = 50_000
 NEARLY_ALL: Final = 0.9
-"""A run with so large a share of MAX_QUERIES has ended because of them, not of the time: its blocks are not cut."""
+"""A run with this share of MAX_QUERIES ended because of them, not because of the time: it has whole blocks only."""
 MARGIN: Final = 0.9
 """Share of the time that is planned for; the estimate of a query's duration is rough."""
 
 
 @dataclass(frozen=True)
 class Sizing:
-    """Pairs of blocks at each look, queries of a block, and queries before each block that do not count."""
+    """Pairs of blocks at each look, queries of a block, and warm-up queries before each block."""
 
     looks: tuple[int, ...]
     queries: int
@@ -37,11 +37,11 @@ class Sizing:
 def size_queue(
     rate: float, services: tuple[float, float], seconds: float, quantile: float, confidence: float, looks: int = LOOKS
 ) -> Sizing:
-    """Return the size of a run in which `rate` queries a second arrive at models that answer one in `services` seconds.
+    """Size a run in which `rate` queries per second arrive at models that answer one in `services` seconds.
 
-    The queries before a block's others let the queue settle. MIN_PAIRS blocks have as many queries as the percentile
-    needs at this confidence, times how many in a row share one fate; at most half of a block settles where `seconds`
-    would not do, and what then has not settled has no upper bound.
+    The warm-up queries of a block let the queue settle. MIN_PAIRS blocks have as many queries as the percentile needs
+    at this confidence, times the cluster size. If `seconds` is too short, at most half of a block is for settling, and
+    a queue that has not settled then has no upper bound.
     """
     pair_seconds = sum(max(1.0 / rate, service) for service in services)
     loads = [rate * service for service in services]
@@ -56,7 +56,7 @@ def size_queue(
 
 
 def size_run(pair_seconds: float, seconds: float, confidence: float, quantile: float, looks: int = LOOKS) -> Sizing:
-    """Return the size of a run in which one query of each model takes `pair_seconds` together.
+    """Size a run in which one query of each model takes `pair_seconds` together.
 
     At the first look a speed-up and the percentile have bounds at this two-sided confidence, if `seconds` allow it.
     """
@@ -72,5 +72,5 @@ def size_run(pair_seconds: float, seconds: float, confidence: float, quantile: f
 
 
 def _pairs_in(seconds: float, pair_seconds: float, queries: int) -> int:
-    """Return how many pairs of blocks there is time and memory for."""
+    """Return how many pairs of blocks fit into the time and into MAX_QUERIES."""
     return max(2, min(int(seconds * MARGIN / pair_seconds), MAX_QUERIES // queries))

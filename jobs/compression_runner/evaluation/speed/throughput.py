@@ -1,4 +1,4 @@
-"""Throughput of two models in turn, when all samples are there at once (MLPerf Offline), and the energy of a sample."""
+"""Measure the throughput of two models in alternating blocks (MLPerf Offline), and the energy of a sample."""
 
 import time
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from compression_runner.evaluation.machine.energy import EnergyMeter
 from compression_runner.evaluation.machine.noise import Noise, Reading, noise_between, read_noise, reason_of
 from compression_runner.evaluation.speed import loadgen
 from compression_runner.evaluation.speed.loadgen import Offline
-from compression_runner.evaluation.speed.scenario import Contender
+from compression_runner.evaluation.speed.scenario import SystemUnderTest
+from compression_runner.evaluation.statistics.alpha_spending import LOOKS, look_sizes
 from compression_runner.evaluation.statistics.block_bootstrap import mean_interval
-from compression_runner.evaluation.statistics.looks import LOOKS, look_sizes
 from compressionjob.estimate import Estimate
 
 FIRST_PAIRS: Final = 4
-"""Pairs of blocks at the first look of a limit: with fewer, Student's interval is far too wide to decide."""
+"""Pairs of blocks at the first look; with fewer, Student's interval is far too wide to decide."""
 UNLIMITED_PAIRS: Final = 2
-"""Pairs of blocks where nothing limits throughput."""
+"""Pairs of blocks if no objective limits throughput."""
 THROUGHPUT_BLOCK_SECONDS: Final = 0.5
 
 Decided = Callable[["ThroughputRun"], bool]
@@ -30,7 +30,7 @@ Decided = Callable[["ThroughputRun"], bool]
 
 @dataclass(frozen=True)
 class Rate:
-    """One block of one model: samples a second as measured, and without what others took at least and at most."""
+    """One block of one model: measured samples per second, and the bounds of the rate without other processes."""
 
     measured: float
     least: float
@@ -48,13 +48,13 @@ class ThroughputRun:
 
     @property
     def noise(self) -> Noise:
-        """What happened while the blocks ran."""
+        """The noise during all blocks together."""
         return reduce(add, [block.noise for pair in self.pairs for block in pair])
 
     def rate(self, side: int) -> Estimate:
-        """Return samples a second of the baseline (0) or the compressed model (1) on a machine without others.
+        """Return samples per second of the baseline (0) or the compressed model (1) without other processes.
 
-        The lower end is that of the least that others can have taken, the upper end that of the most.
+        The lower end uses the lower bound of the rates, the upper end the upper bound.
         """
         rates = [pair[side] for pair in self.pairs]
         below, above = (
@@ -65,18 +65,18 @@ class ThroughputRun:
         return Estimate(value=below.value, low=max(0.0, below.low), high=max(below.value, above.high), reason=reason)
 
     def energy(self, side: int) -> Estimate | None:
-        """Return joules of a sample, None where the machine does not tell."""
-        found = [pair[side].joules for pair in self.pairs]
-        known = [joules for joules in found if joules is not None]
-        if len(known) < max(2, len(found)):
+        """Return joules per sample; None if the machine does not report it."""
+        readings = [pair[side].joules for pair in self.pairs]
+        known = [joules for joules in readings if joules is not None]
+        if len(known) < max(2, len(readings)):
             return None
         joules = mean_interval(known, self.confidence)
         return joules.model_copy(update={"low": max(0.0, joules.low)})
 
 
 def measure_throughput(
-    baseline: Contender,
-    compressed: Contender,
+    baseline: SystemUnderTest,
+    compressed: SystemUnderTest,
     batch: int,
     confidence: float,
     seconds: float,
@@ -89,8 +89,8 @@ def measure_throughput(
 ) -> ThroughputRun:
     """Return samples per second of both models when all samples are there at once (MLPerf Offline), interleaved.
 
-    It ends at the first of at most `looks` looks at which `decided` says so, or after `seconds`; without `decided`,
-    after two pairs of blocks. `confidence` is that of each look's intervals.
+    The run ends at the first of at most `looks` looks at which `decided` returns true, or after `seconds`; without
+    `decided`, after two pairs of blocks. `confidence` is that of each look's intervals.
     """
     start = clock()
     run = ThroughputRun(confidence)
@@ -105,8 +105,8 @@ def measure_throughput(
         late = done >= sizes[-1] or (done >= 2 and clock() - start > seconds)
         if (late or done in sizes) and (decided is None or decided(run) or late):
             break
-        found = {i: _block(sides[i], counts[i], batch, done + 1, look, meter) for i in generator.permutation(2)}
-        run.pairs.append((found[0], found[1]))
+        rates = {i: _block(sides[i], counts[i], batch, done + 1, look, meter) for i in generator.permutation(2)}
+        run.pairs.append((rates[0], rates[1]))
         if advance:
             advance((done + 1) / (done + 1 + sizes[0]))
     if advance:
@@ -115,17 +115,17 @@ def measure_throughput(
 
 
 def most_pairs(seconds: float) -> int:
-    """Return how many pairs of blocks a limit is measured with at most."""
+    """Return the largest number of pairs of blocks for a limit."""
     return max(FIRST_PAIRS, int(seconds / (2 * THROUGHPUT_BLOCK_SECONDS)))
 
 
 def _block(
-    side: Contender, samples: int, batch: int, seed: int, look: Callable[[], Reading], meter: EnergyMeter | None
+    side: SystemUnderTest, samples: int, batch: int, seed: int, look: Callable[[], Reading], meter: EnergyMeter | None
 ) -> Rate:
     before = look()
     side.answer_batch([0] * batch)
     used = meter.read() if meter else None
-    found = loadgen.offline(
+    result = loadgen.offline(
         side.answer_batch,
         samples=side.samples,
         queries=samples,
@@ -136,9 +136,9 @@ def _block(
     joules = meter.since(used) if meter and used else None
     answered = samples * side.samples_each
     noise = noise_between(before, look())
-    least, most = _seconds(found, noise)
+    least, most = _seconds(result, noise)
     return Rate(
-        measured=answered / found.seconds,
+        measured=answered / result.seconds,
         least=answered / most,
         most=answered / least,
         joules=None if joules is None else joules / answered,
@@ -146,15 +146,15 @@ def _block(
     )
 
 
-def _seconds(found: Offline, noise: Noise) -> tuple[float, float]:
-    """Return what a block would have taken at least and at most on a machine without others."""
-    most = found.seconds if noise.throttled_periods else found.seconds - found.taken_least
-    lost = noise.lost if found.taken_most is None else min(found.taken_most + noise.uncounted, noise.lost)
-    return max(1e-6, min(found.seconds - lost, most)), max(1e-6, most)
+def _seconds(result: Offline, noise: Noise) -> tuple[float, float]:
+    """Return the bounds of a block's seconds on a machine without other processes."""
+    most = result.seconds if noise.throttled_periods else result.seconds - result.taken_least
+    lost = noise.lost if result.taken_most is None else min(result.taken_most + noise.uncounted, noise.lost)
+    return max(1e-6, min(result.seconds - lost, most)), max(1e-6, most)
 
 
-def _offline_samples(side: Contender, batch: int, clock: Callable[[], float]) -> int:
-    """Return how many samples fill a block: a multiple of the batch."""
+def _offline_samples(side: SystemUnderTest, batch: int, clock: Callable[[], float]) -> int:
+    """Return the number of samples in a block: a multiple of the batch."""
     before = clock()
     side.answer_batch([0] * batch)
     side.answer_batch([0] * batch)

@@ -1,7 +1,7 @@
-"""Intervals of ratios and means whose unit of chance is a block of queries, not a query.
+"""Intervals of ratios and means whose sampling unit is a block of queries, not a query.
 
-Queries next to each other in time share the machine's state, so what is resampled is the pair of a baseline block and
-the compressed block beside it.
+Queries next to each other in time share the machine's state, so the bootstrap resamples pairs of a baseline block and
+the compressed block next to it.
 """
 
 import math
@@ -26,9 +26,9 @@ CELLS_AT_ONCE = 8_000_000
 MOST_CELLS = 400_000_000
 """Latencies in all resamples together: seconds of computing."""
 LEAST = 1e-9
-"""Seconds that any query takes, where nothing more is known."""
+"""Least seconds of a query."""
 BEYOND_PERCENTILE = 2.0
-"""A block has a percentile of its own when at least so many of its queries lie beyond it."""
+"""A block has its own percentile if at least this many of its queries lie beyond it."""
 
 
 def expanded_tail(confidence: float, count: int) -> float:
@@ -50,14 +50,14 @@ def speedup_interval(
     *,
     queued: bool = False,
 ) -> Estimate:
-    """Return how many times the compressed model is as fast at a percentile, with its interval.
+    """Return the speed-up of the compressed model at a percentile, with its interval.
 
-    `baseline[i]` and `compressed[i]` are the latencies (seconds) of blocks that ran next to each other. Where a block
-    is long enough to have the percentile itself, the figure is the median over pairs of the ratio of the two blocks'
-    percentiles, with the exact interval of its order statistics: what slowed both blocks of a pair cancels. For a
-    percentile further out, and where queries wait for each other (`queued`), so that a block's own percentile says
-    little, it is the ratio of the pooled percentiles, by bootstrap over pairs, or where that cannot reach far enough,
-    from the intervals of both percentiles. Raises ValueError for fewer than two pairs.
+    `baseline[i]` and `compressed[i]` are the latencies (seconds) of blocks that ran next to each other. If a block is
+    long enough for the percentile, the speed-up is the median over pairs of the ratio of the two blocks' percentiles,
+    with the exact interval of its order statistics: a slowdown of both blocks of a pair cancels. For a percentile
+    further out, or if queries wait for each other (`queued`), the speed-up is the ratio of the pooled percentiles. Its
+    interval is a bootstrap over pairs or, if that would need too many resamples, comes from the intervals of both
+    percentiles. Raises ValueError for fewer than two pairs.
     """
     pairs = len(baseline)
     if pairs != len(compressed) or pairs < 2:
@@ -77,9 +77,14 @@ def speedup_interval(
     return Estimate(value=value, low=min(value, ends[0]), high=max(value, ends[1]))
 
 
+def resampled(confidence: float, pairs: int) -> bool:
+    """Return whether this many pairs allow a bootstrap at this confidence, with an affordable number of resamples."""
+    return pairs > 1 and resamples_for(expanded_tail(confidence, pairs), RESAMPLES) <= MOST
+
+
 def at_most_ratio(above: float, below: float) -> float:
-    """Return the upper bound of a speed-up as a quotient; a bound past belief is UNBOUNDED_RATIO, to the last bit."""
-    # Not by a division alone: x / (x / UNBOUNDED_RATIO) is a little less than it for one x in eighteen.
+    """Return the upper bound of a speed-up as a quotient; at most UNBOUNDED_RATIO, exactly."""
+    # A division alone is not exact: x / (x / UNBOUNDED_RATIO) is a little less for one x in eighteen.
     return UNBOUNDED_RATIO if below * UNBOUNDED_RATIO <= above else above / below
 
 
@@ -104,9 +109,9 @@ def _by_bootstrap(
     confidence: float,
     seed: int,
 ) -> tuple[float, float] | None:
-    """Return the ends of the ratio of pooled percentiles; None where too few pairs or too many queries forbid it.
+    """Return the ends of the ratio of pooled percentiles; None for too few pairs or too many queries.
 
-    Of few pairs an interval at high confidence reaches beyond what their resamples show.
+    With few pairs, an interval at high confidence needs more resamples than are affordable.
     """
     pairs, size = len(baseline), min(len(block) for block in (*baseline, *compressed))
     tail = expanded_tail(confidence, pairs)
@@ -132,7 +137,7 @@ def _by_each_percentile(
     *,
     queued: bool,
 ) -> tuple[float, float]:
-    """Return the ends of the ratio from the ends of both percentiles, which hold together at this confidence."""
+    """Return the ends of the ratio from the intervals of both percentiles, which hold together at this confidence."""
     each = 1.0 - (1.0 - confidence) / 2.0
     before, after = (
         percentile_interval(blocks, quantile, each, queued_count(blocks, quantile, each) if queued else None)

@@ -1,7 +1,7 @@
-"""Bounds of a percentile from the order statistics of a sample, and the sample size that they need.
+"""Bounds of a percentile from the order statistics of a sample, and the sample size they need.
 
 Source: H. A. David, H. N. Nagaraja, Order Statistics, 3rd edition, section 7.1: the number of samples at or below the
-q-th quantile is Bin(n, q), whatever the distribution of the latencies; so the ranks of the bounds need no model of it.
+q-th quantile is Bin(n, q) for any distribution of the latencies; so the ranks of the bounds need no model of it.
 """
 
 import math
@@ -17,8 +17,8 @@ LOADGEN_CONFIDENCE = 0.98
 """Two-sided confidence whose upper bound is the one-sided 99 % of LoadGen's early stopping (early_stopping.cc)."""
 
 DISPERSION_TEST = 0.20
-"""Level of the test that decides whether queries of one block are alike because the machine was noisy then: of nine
-blocks, a stricter one does not see what makes intervals too narrow."""
+"""Significance level of the test for dependence of the queries of one block. With nine blocks, a stricter level misses
+dependence that makes intervals too narrow."""
 
 
 def queries_needed(quantile: float, confidence: float, discard: int = 1) -> int:
@@ -39,7 +39,7 @@ def queries_needed(quantile: float, confidence: float, discard: int = 1) -> int:
 
 
 def rank_bounds(count: int, quantile: float, confidence: float) -> tuple[int | None, int | None]:
-    """Return the 1-based ranks whose order statistics bound `quantile`, each None where `count` is too small."""
+    """Return the 1-based ranks whose order statistics bound `quantile`, each None if `count` is too small."""
     alpha = (1.0 - confidence) / 2.0
     at_or_below = special.bdtr(np.arange(count), count, quantile)  # P(Bin(count, quantile) <= k)
     lower = int(np.searchsorted(at_or_below, alpha, side="right"))  # the largest rank l with P(Bin <= l - 1) <= alpha
@@ -48,12 +48,11 @@ def rank_bounds(count: int, quantile: float, confidence: float) -> tuple[int | N
 
 
 def design_effect(blocks: Sequence[NDArray[np.float64]], threshold: float, *, always: bool = False) -> float:
-    """Return by how much the variance of the share above `threshold` exceeds that of independent queries; at least 1.
+    """Return the factor by which the variance of the share above `threshold` exceeds that of independent queries.
 
-    Queries of one block share the machine's state. The index of dispersion between blocks says how much: it is used
-    only when a chi-square test rejects independence (or `always`), since its estimate from a dozen blocks is itself
-    noisy.
-    Source: L. Kish, Survey Sampling (1965), section 5.4; R. A. Fisher's dispersion test.
+    It is at least 1. Queries of one block share the machine's state, and the index of dispersion between blocks
+    measures it. It is used only if a chi-square test rejects independence (or `always`), since an estimate from a dozen
+    blocks is itself noisy. Source: L. Kish, Survey Sampling (1965), section 5.4; R. A. Fisher's dispersion test.
     """
     sizes = np.array([len(block) for block in blocks], dtype=np.float64)
     above = np.array([np.count_nonzero(block > threshold) for block in blocks], dtype=np.float64)
@@ -68,30 +67,41 @@ def design_effect(blocks: Sequence[NDArray[np.float64]], threshold: float, *, al
 
 
 def queued_count(blocks: Sequence[NDArray[np.float64]], quantile: float, confidence: float) -> int:
-    """Return how many independent queries the blocks are worth where the queries of a block wait for each other.
+    """Return the effective sample size of blocks whose queries wait for each other, for this percentile."""
+    return dependent_count(blocks, percentile(np.concatenate(list(blocks)), quantile), confidence)
 
-    They are never independent then, so the dispersion between blocks counts without a test.
+
+def dependent_count(blocks: Sequence[NDArray[np.float64]], threshold: float, confidence: float) -> int:
+    """Return the effective sample size of blocks of dependent values, for the share above `threshold`.
+
+    Such values are never independent, so the dispersion between blocks counts without a test. It counts for the share
+    at `threshold` and above as well: many values may equal it, such as those of failed requests.
     """
     if len(blocks) < 2:
         return 1
-    return _worth(blocks, quantile, confidence, always=True)
+    thresholds = threshold, math.nextafter(threshold, -math.inf)
+    return min(_worth(blocks, each, confidence, always=True) for each in thresholds)
 
 
 def effective_count(blocks: Sequence[NDArray[np.float64]], quantile: float, confidence: float) -> int:
-    """Return how many independent queries the blocks are worth for this quantile."""
-    return _worth(blocks, quantile, confidence, always=False)
+    """Return the effective sample size of the blocks: the equivalent number of independent queries."""
+    return _worth(blocks, percentile(np.concatenate(list(blocks)), quantile), confidence, always=False)
 
 
-def _worth(blocks: Sequence[NDArray[np.float64]], quantile: float, confidence: float, *, always: bool) -> int:
-    """Return the count of queries less what they have in common by block.
+def few_blocks(confidence: float, blocks: int) -> float:
+    """Return the share of independent values that dependent ones are worth at most in so few blocks."""
+    tail = (1.0 + confidence) / 2.0
+    return float(special.ndtri(tail) / special.stdtrit(blocks - 1, tail)) ** 2
 
-    The ratio of Student's quantiles makes up for the few blocks that this is known from. Source: E. L. Korn, B. I.
-    Graubard, Confidence intervals for proportions with small expected number of positive counts, Survey Methodology 24
-    (1998).
+
+def _worth(blocks: Sequence[NDArray[np.float64]], threshold: float, confidence: float, *, always: bool) -> int:
+    """Return the count of queries divided by the design effect.
+
+    The ratio of Student's quantiles corrects for the small number of blocks. Source: E. L. Korn, B. I. Graubard,
+    Confidence intervals for proportions with small expected number of positive counts, Survey Methodology 24 (1998).
     """
-    pooled = np.concatenate(list(blocks))
-    count, freedom = len(pooled), len(blocks) - 1
-    effect = design_effect(blocks, percentile(pooled, quantile), always=always)
+    count, freedom = sum(map(len, blocks)), len(blocks) - 1
+    effect = design_effect(blocks, threshold, always=always)
     if not always and effect == 1.0:
         return count
     tail = (1.0 + confidence) / 2.0
@@ -110,9 +120,9 @@ def percentile_interval(
 ) -> Estimate:
     """Return the pooled percentile of latencies in seconds with its two-sided interval at `confidence`.
 
-    `high` is UNBOUNDED_SECONDS when there are too few queries for an upper bound, and `low` 0 for a lower one.
-    Where the blocks differ more than chance allows, the ranks are those of the smaller, effective sample, `worth` if it
-    is known: a noisy machine shows as a wide interval.
+    `high` is UNBOUNDED_SECONDS with too few queries for an upper bound, and `low` is 0 with too few for a lower bound.
+    If the blocks differ more than by chance, the ranks are those of the effective sample size, which `worth` may give:
+    a noisy machine gets a wide interval.
     """
     pooled = np.sort(np.concatenate(list(blocks)))
     count = len(pooled)

@@ -1,11 +1,11 @@
 """Intervals of a quality score and of its drop, by bootstrap over the evaluation samples.
 
-Baseline and compressed answered the same samples, so a resample weighs both alike. The resample is the Bayesian
-bootstrap (D. B. Rubin, The Bayesian Bootstrap, Annals of Statistics 9, 1981): Dirichlet weights over the samples. To
-each end of the interval one sample more is added that is as bad (or as good) as one may be. So data in which nothing
-went wrong still leaves room for what was not drawn, and for scores that are 0 or 1 the interval is Clopper and
-Pearson's exact one (N. Gaffke, Three test statistics for a nonparametric one-sided hypothesis on the mean of a
-nonnegative variable, Mathematical Methods of Statistics 14, 2005).
+Both models answered the same samples, so a resample weights both in the same way. It is the Bayesian bootstrap (D. B.
+Rubin, The Bayesian Bootstrap, Annals of Statistics 9, 1981): Dirichlet weights over the samples. For each end of the
+interval, one sample is added that is as bad (or as good) as possible. So data without a wrong answer still allows for
+samples that were not drawn, and for scores that are 0 or 1 the interval is Clopper and Pearson's exact one (N. Gaffke,
+Three test statistics for a nonparametric one-sided hypothesis on the mean of a nonnegative variable, Mathematical
+Methods of Statistics 14, 2005).
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from compression_runner.evaluation.statistics.resamples import MOST, resamples_f
 from compressionjob.estimate import Estimate
 
 Weights = NDArray[np.float64]
-"""Weights of kinds of samples, shape (resamples, kinds); each row sums to anything above 0."""
+"""Weights of kinds of samples, shape (resamples, kinds); the sum of each row is positive."""
 
 RESAMPLES = 5_000
 _CELLS_AT_ONCE = 4_000_000
@@ -26,10 +26,10 @@ _CELLS_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True)
 class Kinds:
-    """Samples grouped by what matters to a score: `counts[k]` samples of kind k.
+    """Samples grouped into kinds that a score does not distinguish: `counts[k]` samples of kind k.
 
-    `best` and `worst` are indices of the kind that the statistic likes most and least among those that are possible;
-    kinds that were not seen have the count 0.
+    `best` and `worst` are the indices of the possible kinds that raise and lower the statistic most; kinds that do not
+    occur in the data have the count 0.
     """
 
     counts: NDArray[np.int64]
@@ -60,7 +60,7 @@ def _resampled(
     generator: np.random.Generator,
     resamples: int,
 ) -> NDArray[np.float64]:
-    """Return the statistic of `resamples` weightings of the samples and one more of kind `extra`."""
+    """Return the statistic of `resamples` weightings of the samples plus one sample of kind `extra`."""
     shape = counts.astype(np.float64)
     shape[extra] += 1.0
     rows = max(1, _CELLS_AT_ONCE // len(shape))

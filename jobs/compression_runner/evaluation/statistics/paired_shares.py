@@ -1,4 +1,4 @@
-"""Shares of right answers of two models to the same samples, with their intervals."""
+"""Shares of right answers of two models on the same samples, with their intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +11,12 @@ from compression_runner.evaluation.statistics.paired_bootstrap import Kinds, Wei
 from compressionjob.estimate import Estimate
 
 Marks = NDArray[np.bool_]
-"""Which samples are answered rightly, shape (samples,)."""
+"""Marks the samples that are answered rightly, shape (samples,)."""
 
 
 @dataclass(frozen=True)
 class Shares:
-    """The share of right answers of the baseline and of the compressed model, and the drop from one to the other."""
+    """The share of right answers of the baseline and of the compressed model, and the drop between them."""
 
     baseline: Estimate
     compressed: Estimate
@@ -26,27 +26,27 @@ class Shares:
 def shares(before: Marks, after: Marks, confidence: float, seed: int = 0) -> Shares:
     """Return both shares with Clopper and Pearson's exact interval, and their difference on the same samples.
 
-    The difference is that of a bootstrap whose one more sample is one that only the baseline, or only the other model,
-    answers rightly.
+    The difference comes from a bootstrap whose additional sample is one that only the baseline, or only the compressed
+    model, answers rightly.
     """
-    broken, mended = int(np.sum(before & ~after)), int(np.sum(~before & after))
-    counts = np.array([len(before) - broken - mended, broken, mended], dtype=np.int64)
+    broken, fixed = int(np.sum(before & ~after)), int(np.sum(~before & after))
+    counts = np.array([len(before) - broken - fixed, broken, fixed], dtype=np.int64)
     gains = np.array([0.0, -1.0, 1.0])
 
     def gain(weights: Weights) -> NDArray[np.float64]:
         return np.asarray(weights @ gains / weights.sum(axis=1), dtype=np.float64)
 
-    found = interval(Kinds(counts, best=2, worst=1), gain, confidence, seed)
-    return Shares(share(before, confidence), share(after, confidence), negated(found))
+    difference = interval(Kinds(counts, best=2, worst=1), gain, confidence, seed)
+    return Shares(share(before, confidence), share(after, confidence), negated(difference))
 
 
-def identical(found: Shares) -> Shares:
-    """Return the shares of a model that is bit for bit its baseline: nothing is lost, with certainty."""
-    return replace(found, drop=Estimate.exact(0.0))
+def identical(measured: Shares) -> Shares:
+    """Return the shares of a model that is bit-identical to its baseline: the drop is exactly 0."""
+    return replace(measured, drop=Estimate.exact(0.0))
 
 
 def worst_score(scores: Sequence[Estimate]) -> Estimate:
-    """Return the least of scores whose intervals hold together, with an interval that then holds too."""
+    """Return the minimum of scores whose intervals hold together, with an interval that also holds."""
     return Estimate(
         value=min(score.value for score in scores),
         low=min(score.low for score in scores),
@@ -55,7 +55,7 @@ def worst_score(scores: Sequence[Estimate]) -> Estimate:
 
 
 def worst_loss(losses: Sequence[Estimate]) -> Estimate:
-    """Return the largest of losses or errors whose intervals hold together, with an interval that then holds too."""
+    """Return the maximum of losses or errors whose intervals hold together, with an interval that also holds."""
     return negated(worst_score([negated(loss) for loss in losses]))
 
 

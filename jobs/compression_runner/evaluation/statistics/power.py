@@ -1,9 +1,9 @@
-"""Which differences from a limit a measurement of a given size can tell apart: the half widths of its intervals.
+"""Statistical power before the measurement: the half widths of the intervals that a number of measurements gives.
 
-All of it is known before anything is measured, from the number of measurements, the confidence of one interval, and an
-assumption on how much measurements differ: a share of disagreement, or a coefficient of variation (the standard
-deviation as a share of the mean). The intervals are those of the modules beside this one. A limit nearer to the true
-figure than half a width is usually left open; half of that distance takes four times the measurements.
+The half width depends on the number of measurements, the confidence of one interval, and an assumption on how much
+measurements differ: a share of disagreement, or a coefficient of variation (the standard deviation as a share of the
+mean). The intervals are those of the other modules of this package. A limit that is nearer to the true value than the
+half width usually stays undecided; half the distance needs four times the measurements.
 """
 
 import math
@@ -29,8 +29,8 @@ def share_reach(samples: int, disagreement: float, confidence: float) -> float:
 def difference_reach(samples: int, disagreement: float, confidence: float) -> float:
     """Return how far the interval of a difference of two shares on the same samples reaches.
 
-    `disagreement` is the share of samples that only one of the two models answers rightly, half of them each: then the
-    difference of a sample has that variance, the largest for it.
+    `disagreement` is the share of samples that only one of the two models answers rightly, half of them each: this
+    gives the largest variance of the difference.
     """
     return _quantile(confidence) * math.sqrt(disagreement / samples) + 1.0 / samples
 
@@ -41,9 +41,9 @@ def mean_reach(count: int, variation: float, confidence: float) -> float:
 
 
 def percentile_reach(count: int, quantile: float, variation: float, confidence: float) -> float | None:
-    """Return how far the interval of a percentile reaches above it, as a share of it; None where it has no bound.
+    """Return how far the interval of a percentile reaches above it, as a share of it; None without an upper bound.
 
-    `count` independent measurements of a normal distribution with this coefficient of variation.
+    It assumes `count` independent measurements of a normal distribution with the coefficient of variation `variation`.
     """
     _, upper = rank_bounds(count, quantile, confidence)
     if upper is None:
@@ -55,16 +55,16 @@ def percentile_reach(count: int, quantile: float, variation: float, confidence: 
 
 
 def least_share(samples: int, confidence: float) -> float:
-    """Return the least limit on a share of samples that go wrong which a model without any such sample keeps."""
+    """Return the least limit on the share of wrong samples that a model without wrong samples passes."""
     return 1.0 - math.exp(math.log(_tail(confidence)) / samples)
 
 
 def samples_for_share(limit: float, confidence: float) -> int:
-    """Return the least number of samples at which a model without a sample that goes wrong keeps `limit`, above 0."""
+    """Return the least number of samples at which a model without wrong samples passes `limit`, above 0."""
     if limit >= 1.0:
         return 1
-    found = max(1, math.ceil(math.log(_tail(confidence)) / math.log1p(-limit)))
-    return found if least_share(found, confidence) <= limit else found + 1
+    samples = max(1, math.ceil(math.log(_tail(confidence)) / math.log1p(-limit)))
+    return samples if least_share(samples, confidence) <= limit else samples + 1
 
 
 def _tail(confidence: float) -> float:

@@ -4,7 +4,7 @@ import math
 from typing import Final
 
 IN_TAIL: Final = 10
-"""Resamples that lie beyond each end of the interval: with fewer, the end is one of the outermost by accident."""
+"""Resamples beyond each end of the interval; with fewer, the end depends on a few extreme resamples."""
 MOST: Final = 50_000
 
 

@@ -1,1 +1,1 @@
-"""Headers of model files, read in ranges: no weight is loaded."""
+"""Read headers of model files in byte ranges, without loading weights."""

@@ -20,14 +20,14 @@ COMPRESSIBLE: Final = frozenset({"F64", "F32", "F16", "BF16"})
 
 
 def read_header(reader: RangeReader, field: str) -> list[Tensor]:
-    """The tensors of a file, from its header alone; raises as `read_places` does."""
-    return [tensor for tensor, _, _ in read_places(reader, field)]
+    """Return the tensors of a file, from its header alone; raises as `read_offsets` does."""
+    return [tensor for tensor, _, _ in read_offsets(reader, field)]
 
 
-def read_places(reader: RangeReader, field: str) -> list[tuple[Tensor, int, int]]:
-    """The tensors of a file, and at which of its bytes each begins and ends, from its header alone.
+def read_offsets(reader: RangeReader, field: str) -> list[tuple[Tensor, int, int]]:
+    """Return the tensors of a file, each with its first byte and the byte after its last, from the header alone.
 
-    Raises InvalidInput naming the file where the header is broken or the file is shorter than the header says.
+    Raises InvalidInput, with the name of the file, if the header is broken or the file is truncated.
     """
     name, size = reader.entry.path, reader.entry.size
     prefix = reader.read(0, 8)
@@ -43,35 +43,35 @@ def read_places(reader: RangeReader, field: str) -> list[tuple[Tensor, int, int]
     if not isinstance(header, dict):
         raise _broken(field, name, "its header is not a JSON object")
     header.pop("__metadata__", None)
-    found = [_tensor(field, name, key, value) for key, value in header.items()]
-    end = _check_layout(field, name, found)
+    tensors = [_tensor(field, name, key, value) for key, value in header.items()]
+    end = _check_layout(field, name, tensors)
     if 8 + length + end != size:
         problem = f"its tensors end at byte {8 + length + end} and the file has {size}"
         raise (_truncated if size < 8 + length + end else _broken)(field, name, problem)
-    return [(tensor, 8 + length + begin, 8 + length + end) for tensor, begin, end in found]
+    return [(tensor, 8 + length + start, 8 + length + end) for tensor, start, end in tensors]
 
 
 def _tensor(field: str, file: str, name: str, value: Any) -> tuple[Tensor, int, int]:
     try:
         dtype, shape = str(value["dtype"]), tuple(int(size) for size in value["shape"])
-        begin, end = (int(offset) for offset in value["data_offsets"])
+        start, end = (int(offset) for offset in value["data_offsets"])
     except (KeyError, TypeError, ValueError) as error:
         raise _broken(field, file, f"tensor {name!r} has no valid dtype, shape and data_offsets") from error
     if dtype not in BITS or any(size < 0 for size in shape):
         raise _broken(field, file, f"tensor {name!r} has the unknown dtype {dtype!r} or a negative shape")
-    if end - begin != (math.prod(shape) * BITS[dtype] + 7) // 8:
-        raise _broken(field, file, f"tensor {name!r} takes {end - begin} bytes, which is not its shape times its dtype")
-    return Tensor(name, dtype, shape, end - begin), begin, end
+    if end - start != (math.prod(shape) * BITS[dtype] + 7) // 8:
+        raise _broken(field, file, f"tensor {name!r} has {end - start} bytes, which do not fit its shape and dtype")
+    return Tensor(name, dtype, shape, end - start), start, end
 
 
-def _check_layout(field: str, file: str, found: list[tuple[Tensor, int, int]]) -> int:
-    """The end of the last tensor, once it is sure that there are no holes or overlaps."""
-    at = 0
-    for tensor, begin, end in sorted(found, key=lambda item: (item[1], item[2])):
-        if begin != at:
-            raise _broken(field, file, f"tensor {tensor.name!r} begins at {begin} instead of {at}")
-        at = end
-    return at
+def _check_layout(field: str, file: str, tensors: list[tuple[Tensor, int, int]]) -> int:
+    """Return the end of the last tensor; raise InvalidInput for gaps and overlaps."""
+    expected = 0
+    for tensor, start, end in sorted(tensors, key=lambda item: (item[1], item[2])):
+        if start != expected:
+            raise _broken(field, file, f"tensor {tensor.name!r} begins at {start} instead of {expected}")
+        expected = end
+    return expected
 
 
 def _truncated(field: str, file: str, problem: str) -> InvalidInput:

@@ -1,4 +1,4 @@
-"""What a header says of one tensor."""
+"""A tensor as described by a header."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tensor:
-    """Name, shape and type of a tensor, and the bytes that it takes."""
+    """Name, type, shape and bytes of a tensor."""
 
     name: str
     dtype: str
@@ -15,5 +15,5 @@ class Tensor:
 
     @property
     def elements(self) -> int:
-        """How many numbers it holds."""
+        """The number of elements."""
         return math.prod(self.shape)

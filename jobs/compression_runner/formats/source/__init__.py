@@ -1,1 +1,1 @@
-"""The model at its source, described by its headers."""
+"""Inspect the model at its source by its headers."""

@@ -1,4 +1,4 @@
-"""What lies at the model's source, seen from its headers: nothing here reads a weight."""
+"""Inspect the model at its source by its headers, without reading weights."""
 
 import hashlib
 import json
@@ -10,15 +10,16 @@ from typing import Any, Final
 from compression_runner import artifact as artifacts
 from compression_runner.dataset.cache_inputs import PAST, is_past
 from compression_runner.dataset.sentence_settings import ModelFiles
-from compression_runner.dataset.text_lengths import Limit, position_limit
+from compression_runner.dataset.text_lengths import LengthLimit, position_limit
 from compression_runner.errors import InvalidInput
-from compression_runner.formats.headers.onnx import STANDARD_DOMAINS, OnnxGraph, read_graph
+from compression_runner.formats.headers.onnx import STANDARD_DOMAINS, read_graph
+from compression_runner.formats.headers.onnx_graph import OnnxGraph
 from compression_runner.formats.headers.ranges import RangeReader
 from compression_runner.formats.headers.safetensors import COMPRESSIBLE, read_header
 from compression_runner.formats.headers.tensors import Tensor
 from compression_runner.formats.source.gguf import SUFFIX, find_gguf, types_of
 from compression_runner.formats.source.head import check_head, several_labels
-from compression_runner.formats.source.text_model import check_graph_of_texts, check_text_model
+from compression_runner.formats.source.text_model import check_text_graph, check_text_model
 from compression_runner.formats.source.transformers_config import check_task, parse_config
 from compression_runner.inference.batch_axis import locate_batch
 from compression_runner.inference.predictor import TensorInfo
@@ -30,7 +31,7 @@ FIELD: Final = "spec.model.source"
 PICKLES: Final = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".joblib")
 # torch.export.load (torch 2.14) unpickles constants, and has sympy evaluate the text of every symbolic size.
 EXPORTED: Final = ".pt2"
-# What is taken along beside the weights: configuration and tokenizers, and nothing that could be code.
+# Suffixes of files that are fetched beside the weights: configuration and tokenizers, and no code.
 COMPANIONS: Final = (".json", ".txt", ".model", ".jinja", ".tiktoken")
 SUMS: Final = "SHA256SUMS"
 MAX_SMALL_FILE: Final = 64 << 20
@@ -38,12 +39,13 @@ MAX_SMALL_FILE: Final = 64 << 20
 
 @dataclass(frozen=True)
 class Source:
-    """A model that can be fetched: its format, the files that belong to it, its tensors, and its identity.
+    """A model that can be fetched: its format, files, tensors and identity.
 
-    `several_labels` says whether a sample may have several labels, None where its configuration does not say.
-    `identity` changes when any file does, and costs no read: it is a hash over paths, sizes and the store's tags.
-    `limit` is the longest text that it takes, None where it has none or is not known.
-    Of a graph, `operators` are those that it has, and `multiplied` the names that layers read as a weight.
+    `several_labels` is true if a sample may have several labels, None if the configuration does not state it.
+    `identity` changes with any file and needs no read: it is a hash over paths, sizes and the tags of the store.
+    `limit` is the maximum length of a text, None if there is none or it is unknown.
+    For a graph, `operators` are its operators, `layers` those of them that may have weights, and `multiplied` the names
+    that layers read as a weight.
     """
 
     format: artifacts.Format
@@ -53,14 +55,15 @@ class Source:
     tensors: tuple[Tensor, ...]
     architecture: str
     checksums: Mapping[str, str] = field(default_factory=dict)
-    limit: Limit | None = None
+    limit: LengthLimit | None = None
     inputs: tuple[TensorInfo, ...] = ()
     outputs: tuple[TensorInfo, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
-    """Of an ONNX graph: its inputs and outputs, and what those are that are no tensors."""
+    """For an ONNX graph: its inputs and outputs, and the kind of those that are not tensors."""
     several_labels: bool | None = None
     operators: frozenset[str] = frozenset()
     multiplied: frozenset[str] = frozenset()
+    layers: frozenset[str] = frozenset()
     config: Mapping[str, Any] = field(default_factory=dict)
     """The config.json of a Transformers model."""
 
@@ -71,30 +74,30 @@ class Source:
 
     @property
     def total_bytes(self) -> int:
-        """Bytes of everything that is fetched."""
+        """Bytes of all fetched files."""
         return sum(entry.size for entry in self.files)
 
     @property
     def parameters(self) -> int:
-        """How many numbers the model has."""
+        """The number of parameters."""
         return sum(tensor.elements for tensor in self.tensors)
 
     @property
     def identity(self) -> str:
-        """The hash that stands for the source in fingerprints."""
+        """The hash of the source in fingerprints."""
         lines = [self.format, self.task, *(f"{entry.path} {entry.size} {entry.tag}" for entry in self.files)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def inspect(store: Readable, model: Model) -> Source:
-    """Looks at a source.
+    """Inspect a source.
 
-    Raises InvalidInput for anything that would fail later: pickles, truncated files, a model that does another task.
+    Raises InvalidInput for sources that would fail later: pickles, truncated files, a model for another task.
     """
     entries = store.list()
     names = [entry.path for entry in entries]
-    found = model.format if model.format != "auto" else _format(store, names)
-    inspect_format = {"transformers": _transformers, "gguf": _gguf}.get(found, _onnx)
+    format_ = model.format if model.format != "auto" else _format(store, names)
+    inspect_format = {"transformers": _transformers, "gguf": _gguf}.get(format_, _onnx)
     return inspect_format(store, entries, model.task, _checksums(store, entries))
 
 
@@ -120,7 +123,7 @@ def _format(store: Readable, names: Sequence[str]) -> artifacts.Format:
         problem = f"{pickles[0]} is a pickle, which can run code when it is loaded, and there are no safetensors"
         remedy = "save the model with save_pretrained(..., safe_serialization=True)"
         raise InvalidInput("PickleRefused", FIELD, store.url, problem, remedy)
-    problem = "no .safetensors, .onnx or .gguf lies there" if names else "it is empty"
+    problem = "it has no .safetensors, .onnx or .gguf file" if names else "it is empty"
     raise InvalidInput("NoModel", FIELD, store.url, problem, "name the folder that holds the model")
 
 
@@ -129,9 +132,9 @@ def _transformers(store: Readable, entries: Sequence[Entry], task: Task, checksu
     if "config.json" not in by_path:
         remedy = "name the folder that holds config.json"
         raise InvalidInput("NoModel", FIELD, store.url, "there is no config.json beside the weights", remedy)
-    config = parse_config(_small(store, by_path["config.json"]), FIELD)
+    config = parse_config(_read_small(store, by_path["config.json"]), FIELD)
     architecture = check_task(config, task, list(by_path))
-    texts = check_text_model(config, ModelFiles(by_path, lambda path: _small(store, by_path[path])), task)
+    texts = check_text_model(config, ModelFiles(by_path, lambda path: _read_small(store, by_path[path])), task)
     weights = [*_weight_files(store, by_path), *texts.weights]
     tensors = [tensor for path in weights for tensor in read_header(RangeReader(store, by_path[path]), FIELD)]
     if not any(tensor.dtype in COMPRESSIBLE for tensor in tensors):
@@ -157,11 +160,11 @@ def _weight_files(store: Readable, by_path: Mapping[str, Entry]) -> list[str]:
         if "model.safetensors" in by_path:
             return ["model.safetensors"]
         pickles = [path for path in by_path if path.endswith(PICKLES)]
-        found = f"only {pickles[0]}, a pickle, which can run code" if pickles else "no model.safetensors"
+        files = f"only {pickles[0]}, a pickle, which can run code" if pickles else "no model.safetensors"
         remedy = "save the model with save_pretrained(..., safe_serialization=True)"
-        raise InvalidInput("PickleRefused" if pickles else "NoModel", FIELD, store.url, f"there is {found}", remedy)
+        raise InvalidInput("PickleRefused" if pickles else "NoModel", FIELD, store.url, f"there is {files}", remedy)
     try:
-        shards = sorted({str(shard) for shard in json.loads(_small(store, index))["weight_map"].values()})
+        shards = sorted({str(shard) for shard in json.loads(_read_small(store, index))["weight_map"].values()})
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InvalidInput("InvalidFile", FIELD, index.path, "it has no weight_map", "save the model again") from error
     missing = [shard for shard in shards if shard not in by_path]
@@ -185,7 +188,7 @@ def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapp
     outside = _external_files(graph, graph_path, by_path)
     weights = {graph_path, *outside}
     folder = graph_path.rpartition("/")[0]
-    check_graph_of_texts(graph.outputs, ModelFiles(by_path, lambda path: _small(store, by_path[path])), task)
+    check_text_graph(graph.outputs, ModelFiles(by_path, lambda path: _read_small(store, by_path[path])), task)
     kept = tuple(
         entry
         for entry in entries
@@ -202,16 +205,17 @@ def _onnx(store: Readable, entries: Sequence[Entry], task: Task, checksums: Mapp
         inputs=inputs, outputs=outputs, kinds=graph.kinds, several_labels=several_labels(config) if config else None,
         limit=position_limit(config) if config and TASKS[task].content == "text" else None,
         operators=frozenset(graph.operators), multiplied=frozenset(graph.multiplied),
+        layers=frozenset(graph.layers),
     )  # fmt: skip
 
 
 def _config_beside(store: Readable, by_path: Mapping[str, Entry], folder: str) -> dict[str, Any] | None:
-    """The configuration of the Transformers model that a graph was exported from; None where there is none."""
+    """Return the configuration of the Transformers model of which the graph is an export; None without one."""
     entry = by_path.get(f"{folder}/config.json" if folder else "config.json")
     if entry is None:
         return None
     try:
-        config = json.loads(_small(store, entry))
+        config = json.loads(_read_small(store, entry))
     except ValueError as error:
         raise InvalidInput("InvalidFile", FIELD, entry.path, "it is not JSON", "upload it again") from error
     return config if isinstance(config, dict) and "model_type" in config else None
@@ -229,40 +233,41 @@ def _graph_file(store: Readable, names: Sequence[str]) -> str:
 
 
 def _external_files(graph: OnnxGraph, graph_path: str, by_path: Mapping[str, Entry]) -> set[str]:
-    """The files of a graph's external data, none of which may lie outside of the model's folder or end too early."""
-    found = set()
+    """Return the files of external data. Raises InvalidInput for files outside the model's folder, or truncated."""
+    files = set()
     folder = graph_path.rpartition("/")[0]
     for external in graph.externals:
         parts = Path(external.location).parts
         if not external.location or external.location.startswith("/") or ".." in parts or "\\" in external.location:
-            problem = f"its external data {external.location!r} leads out of the model's folder"
+            problem = f"its external data {external.location!r} is outside the model's folder"
             raise InvalidInput("PathRefused", FIELD, graph_path, problem, "save the model with its data beside it")
         path = f"{folder}/{external.location}" if folder else external.location
         if path not in by_path:
-            problem = f"its external data {external.location!r} does not lie beside it"
+            problem = f"its external data {external.location!r} is missing beside it"
             raise InvalidInput(
                 "FileMissing", FIELD, graph_path, problem, "upload it, and name the folder as the source"
             )
         if external.offset + external.length > by_path[path].size:
             problem = f"the file is truncated: the graph needs {external.offset + external.length} bytes of it"
             raise InvalidInput("TruncatedFile", FIELD, path, problem, "upload it again")
-        found.add(path)
-    return found
+        files.add(path)
+    return files
 
 
 def _checksums(store: Readable, entries: Sequence[Entry]) -> dict[str, str]:
-    """What SHA256SUMS or artifact.json at the source say of its files."""
+    """Return file -> checksum from SHA256SUMS or artifact.json at the source."""
     by_path = {entry.path: entry for entry in entries}
     if artifacts.MARKER in by_path:
         try:
-            sealed = artifacts.parse(json.loads(_small(store, by_path[artifacts.MARKER])), Path())
+            sealed = artifacts.parse(json.loads(_read_small(store, by_path[artifacts.MARKER])), Path())
         except (ValueError, artifacts.ArtifactDamaged) as error:
+            problem = error.problem if isinstance(error, artifacts.ArtifactDamaged) else "it is not valid JSON"
             remedy = "publish the artifact again, or remove its artifact.json"
-            raise InvalidInput("InvalidFile", FIELD, artifacts.MARKER, str(error), remedy) from error
+            raise InvalidInput("InvalidFile", FIELD, artifacts.MARKER, problem, remedy) from error
         return {file.path: file.sha256 for file in sealed.files}
     if SUMS not in by_path:
         return {}
-    lines = _small(store, by_path[SUMS]).decode(errors="replace").split("\n")
+    lines = _read_small(store, by_path[SUMS]).decode(errors="replace").split("\n")
     pairs = (line.split(maxsplit=1) for line in lines if line.strip())
     return {pair[1].strip().removeprefix("*").removeprefix("./"): pair[0].lower() for pair in pairs if len(pair) == 2}
 
@@ -271,7 +276,7 @@ def _is_companion(path: str) -> bool:
     return path.endswith(COMPANIONS) and path not in (artifacts.MARKER, "README.md")
 
 
-def _small(store: Readable, entry: Entry) -> bytes:
+def _read_small(store: Readable, entry: Entry) -> bytes:
     if entry.size > MAX_SMALL_FILE:
         problem = f"{entry.size} bytes are too many for a file of its kind"
         raise InvalidInput("InvalidFile", FIELD, entry.path, problem, "remove it")

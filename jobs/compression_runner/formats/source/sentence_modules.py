@@ -1,4 +1,4 @@
-"""What sentence-transformers does with a model's token states, as modules.json and the folders that it names say."""
+"""The modules of sentence-transformers behind a model, from modules.json and the folders in it."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ OLD_MODES: Final = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-"""How versions before 5.4 say it: one switch for each, in the order in which the results are joined."""
+"""Settings of versions before 5.4: one switch per mode, in the order of concatenation."""
 DIMENSIONS: Final = ("embedding_dimension", "word_embedding_dimension")
 ACTIVATIONS: Final = ("Identity", "Tanh", "ReLU", "GELU", "Sigmoid", "SiLU", "LeakyReLU", "ELU", "Mish", "Softplus")
 """Classes of torch.nn that a Dense module may name."""
@@ -31,7 +31,7 @@ WEIGHTS: Final = "model.safetensors"
 
 @dataclass(frozen=True)
 class Dense:
-    """A linear layer with an activation (a class of torch.nn), whose weights lie in a folder of their own."""
+    """A linear layer with an activation (a class of torch.nn), with weights in a folder of its own."""
 
     folder: str
     inputs: int
@@ -43,7 +43,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class LayerNorm:
-    """A layer normalization, whose weights lie in a folder of their own."""
+    """A layer normalization, with weights in a folder of its own."""
 
     folder: str
     width: int
@@ -56,9 +56,9 @@ class Normalize:
 
 @dataclass(frozen=True)
 class SentencePooling:
-    """From token states to embeddings: pooled in each mode, joined, and then changed by each step.
+    """Pooling of token states to embeddings: pool in each mode, concatenate, then apply each step.
 
-    `prompt` is the text whose tokens are left out of the pooling, "" where all count.
+    `prompt` is the text whose tokens are not pooled, "" if all tokens are pooled.
     """
 
     modes: tuple[str, ...] = ("mean",)
@@ -72,10 +72,10 @@ class SentencePooling:
 
 
 def read_pooling(files: ModelFiles) -> SentencePooling:
-    """Return the pooling of a folder; without modules.json the mean, as sentence-transformers does.
+    """Return the pooling of a folder; without modules.json the mean, as in sentence-transformers.
 
-    Raises BadRecipe, naming the module or mode, for what cannot become a part of the exported graph, and InvalidInput
-    for files that sentence-transformers would not read either.
+    Raises BadRecipe, with the module or mode, if the exported graph cannot include it, and InvalidInput for files that
+    sentence-transformers cannot read either.
     """
     settings = sentence_settings(files)
     if MODULES not in files.names:
@@ -86,44 +86,44 @@ def read_pooling(files: ModelFiles) -> SentencePooling:
     kinds = _modules(files.read(MODULES))
     if [kind for kind, _ in kinds[:2]] != ["Transformer", "Pooling"]:
         names = ", ".join(kind for kind, _ in kinds)
-        raise _unsupported(MODULES, f"the modules {names} are none of Transformer, Pooling and what follows them")
+        raise _unsupported(MODULES, f"the modules {names} do not begin with Transformer and Pooling")
     if kinds[0][1]:
-        raise _unsupported(MODULES, f"the Transformer lies in the folder {kinds[0][1]}, not beside {MODULES}")
+        raise _unsupported(MODULES, f"the Transformer is in the folder {kinds[0][1]}, not beside {MODULES}")
     modes, whole = _pooled(files.settings(f"{kinds[1][1]}/config.json"), f"{kinds[1][1]}/config.json")
     steps = [_step(files, kind, folder) for kind, folder in kinds[2:]]
     return SentencePooling(modes, "" if whole else settings.prompt, tuple(step for step in steps if step is not None))
 
 
 def _modules(content: bytes) -> list[tuple[str, str]]:
-    """The kind and the folder of each module."""
+    """Return the kind and the folder of each module."""
     try:
         entries = [(str(entry["type"]), str(entry["path"])) for entry in json.loads(content)]
     except (ValueError, TypeError, KeyError) as error:
-        problem = "it is no list of modules with a type and a path each"
+        problem = "it is not a list of modules with a type and a path each"
         raise InvalidInput("InvalidFile", FIELD, MODULES, problem, "save the model again") from error
     for kind, folder in entries:
         if not kind.startswith(PACKAGE):
-            problem = f"the module {kind} is code of the model's own, which is never run"
+            problem = f"the module {kind} is code of the model, which is never run"
             raise InvalidInput("RemoteCode", FIELD, MODULES, problem, "export the model to ONNX yourself")
         if folder.startswith("/") or ".." in PurePosixPath(folder).parts or "\\" in folder:
-            problem = f"the path {folder} leads out of the model's folder"
+            problem = f"the path {folder} is outside the model's folder"
             raise InvalidInput("PathRefused", FIELD, MODULES, problem, "save the model again")
     return [(kind.rsplit(".", 1)[-1], folder.strip("/")) for kind, folder in entries]
 
 
 def _pooled(config: Mapping[str, Any], file: str) -> tuple[tuple[str, ...], bool]:
-    """The modes, and whether the tokens of a prompt are pooled with the others."""
+    """Return the modes, and whether the tokens of a prompt are pooled too."""
     if not config:
-        raise InvalidInput("InvalidFile", FIELD, file, "it is missing, or says nothing", "save the model again")
+        raise InvalidInput("InvalidFile", FIELD, file, "it is missing or empty", "save the model again")
     known = {*DIMENSIONS, *OLD_MODES, "pooling_mode", "include_prompt"}
     odd = next((name for name in config if name not in known), None)
     if odd is not None:
         raise _unsupported(file, f"the pooling {odd} is unknown")
     old = tuple(mode for name, mode in OLD_MODES.items() if config.get(name)) or ("mean",)
-    wanted = config.get("pooling_mode", old)
-    modes = (wanted,) if isinstance(wanted, str) else wanted
+    modes_setting = config.get("pooling_mode", old)
+    modes = (modes_setting,) if isinstance(modes_setting, str) else modes_setting
     if not isinstance(modes, list | tuple) or not modes:
-        raise _unsupported(file, f"the pooling {json.dumps(wanted)} is unknown")
+        raise _unsupported(file, f"the pooling {json.dumps(modes_setting)} is unknown")
     unknown = next((mode for mode in modes if mode not in MODES), None)
     if unknown is not None:
         raise _unsupported(file, f"the pooling {json.dumps(unknown)} is unknown")
@@ -131,7 +131,7 @@ def _pooled(config: Mapping[str, Any], file: str) -> tuple[tuple[str, ...], bool
 
 
 def _step(files: ModelFiles, kind: str, folder: str) -> Dense | LayerNorm | Normalize | None:
-    """A module behind the pooling; None for one that does nothing outside of training."""
+    """Return a module behind the pooling; None for one without effect outside of training."""
     file = f"{folder}/config.json"
     config = files.settings(file)
     where = {config.get("module_input_name", EMBEDDING), config.get("module_output_name") or EMBEDDING}
@@ -160,7 +160,7 @@ def _step(files: ModelFiles, kind: str, folder: str) -> Dense | LayerNorm | Norm
 def _activation(name: str, file: str) -> str:
     short = name.rsplit(".", 1)[-1]
     if not name.startswith("torch.nn.") or short not in ACTIVATIONS:
-        raise _unsupported(file, f"the activation_function {name} is none of {', '.join(ACTIVATIONS)}")
+        raise _unsupported(file, f"the activation_function {name} is not one of {', '.join(ACTIVATIONS)}")
     return short
 
 
@@ -173,7 +173,7 @@ def _size(config: Mapping[str, Any], name: str, file: str) -> int:
 
 def _require_weights(files: ModelFiles, folder: str) -> None:
     if f"{folder}/{WEIGHTS}" not in files.names:
-        problem = f"{WEIGHTS} is missing there (a pickle, such as pytorch_model.bin, is not read)"
+        problem = f"{WEIGHTS} is missing in it (a pickle, such as pytorch_model.bin, is not read)"
         raise InvalidInput("PickleRefused", FIELD, folder, problem, "save the model with a newer sentence-transformers")
 
 

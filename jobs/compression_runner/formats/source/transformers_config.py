@@ -1,4 +1,4 @@
-"""A Transformers model's config.json: does its architecture do what the task asks?"""
+"""Check by config.json that the architecture of a Transformers model fits the task."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ TOKENIZERS: Final = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model"
 
 
 def parse_config(content: bytes, field: str) -> dict[str, Any]:
-    """The config of a model.
+    """Return the configuration of a model.
 
-    Raises InvalidInput where it is no JSON object, or asks for code of its own.
+    Raises InvalidInput if it is not a JSON object, or needs remote code.
     """
     try:
         config = json.loads(content)
@@ -38,15 +38,15 @@ def parse_config(content: bytes, field: str) -> dict[str, Any]:
         problem = "it names no model_type"
         raise InvalidInput("InvalidFile", field, "config.json", problem, "save the model with save_pretrained")
     if config.get("auto_map"):
-        problem = "the model brings its own code (auto_map), which is never run"
+        problem = "the model needs its own code (auto_map), which is never run"
         raise InvalidInput("RemoteCode", field, "config.json", problem, "use an architecture that transformers has")
     return config
 
 
 def check_task(config: Mapping[str, Any], task: Task, names: Sequence[str]) -> str:
-    """The architecture, once it is sure that it does the task.
+    """Return the architecture.
 
-    Raises InvalidInput where it does not, or the tokenizer is missing.
+    Raises InvalidInput if it does not fit the task, or the tokenizer is missing.
     """
     architectures = config.get("architectures") or []
     architecture = str(architectures[0]) if architectures else ""
@@ -59,7 +59,7 @@ def check_task(config: Mapping[str, Any], task: Task, names: Sequence[str]) -> s
         raise InvalidInput("TaskMismatch", FIELD, task, problem, "correct the task, or the source")
     check_head(config, task)
     if (TASKS[task].content == "text" or TASKS[task].writes) and not any(name in names for name in TOKENIZERS):
-        problem = f"none of {', '.join(TOKENIZERS)} lies beside the weights"
+        problem = f"none of {', '.join(TOKENIZERS)} is beside the weights"
         raise InvalidInput(
             "TokenizerMissing", "spec.model.source", architecture, problem, "upload the tokenizer's files"
         )

@@ -1,11 +1,11 @@
-"""The stage that the planner adds where the result is wanted for OpenVINO."""
+"""Convert an ONNX graph to OpenVINO, a step that the planner adds if the output format is OpenVINO."""
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
 
 
 def run(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome:
-    """The graph as an OpenVINO IR that answers like it, with the tokenizer beside it."""
+    """Return an OpenVINO IR with the outputs of the graph, and the tokenizer beside it."""
     from compression_runner.formats.companions import copy_companions
     from compression_runner.methods.converting.conversion import convert
 

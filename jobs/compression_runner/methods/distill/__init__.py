@@ -1,4 +1,4 @@
-"""Train a student on what a teacher answers."""
+"""Knowledge distillation: train a student on the outputs of a teacher."""
 
 from typing import Any, Final
 
@@ -10,12 +10,12 @@ from compressionjob.methods.distill import Distill
 
 
 def run(artifact: Artifact, parameters: Distill, context: StageContext) -> Outcome:
-    """The student, trained; its own quality before and after on training data that was held back is in the details."""
+    """Train a student; the details have its score before and after on held-out training data."""
     from compression_runner.methods.distill.pairing import require_same_answers, require_same_input
     from compression_runner.training import model
-    from compression_runner.training.lesson import Lesson, require_labels
-    from compression_runner.training.narrowing import derive
     from compression_runner.training.sparsity import keep_zeros
+    from compression_runner.training.student_initialization import derive
+    from compression_runner.training.trainer import Trainer, require_labels
 
     data, losses = context.required_data, parameters.losses
     samples = data.samples("training", artifact.path)
@@ -23,30 +23,29 @@ def run(artifact: Artifact, parameters: Distill, context: StageContext) -> Outco
         require_labels(
             samples, artifact.task, f"{context.field}.losses.labels", losses.labels, "set losses.labels to 0"
         )
-    begin = data.model(parameters.student_source) if parameters.student_source else artifact
-    student = model.load(begin)
+    origin = data.model(parameters.student_source) if parameters.student_source else artifact
+    student = model.load(origin)
     if parameters.student is not None:
         student = derive(student, parameters.student, f"{context.field}.student")
     teacher = None
-    if losses.asks_teacher:
-        taught_by = data.model(parameters.teacher_source) if parameters.teacher_source else data.teacher()
-        require_same_input(begin, taught_by, context.field)
-        teacher = model.load(taught_by).freeze()
-    lesson = Lesson(student, teacher, samples, parameters.training)
-    require_same_answers(student, teacher, lesson.checks[0], context.field)
-    before = lesson.score()
-    remedy = "choose a smaller training.learningRate, or some training.warmup"
-    trained = lesson.teach(losses, context, remedy, keep_zeros(student.module))
+    if losses.needs_teacher:
+        teacher_source = data.model(parameters.teacher_source) if parameters.teacher_source else data.teacher()
+        require_same_input(origin, teacher_source, context.field)
+        teacher = model.load(teacher_source).freeze()
+    trainer = Trainer(student, teacher, samples, parameters.training)
+    require_same_answers(student, teacher, trainer.held_out[0], context.field)
+    before = trainer.score()
+    trained = trainer.train(losses, context, keep_zeros(student.module))
     details: dict[str, Any] = {
         **trained.details(),
         "parameters": sum(parameter.numel() for parameter in student.module.parameters()),
-        **lesson.held_back(before, lesson.score()),
+        **trainer.holdout_details(before, trainer.score()),
     }
-    return Outcome(model.save(student, begin, context.output), details)
+    return Outcome(model.save(student, origin, context.output), details)
 
 
 def check_source(parameters: Distill, source: Source, field: str) -> None:
-    """Raise BadRecipe for a student that is to be derived from a model that is not made of equal layers."""
+    """Raise BadRecipe if the student derives from a model whose layers are not equal."""
     if parameters.student is not None and not parameters.student_source and source.format == "transformers":
         require_regular(source.config, f"{field}.student")
 

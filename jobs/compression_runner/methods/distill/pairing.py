@@ -1,4 +1,4 @@
-"""Whether a student can learn from a teacher at all: the same inputs, and answers of the same shape."""
+"""Check that a student can learn from a teacher: the same inputs, and outputs of the same shape."""
 
 import hashlib
 from typing import Final
@@ -10,23 +10,23 @@ from compression_runner.errors import BadRecipe
 from compression_runner.training.batches import Batch
 from compression_runner.training.model import Trainable
 
-READERS: Final = ("tokenizer.json", "vocab.txt", "preprocessor_config.json")
-"""What makes inputs of data; the first that both have decides."""
+PREPROCESSORS: Final = ("tokenizer.json", "vocab.txt", "preprocessor_config.json")
+"""Files that define the inputs; the first that both models have decides."""
 
 
 def require_same_input(student: Artifact, teacher: Artifact, field: str) -> None:
-    """Raises BadRecipe where the two read data differently: one's token 7 would be another word to the other."""
-    for name in READERS:
-        places = [artifact.path / name for artifact in (student, teacher)]
-        if all(place.is_file() for place in places):
-            if len({hashlib.sha256(place.read_bytes()).digest() for place in places}) > 1:
-                problem = f"student and teacher have different {name}, and would read the same data differently"
+    """Raise BadRecipe if the two prepare data differently, for example with different vocabularies."""
+    for name in PREPROCESSORS:
+        files = [artifact.path / name for artifact in (student, teacher)]
+        if all(file.is_file() for file in files):
+            if len({hashlib.sha256(file.read_bytes()).digest() for file in files}) > 1:
+                problem = f"student and teacher have different {name}, so the same data gives different inputs"
                 raise BadRecipe("TeacherMismatch", field, name, problem, "use a student with its teacher's tokenizer")
             return
 
 
 def require_same_answers(student: Trainable, teacher: Trainable | None, example: Batch, field: str) -> None:
-    """Raises BadRecipe where the teacher's answers are of another shape."""
+    """Raise BadRecipe if the outputs of the teacher have another shape."""
     if teacher is None:
         return
     with torch.no_grad():

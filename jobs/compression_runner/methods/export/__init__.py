@@ -1,4 +1,4 @@
-"""The stages that the planner inserts where a Transformers model has to become a graph, or a program of torch."""
+"""Export a Transformers model to ONNX or torch.export, steps that the planner inserts."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -12,13 +12,13 @@ from compression_runner.stages.method import MIB, Method, Need, Outcome, StageCo
 UNEXPORTABLE: Final[Mapping[str, str]] = {
     "attention_window": "torch cannot export the model: Could not guard on data-dependent expression "
     "(the tokens that attend to all)",
-    "squeeze_factor": "torch exports the model for one length: it fills up recordings of some lengths, and others not",
+    "squeeze_factor": "torch exports the model for one length: it pads recordings of some lengths, and not of others",
 }
-"""Keys of config.json of models whose shapes follow from values or lengths (Longformer and LED; SEW and SEW-D)."""
+"""Keys of config.json of models whose shapes depend on values or lengths (Longformer and LED; SEW and SEW-D)."""
 
 
 def check_source(_parameters: None, source: Source, field: str) -> None:
-    """Raise BadRecipe for a model that torch cannot export, by a property that its configuration names."""
+    """Raise BadRecipe for a model that torch cannot export, by a key of its configuration."""
     for key, problem in UNEXPORTABLE.items():
         if key in source.config and source.config[key] != 1:
             remedy = "name another model, or export it to ONNX yourself"
@@ -26,8 +26,8 @@ def check_source(_parameters: None, source: Source, field: str) -> None:
 
 
 def run(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome:
-    """A checked ONNX export with the tokenizer beside it."""
-    # torch takes seconds to import: only who exports pays for it.
+    """Return a checked ONNX export with the tokenizer beside it."""
+    # torch takes seconds to import: only exports need it.
     with garbage_collection.importing():
         from compression_runner.formats.companions import copy_companions
         from compression_runner.formats.export import export
@@ -39,7 +39,7 @@ def run(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome
 
 
 def run_program(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome:
-    """A checked program with the tokenizer beside it."""
+    """Return a checked program with the tokenizer beside it."""
     from compression_runner.formats.companions import copy_companions
     from compression_runner.formats.program import export_program
 

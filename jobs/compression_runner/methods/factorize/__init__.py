@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from compression_runner.dataset import SampleSet
     from compression_runner.methods.factorize.model import Factorizable
 
-TOLD_LAYERS: Final = 50
+MAX_LISTED_LAYERS: Final = 50
 
 
 def run(artifact: Artifact, parameters: Factorize, context: StageContext) -> Outcome:
-    """The model with its weights as products of smaller ones, where these are smaller."""
+    """Return the model with weights replaced by products of factors, where these are smaller."""
     samples = context.required_data.samples("calibration", artifact.path) if parameters.needs() else None
     if artifact.format == "onnx":
         return _graph(artifact, parameters, context, samples)
@@ -24,9 +24,9 @@ def run(artifact: Artifact, parameters: Factorize, context: StageContext) -> Out
 
 
 def _graph(artifact: Artifact, parameters: Factorize, context: StageContext, samples: "SampleSet | None") -> Outcome:
-    from compression_runner.calibration.walking import UnsupportedGraph
+    from compression_runner.calibration.sequential import UnsupportedGraph
     from compression_runner.formats.companions import copy_companions
-    from compression_runner.formats.graph_weights import left_out, sizes_of_weights
+    from compression_runner.formats.graph_weights import sizes_of_weights, skipped_details
     from compression_runner.formats.normalization import load
     from compression_runner.formats.onnx_files import save
     from compression_runner.inference.session import RUNTIME_ERRORS
@@ -39,12 +39,12 @@ def _graph(artifact: Artifact, parameters: Factorize, context: StageContext, sam
     try:
         details = factorize(graph, parameters, context)
     except failures as error:
-        problem = f"the graph cannot be run in parts on calibration data: {cause(error)}"
+        problem = f"sequential calibration cannot run the graph: {cause(error)}"
         remedy = "remove activationAware, and sensitivity outputs"
         raise BadRecipe("CalibrationFailed", context.field, parameters.method, problem, remedy) from error
     save(graph.model, context.output)
     left = {name: size for name, size in sizes_of_weights(graph.model).items() if name in before}
-    return Outcome(seal(context.output, "onnx", artifact.task), details | left_out(left))
+    return Outcome(seal(context.output, "onnx", artifact.task), details | skipped_details(left))
 
 
 def _checkpoint(
@@ -52,50 +52,56 @@ def _checkpoint(
 ) -> Outcome:
     from compression_runner.methods.factorize.checkpoint_model import CheckpointModel
     from compression_runner.training import model
-    from compression_runner.training.probes import example_of
+    from compression_runner.training.probes import trace_input
 
     trainable = model.load_linear(artifact)
     details = factorize(CheckpointModel(trainable, samples), parameters, context)
     try:
-        trainable.module(*example_of(trainable, artifact.path).inputs)
+        trainable.module(*trace_input(trainable, artifact.path).inputs)
     except LIBRARY_ERRORS as error:
         problem = f"the model does not run with factorized layers: {cause(error)}"
-        remedy = "leave the layer out by exclude, or export the model to ONNX yourself and name that as the source"
+        remedy = "exclude the layer, or export the model to ONNX yourself and name that as the source"
         raise BadRecipe("UnsupportedModel", context.field, parameters.method, problem, remedy) from error
     return Outcome(model.save(trainable, artifact, context.output), details)
 
 
 def factorize(model: "Factorizable", parameters: Factorize, context: StageContext) -> dict[str, Any]:
-    """Factorizes the model in place, and tells what became of each layer.
+    """Factorize the model in place, and return details of each layer.
 
-    Raises BadRecipe where nothing can be factorized, or not within the budget.
+    Raises BadRecipe if no layer can be factorized, or the budget cannot be met.
     """
     from compression_runner.methods.factorize.planning import (
-        Layer,
-        choose,
-        chosen,
+        LayerPlan,
+        choose_ranks,
         decompose,
         measure_sensitivities,
+        reason_to_keep,
+        select_targets,
     )
     from compression_runner.methods.factorize.product import product
 
-    wanted = chosen(model.targets(), parameters, context.field)
-    targets = [target for target in wanted if not target.shared]
+    selected = select_targets(model.targets(), parameters, context.field)
+    kept = {target.name: reason for target in selected if (reason := reason_to_keep(target))}
+    targets = [target for target in selected if target.name not in kept]
     inputs = model.inputs(targets) if parameters.activation_aware else {}
     layers = []
-    for place, target in enumerate(targets):
-        layers.append(Layer(target, decompose(target, parameters, inputs.get(target.name))))
-        context.advance(0.8 * (place + 1) / len(targets))
+    for index, target in enumerate(targets):
+        layers.append(LayerPlan(target, decompose(target, parameters, inputs.get(target.name))))
+        context.advance(0.8 * (index + 1) / len(targets))
     if parameters.sensitivity == "outputs":
         measure_sensitivities(layers, model, product)
-    choose(layers, parameters, model.size_bytes, context.field)
+    choose_ranks(layers, parameters, model.size_bytes, context.field)
     factorized = [layer for layer in layers if layer.choice is not None]
     model.replace({layer.target.name: layer.factors() for layer in factorized})
-    shared = [{"name": target.name, "kind": target.kind, "kept": "shared"} for target in wanted if target.shared]
+    others = [
+        {"name": target.name, "kind": target.kind, "kept": kept[target.name]}
+        for target in selected
+        if target.name in kept
+    ]
     return {
         "factorized": len(factorized),
-        "dense": len(wanted) - len(factorized),
-        "layers": [*(layer.told() for layer in layers), *shared][:TOLD_LAYERS],
+        "dense": len(selected) - len(factorized),
+        "layers": [*(layer.details() for layer in layers), *others][:MAX_LISTED_LAYERS],
     }
 
 

@@ -1,4 +1,4 @@
-"""A Transformers model as the stage sees it: its factors can be trained by the stages that follow."""
+"""A Transformers model as a `Factorizable`; later stages can train its factors."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from compression_runner.calibration.sensitivity import WATCHED
+from compression_runner.calibration.sensitivity import MAX_SAMPLES
 from compression_runner.calibration.statistics import MASK
 from compression_runner.dataset import SampleSet
 from compression_runner.formats.factors import CONVOLUTIONS, factorized
 from compression_runner.formats.linear import LinearOfConv1D
 from compression_runner.formats.surgery import Surgery, replace
-from compression_runner.methods.factorize.decomposition import Factor, Floats, Inputs
+from compression_runner.methods.factorize.decomposition import Factor, Floats, InputMoments
+from compression_runner.methods.factorize.input_collector import InputCollector
 from compression_runner.methods.factorize.model import Kind, Target
-from compression_runner.methods.factorize.observing import Observed
 from compression_runner.training.batches import Batch
-from compression_runner.training.holdout import for_task
+from compression_runner.training.holdout import batches_for_task
 from compression_runner.training.model import Trainable
 from compression_runner.training.positions import SEQUENTIAL
 
@@ -27,7 +27,7 @@ SUFFIX: Final = ".weight"
 
 
 class CheckpointModel:
-    """A model with its task's interface, and calibration samples where there are any."""
+    """A model with the interface of its task, and calibration samples or None."""
 
     def __init__(self, trainable: Trainable, samples: SampleSet | None) -> None:
         self._trainable = trainable
@@ -35,60 +35,60 @@ class CheckpointModel:
         self.size_bytes = sum(parameter.numel() * parameter.element_size() for parameter in self._inner.parameters())
 
     def targets(self) -> list[Target]:
-        """The weights of its linear layers, embeddings, and convolutions but for those in groups.
+        """Return the weights of linear layers, embeddings, and convolutions without groups.
 
-        Classes that derive from these may use weights otherwise.
+        Derived classes are skipped: they may use their weights in other ways.
         """
         tied = set(getattr(self._inner, "all_tied_weights_keys", None) or ())
         modules = list(self._inner.named_modules())
         used = Counter(id(weight) for _, module in modules for weight in module.parameters(recurse=False))
-        found = []
+        targets = []
         for name, module in modules:
             kind = _kind(module)
             if kind is not None:
                 shared = used[id(module.weight)] > 1 or name + SUFFIX in tied
-                found.append(_target(name, module, kind, shared=shared))
-        return found
+                targets.append(_target(name, module, kind, shared=shared))
+        return targets
 
-    def inputs(self, targets: Sequence[Target]) -> Mapping[str, Inputs]:
-        """The inputs of each on the calibration data, by name."""
-        observed = {target.name: Observed(target) for target in targets}
+    def inputs(self, targets: Sequence[Target]) -> Mapping[str, InputMoments]:
+        """Return name -> moments of the inputs on the calibration data."""
+        collectors = {target.name: InputCollector(target) for target in targets}
         mask: list[Any] = [None]
 
-        def watch(name: str) -> Any:
-            def see(_module: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
-                observed[name].add(given[0].detach().numpy(), mask[0])
+        def hook_for(name: str) -> Any:
+            def collect(_module: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+                collectors[name].add(arguments[0].detach().numpy(), mask[0])
 
-            return see
+            return collect
 
-        hooks = [self._module(target.name).register_forward_pre_hook(watch(target.name)) for target in targets]
+        hooks = [self._module(target.name).register_forward_pre_hook(hook_for(target.name)) for target in targets]
         try:
             for batch in self._batches(None):
                 mask[0] = self._mask(batch)
-                self._answers(batch)
+                self._outputs(batch)
         finally:
             for hook in hooks:
                 hook.remove()
-        return {name: found.inputs for name, found in observed.items() if found.inputs.count}
+        return {name: collector.inputs for name, collector in collectors.items() if collector.inputs.count}
 
     def changes(self, substitutes: Iterable[tuple[Target, Floats]]) -> list[float]:
-        """How far the outputs on calibration data move, squared and relative, when one weight alone is another."""
-        batches = list(self._batches(WATCHED))
+        """Return, for each substitute of one weight, the relative squared change of the outputs on calibration data."""
+        batches = list(self._batches(MAX_SAMPLES))
         if self._trainable.task in SEQUENTIAL:
-            # Their logits are those of every position, and are kept.
+            # Their logits of every position stay in memory.
             batches = batches[:1]
-        expected = [self._answers(batch) for batch in batches]
+        expected = [self._outputs(batch) for batch in batches]
         scale = max(sum(float((answers**2).sum()) for answers in expected), np.finfo(np.float64).tiny)
-        found = []
+        changes = []
         for target, array in substitutes:
-            with _exchanged(self._module(target.name), _stored(target, array)):
-                got = [self._answers(batch) for batch in batches]
-            moved = sum(float(((new - old) ** 2).sum()) for new, old in zip(got, expected, strict=True))
-            found.append(moved / scale)
-        return found
+            with _substituted(self._module(target.name), _stored(target, array)):
+                outputs = [self._outputs(batch) for batch in batches]
+            change = sum(float(((new - old) ** 2).sum()) for new, old in zip(outputs, expected, strict=True))
+            changes.append(change / scale)
+        return changes
 
     def replace(self, factors: Mapping[str, tuple[Factor, ...]]) -> None:
-        """Puts factorized modules in the place of those that had these weights."""
+        """Replace the modules of these weights by factorized modules."""
         changed: dict[str, dict[str, Any]] = {}
         for name, parts in factors.items():
             path, old = name.removesuffix(SUFFIX), self._module(name)
@@ -114,15 +114,15 @@ class CheckpointModel:
 
     def _batches(self, limit: int | None) -> Iterator[Batch]:
         if self._samples is None:
-            raise ValueError("a model without calibration samples cannot be observed")
+            raise ValueError("the model has no calibration samples")
         samples = self._samples.only(list(range(min(limit or len(self._samples), len(self._samples)))))
-        yield from for_task(samples, self._trainable.interface.inputs, self._trainable.task)
+        yield from batches_for_task(samples, self._trainable.interface.inputs, self._trainable.task)
 
     def _mask(self, batch: Batch) -> Any:
         named = dict(zip(self._trainable.interface.inputs, batch.inputs, strict=True))
         return named[MASK].numpy() if MASK in named else None
 
-    def _answers(self, batch: Batch) -> torch.Tensor:
+    def _outputs(self, batch: Batch) -> torch.Tensor:
         with torch.no_grad():
             answers: torch.Tensor = self._trainable.module(*batch.inputs).double()
         return answers
@@ -133,7 +133,7 @@ def _kind(module: nn.Module) -> Kind | None:
         return "linear"
     if type(module) is nn.Embedding:
         return "embedding"
-    # What pads otherwise than with zeros pads before its first kernel alone.
+    # With padding other than zeros, only the first kernel would be padded right.
     plain = type(module) in CONVOLUTIONS and module.groups == 1 and module.padding_mode == "zeros"
     return "convolution" if plain else None
 
@@ -155,7 +155,7 @@ def _stored(target: Target, array: Floats) -> torch.Tensor:
 
 
 def _change(old: nn.Module, factors: Sequence[Factor]) -> dict[str, Any]:
-    """What is written down of a module that becomes factors."""
+    """Return the entry of surgery.json for a factorized module."""
     if type(old) in CONVOLUTIONS:
         kernels = [{"shape": list(factor.array.shape), "axes": list(factor.axes)} for factor in factors]
         return {"kind": "factorized-convolution", "kernels": kernels}
@@ -164,8 +164,8 @@ def _change(old: nn.Module, factors: Sequence[Factor]) -> dict[str, Any]:
 
 
 @contextmanager
-def _exchanged(module: Any, weight: torch.Tensor) -> Iterator[None]:
-    """The module with another weight, for a while."""
+def _substituted(module: Any, weight: torch.Tensor) -> Iterator[None]:
+    """Replace the weight of a module within the context."""
     before = module.weight.data
     module.weight.data = weight
     try:

@@ -1,4 +1,4 @@
-"""CP of a convolution: 1x1, a depthwise one for each axis of the kernel, 1x1 (Lebedev et al. 2014, arXiv:1412.6553)."""
+"""CP of a convolution: 1x1, one depthwise per kernel axis, 1x1 (Lebedev et al. 2014, arXiv:1412.6553)."""
 
 from functools import cached_property
 from typing import Final
@@ -9,36 +9,36 @@ from numpy.typing import NDArray
 from compression_runner.methods.factorize.decomposition import Candidates, Doubles, Factor, Floats
 
 RANKS: Final = 6
-"""How many ranks are tried: losses are known only once the factors are, so not every rank is."""
+"""Number of ranks to try: the loss of a rank is known only after its factors are computed."""
 SWEEPS: Final = 20
-"""Sweeps of least squares for each rank that is tried."""
+"""Sweeps of alternating least squares for each rank to try."""
 MORE_SWEEPS: Final = 80
-"""Further sweeps for the rank that is chosen; it loses less then."""
+"""Additional sweeps for the chosen rank."""
 RIDGE: Final = 1e-6
-"""Added to the diagonal of the normal equations, times its mean."""
+"""Fraction of the mean diagonal that is added to the diagonal of the normal equations."""
 
 
-class Canonical:
-    """The kernel (outputs, inputs, ...) as a sum of `rank` products of one vector for each of its axes."""
+class CanonicalPolyadic:
+    """The kernel (outputs, inputs, ...) as a sum of `rank` outer products of one vector per axis."""
 
-    def __init__(self, weight: Floats, wanted: int | None = None) -> None:
-        """`wanted` is the only rank to try; None tries several up to the largest that is smaller than the kernel."""
+    def __init__(self, weight: Floats, requested_rank: int | None = None) -> None:
+        """Try only `requested_rank`; None tries several ranks, up to the largest one smaller than the kernel."""
         self._weight = weight
-        self._wanted = wanted
-        self._found: dict[int, list[Doubles]] = {}
+        self._requested_rank = requested_rank
+        self._vectors_by_rank: dict[int, list[Doubles]] = {}
 
     @property
     def dense(self) -> int:
-        """How many numbers the weight has as it is."""
+        """The number of elements of the unchanged weight."""
         return self._weight.size
 
     @cached_property
     def candidates(self) -> Candidates:
-        """The ranks that were tried; the factors lose a little less than is told."""
+        """The tried ranks; the final factors lose a little less than stated here."""
         each = sum(self._weight.shape)
         largest = (self._weight.size - 1) // each
-        if self._wanted is not None:
-            tried = [self._wanted] if self._wanted <= largest else []
+        if self._requested_rank is not None:
+            tried = [self._requested_rank] if self._requested_rank <= largest else []
         else:
             tried = sorted({max(1, round(largest * (step + 1) / RANKS)) for step in range(RANKS)} if largest else ())
         ranks = np.array(tried, np.int64)
@@ -46,7 +46,7 @@ class Canonical:
         return Candidates(ranks[:, None], ranks * each, losses)
 
     def factors(self, ranks: tuple[int, ...]) -> tuple[Factor, ...]:
-        """Kernels: (rank, inputs, 1...), for each axis (rank, 1, ... size ...), and (outputs, rank, 1...)."""
+        """Return kernels: (rank, inputs, 1...), per axis (rank, 1, ... size ...), and (outputs, rank, 1...)."""
         (rank,) = ranks
         outputs, inputs, *spatial = canonical(self._weight.astype(np.float64), self._vectors(rank), MORE_SWEEPS)
         ones = [1] * len(spatial)
@@ -69,70 +69,70 @@ class Canonical:
         return min(1.0, float(((weight - product) ** 2).sum()) / total)
 
     def _vectors(self, rank: int) -> list[Doubles]:
-        if rank not in self._found:
-            self._found[rank] = canonical(
+        if rank not in self._vectors_by_rank:
+            self._vectors_by_rank[rank] = canonical(
                 self._weight.astype(np.float64), random_start(self._weight.shape, rank), SWEEPS
             )
-        return self._found[rank]
+        return self._vectors_by_rank[rank]
 
 
 def random_start(shape: tuple[int, ...], rank: int) -> list[Doubles]:
-    """Vectors (size, rank) for each axis, the same each time."""
+    """Return vectors (size, rank) for each axis, from a fixed seed."""
     random = np.random.default_rng(0)
     return [random.normal(size=(size, rank)) / size**0.5 for size in shape]
 
 
 def canonical(tensor: Doubles, start: list[Doubles], sweeps: int) -> list[Doubles]:
-    """Vectors (size, rank) for each axis whose products add up to nearly the tensor, by alternating least squares.
+    """Return vectors (size, rank) per axis whose outer products approximate the tensor, by alternating least squares.
 
-    tensorly's parafac does the same, but goes through the components one by one in Python, which takes minutes for the
-    hundreds of components that a kernel needs. A little regularisation keeps components from growing apart.
+    tensorly's parafac does the same, but loops over components in Python, which takes minutes for the hundreds of
+    components of a kernel. A small regularization keeps components from diverging.
     """
     factors, rank = list(start), start[0].shape[1]
-    # Of the axes that a step sums over, the longest comes first: what is left is small.
+    # A step sums over the longest axis first, so that intermediate results are small.
     longest = [
         max(set(range(tensor.ndim)) - {axis}, key=lambda other: tensor.shape[other]) for axis in range(tensor.ndim)
     ]
-    turned = {axis: np.ascontiguousarray(np.moveaxis(tensor, axis, -1)) for axis in set(longest)}
+    moved_to_end = {axis: np.ascontiguousarray(np.moveaxis(tensor, axis, -1)) for axis in set(longest)}
     for _ in range(sweeps):
         for axis in range(tensor.ndim):
             gram = np.prod([factor.T @ factor for other, factor in enumerate(factors) if other != axis], axis=0)
             gram += RIDGE * np.trace(gram) / rank * np.eye(rank)
-            right = _summed(turned[longest[axis]], longest[axis], factors, axis)
+            right = _contract(moved_to_end[longest[axis]], longest[axis], factors, axis)
             factors[axis] = np.linalg.solve(gram, right.T).T
-        factors = _even(factors)
+        factors = _balance(factors)
     return factors
 
 
-def _summed(turned: Doubles, last: int, factors: list[Doubles], kept: int) -> Doubles:
-    """The tensor times the vectors of every axis but `kept`, summed over those axes: (size of kept, rank).
+def _contract(moved_to_end: Doubles, last: int, factors: list[Doubles], kept: int) -> Doubles:
+    """Return the tensor times the vectors of all axes except `kept`, summed over those axes: (size of kept, rank).
 
-    `turned` is the tensor with the axis `last` moved to the end.
+    `moved_to_end` is the tensor with the axis `last` moved to the end.
     """
-    result: Doubles = turned @ factors[last]
-    place = 0
+    result: Doubles = moved_to_end @ factors[last]
+    position = 0
     for axis, factor in enumerate(factors):
         if axis == kept:
-            place += 1
+            position += 1
         elif axis != last:
             shape = [1] * result.ndim
-            shape[place], shape[-1] = factor.shape
-            result = (result * factor.reshape(shape)).sum(axis=place)
+            shape[position], shape[-1] = factor.shape
+            result = (result * factor.reshape(shape)).sum(axis=position)
     return result
 
 
-def _even(factors: list[Doubles]) -> list[Doubles]:
-    """The same sum, its vectors equally long in each product, their largest number positive in all but the first."""
+def _balance(factors: list[Doubles]) -> list[Doubles]:
+    """Rescale vectors to equal length in each product, with a positive largest number in all but the first factor."""
     tiny = np.finfo(np.float64).tiny
     lengths = [np.maximum(np.linalg.norm(factor, axis=0), tiny) for factor in factors]
     common = np.exp(sum(np.log(length) for length in lengths) / len(factors))
     signs = np.ones(factors[0].shape[1])
-    evened: list[Doubles] = []
+    balanced: list[Doubles] = []
     for factor, length in zip(factors[1:], lengths[1:], strict=True):
         sign = _signs(factor)
         signs *= sign
-        evened.append(factor * (sign * common / length))
-    return [factors[0] * (signs * common / lengths[0]), *evened]
+        balanced.append(factor * (sign * common / length))
+    return [factors[0] * (signs * common / lengths[0]), *balanced]
 
 
 def _signs(factor: Doubles) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What every way to decompose a weight gives: the sizes it can have, what each would lose, and the factors."""
+"""The interface of decompositions of a weight: candidate sizes, their losses, and the factors."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,10 +12,10 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Candidates:
-    """Ways to store one layer, all of equal standing.
+    """Candidates for the factors of one layer.
 
-    `ranks` (n, d) are the ranks of each, `sizes` (n,) counts its numbers, `losses` (n,) in [0, 1] is the share of the
-    energy (squared Frobenius norm) that it gives up; of the variance of the layer's outputs where inputs are known.
+    `ranks` (n, d) are their ranks, `sizes` (n,) their numbers of elements, and `losses` (n,) in [0, 1] the lost
+    fraction of the energy (squared Frobenius norm), or of the variance of the layer's outputs if inputs are known.
     """
 
     ranks: NDArray[np.int64]
@@ -23,33 +23,33 @@ class Candidates:
     losses: Doubles
 
     def smaller_than(self, dense: int) -> "Candidates":
-        """Only those with fewer numbers than the layer as it is."""
+        """Return the candidates with fewer elements than the unchanged layer."""
         keep = self.sizes < dense
         return Candidates(self.ranks[keep], self.sizes[keep], self.losses[keep])
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What calibration data tells of the inputs X (count, inputs) of a weight.
+class InputMoments:
+    """Moments of the inputs X (count, inputs) of a weight on calibration data.
 
-    `squares` is X^T X (inputs, inputs) and `sums` (inputs,) adds up the rows. For a table, whose inputs are one-hot
-    rows, both are how often each was read (inputs,).
+    `squares` is X^T X (inputs, inputs) and `sums` (inputs,) the sum of the rows. For a table, whose inputs are one-hot
+    rows, both are the number of reads per row (inputs,).
     """
 
     count: float
     sums: Doubles
     squares: Doubles
 
-    def __add__(self, other: "Inputs") -> "Inputs":
-        return Inputs(self.count + other.count, self.sums + other.sums, self.squares + other.squares)
+    def __add__(self, other: "InputMoments") -> "InputMoments":
+        return InputMoments(self.count + other.count, self.sums + other.sums, self.squares + other.squares)
 
 
 @dataclass(frozen=True)
 class Factor:
-    """One of the tensors that a weight becomes.
+    """One factor of a weight.
 
-    A matrix is (inputs, outputs), a kernel (outputs, inputs of a group, ...) as in ONNX. `axes` are those axes of space
-    in which a kernel takes over strides, pads and dilations of the convolution; all others are of size 1.
+    A matrix is (inputs, outputs), a kernel (outputs, inputs of a group, ...) as in ONNX. `axes` are the spatial axes
+    in which a kernel has the strides, pads and dilations of the convolution; its other spatial axes have size 1.
     """
 
     array: Floats
@@ -61,11 +61,11 @@ class Decomposition(Protocol):
 
     @property
     def dense(self) -> int:
-        """How many numbers the weight has as it is."""
+        """The number of elements of the unchanged weight."""
 
     @property
     def candidates(self) -> Candidates:
-        """What can be chosen from."""
+        """The candidates to choose from."""
 
     def factors(self, ranks: tuple[int, ...]) -> tuple[Factor, ...]:
-        """The factors of a candidate, in the order in which they are applied to an input."""
+        """Return the factors of a candidate, in the order of their application to an input."""

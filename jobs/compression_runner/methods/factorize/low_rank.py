@@ -1,10 +1,10 @@
-"""The best approximation of a matrix by a product of two of a given rank (Eckart and Young 1936).
+"""The best approximation of a matrix by a product of two matrices of a given rank (Eckart and Young 1936).
 
-Where inputs X are known it is the best for the layer's outputs: least ||X (W - A B)||, the optimum that SVD-LLM
-(arXiv:2403.07378) reaches by whitening with the Cholesky factor of X^T X. Each output counts by the share of its own
-variance: a few outputs of a transformer vary far more than the others, and would take all of the rank, although the
-normalisation after the layer undoes it. Singular values come from the eigenvalues of the smaller Gram matrix in
-float64, which needs little memory for tables of many rows.
+With known inputs X it is the best approximation of the layer's outputs: it minimizes ||X (W - A B)||, as SVD-LLM
+(arXiv:2403.07378) does by whitening with the Cholesky factor of X^T X. Each output is weighted by the inverse of its
+standard deviation: a few outputs of a transformer vary far more than the others and would use up the rank, although
+the normalization after the layer evens them out. Singular values come from the eigenvalues of the smaller Gram matrix
+in float64, which needs little memory for tables with many rows.
 """
 
 from functools import cached_property
@@ -13,23 +13,23 @@ from typing import Final
 import numpy as np
 import scipy.linalg
 
-from compression_runner.methods.factorize.decomposition import Candidates, Doubles, Factor, Floats, Inputs
+from compression_runner.methods.factorize.decomposition import Candidates, Doubles, Factor, Floats, InputMoments
 
 DAMPING: Final = 1e-3
-"""Added to the diagonal of X^T X, times its mean: directions that no input had keep some weight."""
+"""Fraction of the mean diagonal added to the diagonal of X^T X, so that unseen directions keep some weight."""
 LEAST_VARIANCE: Final = 0.01
-"""Share of the mean variance that every output has at least: one that hardly moves does not count as much as others."""
+"""Minimum variance of an output, as a fraction of the mean variance: limits the weight of nearly constant outputs."""
 UNSEEN: Final = 0.5
-"""Added to how often each row of a table was read (Krichevsky and Trofimov's estimate): other data will read others."""
+"""Added to the read count of each row of a table (Krichevsky-Trofimov estimator), since other data reads other rows."""
 
 
 class LowRank:
     """The weight W (inputs, outputs) as A (inputs, rank) times B (rank, outputs).
 
-    Without knowledge of the inputs all of them count alike.
+    Without known inputs, all inputs have equal weight.
     """
 
-    def __init__(self, weight: Floats, inputs: Inputs | None = None) -> None:
+    def __init__(self, weight: Floats, inputs: InputMoments | None = None) -> None:
         self._weight = weight
         self._inputs = None if inputs is None else _damped(inputs)
         self._statistics = None if self._inputs is None else self._inputs.squares
@@ -37,7 +37,7 @@ class LowRank:
 
     @property
     def dense(self) -> int:
-        """How many numbers the weight has as it is."""
+        """The number of elements of the unchanged weight."""
         return self._weight.size
 
     @cached_property
@@ -48,16 +48,16 @@ class LowRank:
 
     @property
     def candidates(self) -> Candidates:
-        """Every rank below the full one."""
+        """All ranks below full rank."""
         ranks = np.arange(1, len(self.energies))
         return Candidates(ranks[:, None], ranks * sum(self._weight.shape), self._losses[:-1])
 
     def factors(self, ranks: tuple[int, ...]) -> tuple[Factor, ...]:
-        """A and B in the type of the weight."""
+        """Return A and B in the type of the weight."""
         return tuple(Factor(array.astype(self._weight.dtype)) for array in self.matrices(*ranks))
 
     def matrices(self, rank: int) -> tuple[Doubles, Doubles]:
-        """A and B, each component as large in one as in the other; its largest number in B is positive."""
+        """Return A and B with components of equal norm in both, and positive largest numbers in B."""
         vectors = self._eigen[1][:, :rank]
         if self._by_outputs:
             first, second = self._scaled @ vectors, vectors.T
@@ -68,12 +68,12 @@ class LowRank:
 
     @property
     def _scaled(self) -> Doubles:
-        """The weight with outputs that vary alike."""
+        """The weight scaled to equal variances of the outputs."""
         return self._weight.astype(np.float64) * self._scale
 
     @cached_property
     def _losses(self) -> Doubles:
-        """Lost energy as a share of all but that of the outputs' mean, which is easily kept and would hide the rest."""
+        """Lost energy as a fraction of the energy without that of the outputs' mean, which would dominate it."""
         kept = np.cumsum(self.energies)
         total = kept[-1]
         if self._inputs is not None:
@@ -106,7 +106,7 @@ class LowRank:
 
     @property
     def _whitened(self) -> tuple[Doubles, Doubles | None]:
-        """S W, and S, where S^T S are the statistics."""
+        """S W and S, where S^T S are the statistics."""
         weight = self._scaled
         if self._statistics is None:
             return weight, None
@@ -118,7 +118,7 @@ class LowRank:
 
 
 def balanced(first: Doubles, second: Doubles) -> tuple[Doubles, Doubles]:
-    """The same product, with columns of A as long as rows of B, and the largest number of each row of B positive."""
+    """Rescale A and B to equal norms of columns and rows, with a positive largest number in each row of B."""
     lengths = np.linalg.norm(first, axis=0), np.linalg.norm(second, axis=1)
     tiny = np.finfo(np.float64).tiny
     scale = np.sqrt(np.maximum(lengths[0], tiny) / np.maximum(lengths[1], tiny))
@@ -136,8 +136,8 @@ def _solve(whiten: Doubles | None, vectors: Doubles) -> Doubles:
     return solved
 
 
-def _scale(weight: Floats, inputs: Inputs) -> Doubles:
-    """One over the standard deviation of each output (outputs,); ones for a table, whose columns are alike."""
+def _scale(weight: Floats, inputs: InputMoments) -> Doubles:
+    """Return one over the standard deviation of each output (outputs,); ones for a table."""
     if inputs.squares.ndim == 1:
         return np.ones(weight.shape[1])
     matrix, mean = weight.astype(np.float64), inputs.sums / inputs.count
@@ -148,9 +148,9 @@ def _scale(weight: Floats, inputs: Inputs) -> Doubles:
     return scale
 
 
-def _damped(inputs: Inputs) -> Inputs:
+def _damped(inputs: InputMoments) -> InputMoments:
     squares = inputs.squares
     if squares.ndim == 1:
-        return Inputs(inputs.count + UNSEEN * len(squares), inputs.sums + UNSEEN, squares + UNSEEN)
+        return InputMoments(inputs.count + UNSEEN * len(squares), inputs.sums + UNSEEN, squares + UNSEEN)
     level = DAMPING * max(float(np.diagonal(squares).mean()), np.finfo(np.float64).tiny)
-    return Inputs(inputs.count, inputs.sums, squares + level * np.eye(len(squares)))
+    return InputMoments(inputs.count, inputs.sums, squares + level * np.eye(len(squares)))

@@ -1,10 +1,10 @@
-"""What the stage needs of a model, whatever its format is."""
+"""The interface of a model of any format to the factorize stage."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from compression_runner.methods.factorize.decomposition import Factor, Floats, Inputs
+from compression_runner.methods.factorize.decomposition import Factor, Floats, InputMoments
 
 Kind = Literal["linear", "embedding", "convolution"]
 
@@ -13,8 +13,8 @@ Kind = Literal["linear", "embedding", "convolution"]
 class Target:
     """A weight that can be factorized.
 
-    `load` gives it as (inputs, outputs) for a linear layer, (rows, width) for an embedding, and (outputs, inputs, ...)
-    for a convolution; `unit` is the bytes of one number, `shared` tells that it is used in other ways too.
+    `load` returns (inputs, outputs) for a linear layer, (rows, width) for an embedding, and (outputs, inputs, ...) for
+    a convolution. `unit` is the bytes of one number; `shared` is true if the weight has other uses too.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Target:
 
     @property
     def size(self) -> int:
-        """How many numbers it has."""
+        """The number of elements."""
         product = 1
         for length in self.shape:
             product *= length
@@ -34,20 +34,20 @@ class Target:
 
 
 class Factorizable(Protocol):
-    """A model whose weights can be seen, observed and replaced."""
+    """A model whose weights can be listed, calibrated and replaced."""
 
     @property
     def size_bytes(self) -> int:
-        """The size that a budget refers to."""
+        """The reference size of a budget."""
 
     def targets(self) -> Sequence[Target]:
-        """Its weights, in the order of the model."""
+        """Return the weights in model order."""
 
-    def inputs(self, targets: Sequence[Target]) -> Mapping[str, Inputs]:
-        """The inputs of each on the calibration data, by name; weights that it never reached are left out."""
+    def inputs(self, targets: Sequence[Target]) -> Mapping[str, InputMoments]:
+        """Return name -> moments of the inputs on the calibration data, without weights that got no input."""
 
     def changes(self, substitutes: Iterable[tuple[Target, Floats]]) -> list[float]:
-        """How far the outputs on calibration data move, squared and relative, when one weight alone is another."""
+        """Return, for each substitute of one weight, the relative squared change of the outputs on calibration data."""
 
     def replace(self, factors: Mapping[str, tuple[Factor, ...]]) -> None:
-        """Puts the factors of each target, by name, in its place."""
+        """Replace each named target by its factors."""

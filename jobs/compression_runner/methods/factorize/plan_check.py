@@ -1,4 +1,4 @@
-"""What the headers of a checkpoint show of a factorization that cannot succeed."""
+"""Detect factorizations that must fail from the headers of a model."""
 
 from typing import Final
 
@@ -9,14 +9,19 @@ from compressionjob.methods.names import matches
 from compressionjob.tasks import TASKS
 
 CONVOLUTIONS: Final = ("tucker", "cp")
-"""Methods that take convolutions alone."""
+"""Methods for convolutions only."""
+KERNELS: Final = frozenset({"Conv"})
+MATRICES: Final = frozenset({"MatMul", "Gemm", "Einsum", "Gather"})
+"""Operators of graphs whose weights may be matrices."""
 MATRIX: Final = 2
-LEAST: Final = 3
-"""Dimensions of a convolution's weight at least."""
+MIN_KERNEL_AXES: Final = 3
+"""Minimum axes of the weight of a convolution."""
 
 
 def check_source(parameters: Factorize, source: Source, field: str) -> None:
-    """Raise BadRecipe where a checkpoint has no weight that a method takes, or a rank makes none of them smaller."""
+    """Raise BadRecipe if a model has no weight for the method, or the rank makes no weight of a checkpoint smaller."""
+    if source.format == "onnx":
+        _require_layers(parameters, source, field)
     if source.format != "transformers":
         return
     if parameters.method in CONVOLUTIONS:
@@ -25,13 +30,21 @@ def check_source(parameters: Factorize, source: Source, field: str) -> None:
         _require_smaller(parameters, parameters.rank, source, field)
 
 
+def _require_layers(parameters: Factorize, source: Source, field: str) -> None:
+    """Raise BadRecipe for a graph without the operators whose weights the method takes."""
+    convolutions = parameters.method in CONVOLUTIONS
+    if not source.layers & (KERNELS if convolutions else MATRICES):
+        kinds = "convolutions" if convolutions else "linears and embeddings"
+        raise missing_kind_error(field, parameters.method, kinds, ", ".join(sorted(source.layers)) or "no layers")
+
+
 def _require_kernels(parameters: Factorize, source: Source, field: str) -> None:
-    kernels = [tensor for tensor in source.tensors if len(tensor.shape) >= LEAST and "weight" in tensor.name]
+    kernels = [tensor for tensor in source.tensors if len(tensor.shape) >= MIN_KERNEL_AXES and "weight" in tensor.name]
     if not kernels:
-        raise not_its_kind(field, parameters.method, "convolutions", "none")
-    # The states of tokens have many channels: a kernel of one channel belongs to a group.
+        raise missing_kind_error(field, parameters.method, "convolutions", "none")
+    # Token states have many channels, so a kernel with one channel is grouped.
     if TASKS[source.task].content == "text" and all(kernel.shape[1] == 1 for kernel in kernels):
-        raise not_its_kind(field, parameters.method, "convolutions", "only those in groups")
+        raise missing_kind_error(field, parameters.method, "convolutions", "only those in groups")
 
 
 def _require_smaller(parameters: Factorize, rank: int, source: Source, field: str) -> None:
@@ -41,21 +54,21 @@ def _require_smaller(parameters: Factorize, rank: int, source: Source, field: st
         if len(tensor.shape) == MATRIX and tensor.name.endswith(".weight") and included(tensor.name, parameters)
     ]
     if matrices and not any(rank * sum(each.shape) < each.elements for each in matrices):
-        raise nothing_smaller(field, rank, len(matrices))
+        raise nothing_smaller_error(field, rank, len(matrices))
 
 
 def included(name: str, parameters: Factorize) -> bool:
-    """Return whether the parameters mean a weight of this name."""
+    """Return whether the parameters select a weight of this name."""
     return matches(name, parameters.include) and not matches(name, parameters.exclude)
 
 
-def nothing_smaller(field: str, value: object, count: int) -> BadRecipe:
-    """Return what refuses a size that no layer would become smaller with."""
+def nothing_smaller_error(field: str, value: object, count: int) -> BadRecipe:
+    """Return the error for a size that makes no layer smaller."""
     problem = f"none of the {count} layers would become smaller"
     return BadRecipe("NothingSmaller", field, value, problem, "ask for a smaller rank, less energy or a budget")
 
 
-def not_its_kind(field: str, method: str, kinds: str, present: str) -> BadRecipe:
-    """Return what refuses a model without the layers that a method takes."""
+def missing_kind_error(field: str, method: str, kinds: str, present: str) -> BadRecipe:
+    """Return the error for a model without layers for the method."""
     problem = f"{method} takes {kinds}, and the model has {present}"
-    return BadRecipe("NothingToFactorize", field, method, problem, "choose another method, or leave it out")
+    return BadRecipe("NothingToFactorize", field, method, problem, "choose another method, or remove the stage")

@@ -1,4 +1,4 @@
-"""A 1x1 convolution is a matrix: two of them by singular values, which is what Tucker-2 and CP come to there."""
+"""Factorize a 1x1 convolution as a matrix by SVD, to which Tucker-2 and CP are equivalent here."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from compression_runner.methods.factorize.low_rank import LowRank
 
 
 class Pointwise:
-    """The kernel (outputs, inputs, 1...) as (rank, inputs, 1...), which has the strides, and (outputs, rank, 1...)."""
+    """The kernel (outputs, inputs, 1...) as (rank, inputs, 1...) with the strides, and (outputs, rank, 1...)."""
 
     def __init__(self, weight: Floats) -> None:
         self._weight = weight
@@ -15,16 +15,16 @@ class Pointwise:
 
     @property
     def dense(self) -> int:
-        """How many numbers the weight has as it is."""
+        """The number of elements of the unchanged weight."""
         return self._weight.size
 
     @property
     def candidates(self) -> Candidates:
-        """Every rank below the full one."""
+        """All ranks below full rank."""
         return self._low_rank.candidates
 
     def factors(self, ranks: tuple[int, ...]) -> tuple[Factor, ...]:
-        """Both kernels."""
+        """Return both kernels."""
         first, last = self._low_rank.factors(ranks)
         axes = tuple(range(self._weight.ndim - 2))
         return Factor(self._kernel(first.array), axes), Factor(self._kernel(last.array))

@@ -1,4 +1,4 @@
-"""Factors multiplied out again: the dense weight that computes the same."""
+"""Multiply factors to the equivalent dense weight."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from compression_runner.methods.factorize.model import Target
 
 
 def product(target: Target, factors: Sequence[Factor]) -> Floats:
-    """The weight in the target's shape and the factors' type."""
+    """Return the weight in the shape of the target and the type of the factors."""
     if target.kind == "convolution":
         return _kernel(factors)
     first, second = (factor.array.astype(np.float64) for factor in factors)
@@ -18,11 +18,11 @@ def product(target: Target, factors: Sequence[Factor]) -> Floats:
 
 
 def _kernel(factors: Sequence[Factor]) -> Floats:
-    """Convolutions one after the other, each axis of space in one of them at most, as one kernel."""
-    whole = factors[0].array.astype(np.float64)
+    """Return the kernel of a sequence of convolutions, each spatial axis in at most one of them."""
+    composed = factors[0].array.astype(np.float64)
     for factor in factors[1:]:
         kernel = factor.array.astype(np.float64)
-        depthwise = kernel.shape[1] != whole.shape[0]
-        whole = kernel * whole if depthwise else np.einsum("om...,mi...->oi...", kernel, whole)
-    result: Floats = whole.astype(factors[0].array.dtype)
+        depthwise = kernel.shape[1] != composed.shape[0]
+        composed = kernel * composed if depthwise else np.einsum("om...,mi...->oi...", kernel, composed)
+    result: Floats = composed.astype(factors[0].array.dtype)
     return result

@@ -1,4 +1,4 @@
-"""Tucker-2 of a convolution: 1x1 to fewer channels, the kernel among those, 1x1 to all channels (arXiv:1511.06530)."""
+"""Tucker-2 of a convolution: 1x1 to fewer channels, a smaller kernel, 1x1 to all channels (arXiv:1511.06530)."""
 
 from functools import cached_property
 from typing import Final
@@ -9,30 +9,30 @@ from numpy.typing import NDArray
 from compression_runner.methods.factorize.decomposition import Candidates, Doubles, Factor, Floats
 
 STEPS: Final = 64
-"""Ranks of each side that are considered at most, evenly spread."""
+"""Maximum number of ranks to consider for each side, evenly spaced."""
 SWEEPS: Final = 50
 
 
 class Tucker:
-    """The kernel (outputs, inputs, ...) by the ranks of its outputs and its inputs; a full rank needs no 1x1 for it.
+    """The kernel (outputs, inputs, ...) with a rank for its outputs and one for its inputs; full rank needs no 1x1.
 
-    Losses are those of the truncated higher-order SVD; the factors, refined by alternating least squares (tensorly's
-    partial_tucker), lose no more.
+    Losses are those of the truncated higher-order SVD. The factors are refined by alternating least squares (tensorly's
+    partial_tucker), and lose no more.
     """
 
-    def __init__(self, weight: Floats, wanted: int | None = None) -> None:
-        """`wanted` is the only rank to consider; None considers many."""
+    def __init__(self, weight: Floats, requested_rank: int | None = None) -> None:
+        """Consider only `requested_rank`; None considers many."""
         self._weight = weight
-        self._wanted = wanted
+        self._requested_rank = requested_rank
 
     @property
     def dense(self) -> int:
-        """How many numbers the weight has as it is."""
+        """The number of elements of the unchanged weight."""
         return self._weight.size
 
     @cached_property
     def candidates(self) -> Candidates:
-        """Pairs (rank of outputs, rank of inputs), but for both full."""
+        """Pairs (rank of outputs, rank of inputs), except both full."""
         outputs, inputs, area = self._shape
         tensor = self._weight.reshape(outputs, inputs, area).astype(np.float64)
         core = np.einsum("oia,op,iq->pqa", tensor, _basis(tensor, 0), _basis(tensor, 1), optimize=True)
@@ -44,18 +44,18 @@ class Tucker:
         return Candidates(ranks, self._sizes(ranks), losses)
 
     def factors(self, ranks: tuple[int, ...]) -> tuple[Factor, ...]:
-        """Kernels of the convolutions: first (rank, inputs, 1...), core, last (outputs, rank, 1...).
+        """Return the kernels: first (rank, inputs, 1...), core, last (outputs, rank, 1...).
 
         A side of full rank has no kernel of its own.
         """
         from tensorly.decomposition import partial_tucker
 
         modes = [mode for mode in (0, 1) if ranks[mode] < self._weight.shape[mode]]
-        wanted = [ranks[mode] for mode in modes]
+        mode_ranks = [ranks[mode] for mode in modes]
         tensor = self._weight.astype(np.float64)
-        (core, found), _errors = partial_tucker(tensor, wanted, modes=modes, n_iter_max=SWEEPS, random_state=0)
+        (core, matrices), _errors = partial_tucker(tensor, mode_ranks, modes=modes, n_iter_max=SWEEPS, random_state=0)
         bases: dict[int, Doubles] = {}
-        for mode, basis in zip(modes, found, strict=True):
+        for mode, basis in zip(modes, matrices, strict=True):
             bases[mode], core = _signed(basis, core, mode)
         first = [self._pointwise(bases[1].T)] if 1 in bases else []
         last = [self._pointwise(bases[0])] if 0 in bases else []
@@ -68,7 +68,7 @@ class Tucker:
         return outputs, inputs, int(np.prod(self._weight.shape[2:]))
 
     def _tried(self, full: int) -> list[int]:
-        return _spread(full) if self._wanted is None else [min(full, self._wanted)]
+        return _evenly_spaced(full) if self._requested_rank is None else [min(full, self._requested_rank)]
 
     def _sizes(self, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
         outputs, inputs, area = self._shape
@@ -83,19 +83,19 @@ class Tucker:
 
 
 def _basis(tensor: Doubles, mode: int) -> Doubles:
-    """Left singular vectors of the tensor unfolded along a mode, the largest first."""
+    """Return the left singular vectors of the tensor unfolded along a mode, by decreasing singular value."""
     unfolded = np.moveaxis(tensor, mode, 0).reshape(tensor.shape[mode], -1)
     _, vectors = np.linalg.eigh(unfolded @ unfolded.T)
     return vectors[:, ::-1]
 
 
-def _spread(full: int) -> list[int]:
+def _evenly_spaced(full: int) -> list[int]:
     step = -(-full // STEPS)
     return sorted({*range(step, full + 1, step), full})
 
 
 def _signed(basis: Doubles, core: Doubles, mode: int) -> tuple[Doubles, Doubles]:
-    """The same with the largest number of each basis vector positive."""
+    """Flip signs to make the largest number of each basis vector positive."""
     largest = np.abs(basis).argmax(axis=0)
     signs = np.where(basis[largest, np.arange(basis.shape[1])] < 0, -1.0, 1.0)
     shape = [1] * core.ndim

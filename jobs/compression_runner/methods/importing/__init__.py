@@ -1,12 +1,12 @@
-"""The stage that the planner puts first where a model comes in a format of another runtime: GGUF."""
+"""Import a GGUF file as a Transformers directory, a step that the planner inserts."""
 
 from compression_runner.artifact import Artifact, seal
 from compression_runner.stages.method import MIB, Method, Need, Outcome, StageContext, always
 
 
 def run(artifact: Artifact, _parameters: None, context: StageContext) -> Outcome:
-    """A Transformers directory in float32, which the other stages and the export take."""
-    # torch takes seconds to import: only who imports a model pays for it.
+    """Return a Transformers directory in float32, which the other stages and the export accept."""
+    # torch takes seconds to import: only imports of models need it.
     from compression_runner.formats.gguf_model import to_transformers
 
     gguf = artifact.path / next(file.path for file in artifact.files if file.weights)

@@ -1,4 +1,4 @@
-"""The lossless codecs: zstd, lz4, gzip and bzip2 in their own tools' file formats, the others in containers."""
+"""The lossless codecs: zstd, lz4, gzip and bzip2 in their standard file formats, the others in containers."""
 
 import bz2
 import gzip
@@ -13,33 +13,33 @@ from typing import IO, Any, Final, Protocol
 import lz4.frame
 import zstandard
 
-from compression_runner.methods.pack import choosing, container
-from compression_runner.methods.pack.container import Damaged
+from compression_runner.methods.pack import container, encoding_choice
+from compression_runner.methods.pack.container import DamagedFile
 from compression_runner.methods.pack.spans import Span
 
 BLOCK: Final = 1 << 20
-FEW: Final = 2048
-"""Packed bytes that zstd gets at once: four of them may become 128 KiB."""
+ZSTD_INPUT: Final = 2048
+"""Packed bytes per call of zstd: four bytes may expand to 128 KiB."""
 
-__all__ = ["CODECS", "Codec", "Damaged", "Plain", "compress", "decompress"]
+__all__ = ["CODECS", "Codec", "DamagedFile", "Plain", "compress", "decompress"]
 
 
 class Plain(Protocol):
-    """A file to pack: read in order once, with a look ahead wherever one is wanted."""
+    """A file to pack: read in order once, with samples from anywhere."""
 
     def read(self, size: int) -> bytes:
-        """The next bytes."""
+        """Return the next bytes."""
 
     def sample(self, start: int, size: int) -> bytes:
-        """Some bytes; what is read next stays the same."""
+        """Return some bytes, without moving the read position."""
 
     def sha256(self) -> bytes:
-        """The digest of what was read."""
+        """Return the digest of the bytes read so far."""
 
 
 @dataclass(frozen=True)
 class Codec:
-    """How files of one codec end, how one is written (at a level), and how it is read, block by block."""
+    """The file suffix of a codec, and functions to write a file (at a level) and to read one, block by block."""
 
     suffix: str
     pack: Callable[[Plain, Sequence[Span], IO[bytes], int], None]
@@ -49,17 +49,17 @@ class Codec:
 def compress(
     codec: Codec, level: int | None, source: Path, target: Path, spans: Sequence[Span], advance: Callable[[int], None]
 ) -> str:
-    """Packs one file in blocks, and returns the sha256 of what was packed. `spans` cover it in order."""
+    """Pack one file in blocks, and return the sha256 of its plain bytes. `spans` cover it in order."""
     with source.open("rb") as file, target.open("wb") as sink:
-        plain = _File(file, advance)
+        plain = _PlainFile(file, advance)
         codec.pack(plain, spans, sink, level or 0)
     return plain.sha256().hex()
 
 
 def decompress(codec: Codec, source: Path, target: Path | None) -> tuple[int, str]:
-    """Unpacks one file in blocks (nowhere, if `target` is None), and returns its size and sha256.
+    """Unpack one file in blocks (only to verify it, if `target` is None), and return its size and sha256.
 
-    Raises Damaged where the packed bytes are not what the codec wrote.
+    Raises DamagedFile if the packed bytes are not the codec's output.
     """
     digest, size = hashlib.sha256(), 0
     with source.open("rb") as packed, _sink(target) as write:
@@ -68,13 +68,13 @@ def decompress(codec: Codec, source: Path, target: Path | None) -> tuple[int, st
                 size += len(block)
                 digest.update(block)
                 write(block)
-        except Damaged as error:
-            raise Damaged(f"{source.name} is damaged: {error}") from error
+        except DamagedFile as error:
+            raise DamagedFile(f"{source.name} is damaged: {error}") from error
     return size, digest.hexdigest()
 
 
-class _File:
-    """An open file as Plain."""
+class _PlainFile:
+    """An open file with the interface of `Plain`."""
 
     def __init__(self, file: IO[bytes], advance: Callable[[int], None]) -> None:
         self._file = file
@@ -88,10 +88,10 @@ class _File:
         return block
 
     def sample(self, start: int, size: int) -> bytes:
-        here = self._file.tell()
+        position = self._file.tell()
         self._file.seek(start)
         block = self._file.read(size)
-        self._file.seek(here)
+        self._file.seek(position)
         return block
 
     def sha256(self) -> bytes:
@@ -102,8 +102,8 @@ Pack = Callable[[Plain, Sequence[Span], IO[bytes], int], None]
 Unpack = Callable[[IO[bytes]], Iterator[bytes]]
 
 
-def _written_by(writer: Callable[[IO[bytes], int], Any]) -> Pack:
-    """How a codec packs whose library has files to write to."""
+def _file_packer(writer: Callable[[IO[bytes], int], Any]) -> Pack:
+    """Return the packer of a codec whose library offers a file object for writing."""
 
     def pack(plain: Plain, _spans: Sequence[Span], sink: IO[bytes], level: int) -> None:
         with writer(sink, level) as packing:
@@ -113,8 +113,8 @@ def _written_by(writer: Callable[[IO[bytes], int], Any]) -> Pack:
     return pack
 
 
-def _read_by(reader: Callable[[IO[bytes]], Any], *errors: type[Exception]) -> Unpack:
-    """How a codec unpacks whose library has files to read from; `errors` are what it raises for damaged ones."""
+def _file_unpacker(reader: Callable[[IO[bytes]], Any], *errors: type[Exception]) -> Unpack:
+    """Return the unpacker of a codec whose library offers a file object for reading; `errors` mean a damaged file."""
 
     def unpack(packed: IO[bytes]) -> Iterator[bytes]:
         try:
@@ -122,25 +122,25 @@ def _read_by(reader: Callable[[IO[bytes]], Any], *errors: type[Exception]) -> Un
                 while block := reading.read(BLOCK):
                     yield block
         except errors as error:
-            raise Damaged(str(error)) from error
+            raise DamagedFile(str(error)) from error
 
     return unpack
 
 
-def _container(choose: Callable[[int], choosing.Choose]) -> Codec:
-    """A codec that knows tensors; `choose` gives at a level what finds the recipe of each span."""
+def _container(choose: Callable[[int], encoding_choice.Choose]) -> Codec:
+    """Return a tensor-aware codec; `choose` returns, for a level, the function that chooses the encoding of a span."""
 
     def pack(plain: Plain, spans: Sequence[Span], sink: IO[bytes], level: int) -> None:
         sink.write(container.head())
         size = 0
         for span in spans:
-            recipe = choose(level)(span, plain.sample)
-            left, step = span.length, choosing.chunk_size(span, recipe)
+            encoding = choose(level)(span, plain.sample)
+            left, step = span.length, encoding_choice.chunk_size(span, encoding)
             while left:
                 chunk = plain.read(min(left, step))
                 if not chunk:
-                    raise OSError(f"the file ends {left} bytes before its size when the stage began")
-                sink.write(container.block(recipe, chunk, span.row))
+                    raise OSError(f"the file is {left} bytes shorter than at the start of the stage")
+                sink.write(container.block(encoding, chunk, span.row))
                 left -= len(chunk)
                 size += len(chunk)
         sink.write(container.end(size, plain.sha256()))
@@ -149,25 +149,25 @@ def _container(choose: Callable[[int], choosing.Choose]) -> Codec:
 
 
 def _zstd_writer(sink: IO[bytes], level: int) -> Any:
-    # One thread: more of them split the stream by their number, and the same input would get another digest.
+    # One thread: the number of threads would affect how the stream is split, and so the digest.
     return zstandard.ZstdCompressor(level=level, write_checksum=True, threads=0).stream_writer(sink, closefd=False)
 
 
 def _unpack_zstd(packed: IO[bytes]) -> Iterator[bytes]:
-    # Not the library's stream_reader: to that, a file that breaks off is one that ends.
+    # Not the library's stream_reader: it accepts truncated files.
     frame = zstandard.ZstdDecompressor().decompressobj()
     try:
-        while block := packed.read(FEW):
+        while block := packed.read(ZSTD_INPUT):
             if plain := frame.decompress(block):
                 yield plain
             if frame.eof:
                 break
     except zstandard.ZstdError as error:
-        raise Damaged(str(error)) from error
+        raise DamagedFile(str(error)) from error
     if not frame.eof:
-        raise Damaged("it breaks off")
+        raise DamagedFile("it is truncated")
     if frame.unused_data or packed.read(1):
-        raise Damaged("bytes follow its end")
+        raise DamagedFile("bytes follow its end")
 
 
 def _lz4_writer(sink: IO[bytes], level: int) -> Any:
@@ -179,7 +179,7 @@ def _lz4_reader(source: IO[bytes]) -> Any:
 
 
 def _gzip_writer(sink: IO[bytes], level: int) -> Any:
-    # No name and no time in the header, so that the same input has the same digest.
+    # No name and no time in the header, so that equal input has an equal digest.
     return gzip.GzipFile("", "wb", compresslevel=level, fileobj=sink, mtime=0)
 
 
@@ -196,14 +196,14 @@ def _bzip2_reader(source: IO[bytes]) -> Any:
 
 
 CODECS: Final[dict[str, Codec]] = {
-    "zstd": Codec(".zst", _written_by(_zstd_writer), _unpack_zstd),
-    "lz4": Codec(".lz4", _written_by(_lz4_writer), _read_by(_lz4_reader, RuntimeError, EOFError)),
-    "gzip": Codec(".gz", _written_by(_gzip_writer), _read_by(_gzip_reader, OSError, EOFError, zlib.error)),
-    "bzip2": Codec(".bz2", _written_by(_bzip2_writer), _read_by(_bzip2_reader, OSError, EOFError)),
-    "zipnn": _container(lambda _level: choosing.by_zipnn),
-    "byte-plane": _container(choosing.by_planes),
-    "huffman": _container(lambda _level: choosing.by_huffman),
-    "auto": _container(lambda _level: choosing.by_trial),
+    "zstd": Codec(".zst", _file_packer(_zstd_writer), _unpack_zstd),
+    "lz4": Codec(".lz4", _file_packer(_lz4_writer), _file_unpacker(_lz4_reader, RuntimeError, EOFError)),
+    "gzip": Codec(".gz", _file_packer(_gzip_writer), _file_unpacker(_gzip_reader, OSError, EOFError, zlib.error)),
+    "bzip2": Codec(".bz2", _file_packer(_bzip2_writer), _file_unpacker(_bzip2_reader, OSError, EOFError)),
+    "zipnn": _container(lambda _level: encoding_choice.by_zipnn),
+    "byte-plane": _container(encoding_choice.by_planes),
+    "huffman": _container(lambda _level: encoding_choice.by_huffman),
+    "auto": _container(lambda _level: encoding_choice.by_trial),
 }
 
 

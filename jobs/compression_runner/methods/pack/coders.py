@@ -1,7 +1,8 @@
-"""How one stream of bytes becomes smaller. The numbers of the coders are part of the file format."""
+"""Coders of a single stream of bytes. The numbers of the coders are part of the file format."""
 
 import functools
 import warnings
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -22,9 +23,10 @@ ZSTD: Final = 1
 HUFFMAN: Final = 2
 RANS: Final = 3
 ZIPNN: Final = 4
+DEFLATE: Final = 5
 
 LITERALS: Final = 0
-"""The level at which zstd looks for next to no repeats and codes bytes by their frequency: a fast Huffman coder."""
+"""The level at which zstd hardly searches for repeats and codes bytes by frequency: a fast Huffman coder."""
 ZIPNN_TYPES: Final = {
     "F32": "float32", "F16": "float16", "BF16": "bfloat16", "FLOAT": "float32", "FLOAT16": "float16",
     "BFLOAT16": "bfloat16",
@@ -35,14 +37,14 @@ _ZIPNN_LEAST: Final = 1024
 
 @dataclass(frozen=True)
 class Coder:
-    """A coder and its setting: zstd's level, or the dtype that zipnn takes the bytes for."""
+    """A coder and its setting: the level of zstd, or the dtype for zipnn."""
 
     number: int
     level: int = LITERALS
     dtype: str = ""
 
     def encode(self, plain: Bytes, contexts: Bytes | None = None) -> tuple[int, bytes]:
-        """The coder that was used and its bytes; RAW where they would not get fewer. Contexts make it RANS."""
+        """Return the used coder and its bytes; RAW if the bytes would not shrink. `contexts` select RANS."""
         packed = None
         if contexts is not None:
             packed = rans.encode(plain, contexts)
@@ -54,9 +56,9 @@ class Coder:
 
 
 def decode(number: int, packed: bytes, size: int, contexts: Bytes | None = None) -> Bytes:
-    """The `size` bytes that were packed; raises ValueError where they were not packed by this coder."""
+    """Return the `size` unpacked bytes. Raises ValueError for bytes that are not from this coder."""
     if number not in _DECODERS:
-        raise ValueError(f"coder {number} is not known")
+        raise ValueError(f"coder {number} is unknown")
     in_context = number == RANS and contexts is not None
     plain: Bytes = rans.decode(packed, size, contexts) if in_context else _DECODERS[number](packed, size)
     if len(plain) != size:
@@ -67,8 +69,7 @@ def decode(number: int, packed: bytes, size: int, contexts: Bytes | None = None)
 @functools.lru_cache(maxsize=32)
 def _compressor(level: int) -> zstandard.ZstdCompressor:
     if level == LITERALS:
-        # Strategy fast with the fewest and longest repeats that there can be. Not a negative level: those leave out
-        # Huffman too.
+        # Strategy fast with the fewest and longest repeats possible. Not a negative level: those also skip Huffman.
         settings = zstandard.ZstdCompressionParameters(
             strategy=zstandard.STRATEGY_FAST, min_match=7, hash_log=6, chain_log=6, window_log=17, search_log=1
         )
@@ -78,7 +79,7 @@ def _compressor(level: int) -> zstandard.ZstdCompressor:
 
 @functools.lru_cache(maxsize=8)
 def _zipnn(dtype: str) -> "ZipNN":
-    # It compiles a function that is not used here in a way that torch gives up.
+    # Its import compiles an unused function in a way that torch deprecates.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from zipnn import ZipNN
@@ -92,29 +93,46 @@ def _encode_zstd(coder: Coder, plain: Bytes) -> bytes:
 def _decode_zstd(packed: bytes, size: int) -> Bytes:
     try:
         if zstandard.frame_content_size(packed) != size:
-            raise ValueError("a zstd frame does not have the size that it should")
+            raise ValueError("a zstd frame does not have the expected size")
         plain = zstandard.ZstdDecompressor().decompress(packed, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from error
     return np.frombuffer(plain, np.uint8)
 
 
+def _encode_deflate(plain: Bytes) -> bytes:
+    """Return a raw DEFLATE stream (RFC 1951) of Huffman codes without a search for repeats."""
+    deflate = zlib.compressobj(zlib.Z_BEST_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_HUFFMAN_ONLY)
+    return deflate.compress(np.ascontiguousarray(plain).data) + deflate.flush()
+
+
+def _decode_deflate(packed: bytes, size: int) -> Bytes:
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        plain = inflate.decompress(packed, size + 1)
+    except zlib.error as error:
+        raise ValueError(f"a DEFLATE stream is damaged: {error}") from error
+    if not inflate.eof or inflate.unused_data:
+        raise ValueError("a DEFLATE stream does not end at the stated position")
+    return np.frombuffer(plain, np.uint8)
+
+
 def _encode_zipnn(coder: Coder, plain: Bytes) -> bytes | None:
-    # Its C code crashes on sizes that are not whole numbers.
+    # Its C code crashes on sizes that are not multiples of 4.
     if len(plain) < _ZIPNN_LEAST or len(plain) % 4:
         return None
-    # zipnn turns bits in the buffer that it is given, whatever its type: it gets a copy.
+    # zipnn changes its input buffer, so it gets a copy.
     packed = bytes(_zipnn(coder.dtype).compress(bytearray(plain)))
-    # It makes no promise for numbers that are none, or few: what it does not give back as it was is not its.
+    # It may fail for NaN and for few numbers: use it only if decoding restores the input.
     if len(packed) >= len(plain) or not np.array_equal(_decode_zipnn(packed, len(plain)), plain):
         return None
     return packed
 
 
 def _decode_zipnn(packed: bytes, size: int) -> Bytes:
-    # Its C code trusts its input: lengths are compared before, and the container's checksum has been by now.
+    # Its C code trusts its input: check lengths first; the container has already checked its checksum.
     if len(packed) < _ZIPNN_HEADER or int.from_bytes(packed[16:24], "little") != size:
-        raise ValueError("a zipnn stream does not have the size that it should")
+        raise ValueError("a zipnn stream does not have the expected size")
     return np.frombuffer(_zipnn("float32").decompress(packed), np.uint8)
 
 
@@ -125,7 +143,7 @@ def _decode_raw(packed: bytes, _size: int) -> Bytes:
 _ENCODERS: Final[dict[int, Callable[[Coder, Bytes], bytes | None]]] = {
     RAW: lambda _coder, _plain: None,
     ZSTD: _encode_zstd,
-    HUFFMAN: lambda _coder, plain: huffman.encode(plain),
+    DEFLATE: lambda _coder, plain: _encode_deflate(plain),
     RANS: lambda _coder, plain: rans.encode(plain),
     ZIPNN: _encode_zipnn,
 }
@@ -135,4 +153,5 @@ _DECODERS: Final[dict[int, Callable[[bytes, int], Any]]] = {
     HUFFMAN: huffman.decode,
     RANS: rans.decode,
     ZIPNN: _decode_zipnn,
+    DEFLATE: _decode_deflate,
 }

@@ -1,4 +1,4 @@
-"""The file format of the tensor-aware codecs, docs/methods/pack.md: blocks that each tell how to undo them.
+"""The file format of the tensor-aware codecs, docs/methods/pack.md: self-describing blocks.
 
 Numbers are little-endian. A file is the magic, blocks, and an end:
 
@@ -17,28 +17,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Final
 
+from compression_runner.errors import Problem
 from compression_runner.methods.pack import transforms
 from compression_runner.methods.pack.coders import Coder, decode
 
 MAGIC: Final = b"\x89CPK\r\n\x1a\n"
 VERSION: Final = 1
 CHUNK: Final = 4 << 20
-"""Plain bytes of a block, at most."""
+"""Maximum plain bytes of a block."""
 
 _WORD: Final = struct.Struct("<I")
 _END: Final = struct.Struct("<IQ32s")
 _END_MARK: Final = 0xFFFFFFFF
 _LARGEST: Final = CHUNK + 4096
-"""No body is longer: streams that would grow are stored as they are."""
+"""Maximum bytes of a body: streams that would grow are stored raw."""
 
 
-class Damaged(Exception):
-    """Packed bytes that their codec cannot read."""
+class DamagedFile(Problem):
+    """The codec cannot read the packed bytes."""
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a span is packed: taken apart by width and flags, then each stream coded."""
+class Encoding:
+    """The encoding of a span: split by width and flags, then a coder for each stream."""
 
     coder: Coder
     width: int = 1
@@ -46,17 +47,17 @@ class Recipe:
 
 
 def head() -> bytes:
-    """What a file begins with."""
+    """Return the first bytes of a file."""
     return MAGIC + bytes([VERSION])
 
 
-def block(recipe: Recipe, plain: bytes, row: int) -> bytes:
-    """One chunk, packed and framed. Its length is a multiple of the recipe's width, and with ROWS or GRID of `row`."""
-    row = row if recipe.flags & (transforms.ROWS | transforms.GRID) else 0
-    streams = transforms.split(plain, recipe.width, recipe.flags, row)
-    headers, packed = [bytes([recipe.flags, recipe.width]), _varint(row), _varint(len(plain))], []
+def block(encoding: Encoding, plain: bytes, row: int) -> bytes:
+    """Return a packed and framed chunk. Its length is a multiple of the width, and with ROWS or GRID of `row`."""
+    row = row if encoding.flags & (transforms.ROWS | transforms.GRID) else 0
+    streams = transforms.split(plain, encoding.width, encoding.flags, row)
+    headers, packed = [bytes([encoding.flags, encoding.width]), _varint(row), _varint(len(plain))], []
     for index, stream in enumerate(streams):
-        coder, content = recipe.coder.encode(stream, _contexts(recipe.flags, index, streams))
+        coder, content = encoding.coder.encode(stream, _contexts(encoding.flags, index, streams))
         headers += [bytes([coder]), _varint(len(stream)), _varint(len(content))]
         packed.append(content)
     body = b"".join(headers + packed)
@@ -65,83 +66,83 @@ def block(recipe: Recipe, plain: bytes, row: int) -> bytes:
 
 
 def end(size: int, sha256: bytes) -> bytes:
-    """What a file of `size` plain bytes ends with."""
+    """Return the last bytes of a file of `size` plain bytes."""
     content = _END.pack(_END_MARK, size, sha256)
     return content + _WORD.pack(zlib.crc32(content))
 
 
 def read(source: IO[bytes]) -> Iterator[bytes]:
-    """The plain bytes of a packed file, chunk by chunk.
+    """Yield the plain bytes of a packed file, chunk by chunk.
 
-    Raises Damaged where it is not complete or not as it was written; chunks that came before were as they should be.
+    Raises DamagedFile for a truncated or changed file; the chunks before are correct.
     """
     if source.read(len(MAGIC)) != MAGIC:
-        raise Damaged("it does not begin like a packed file")
+        raise DamagedFile("it does not begin with the magic bytes of a packed file")
     version = source.read(1)
     if version != bytes([VERSION]):
-        raise Damaged(f"it is of version {version[0] if version else 'none'}, and this reads version {VERSION}")
+        raise DamagedFile(f"it has version {version[0] if version else 'none'}; supported is version {VERSION}")
     size, digest = 0, hashlib.sha256()
-    while (length := _exactly(source, _WORD.size)) != _WORD.pack(_END_MARK):
-        plain = _unpacked(_body(source, length))
+    while (length := _read_exactly(source, _WORD.size)) != _WORD.pack(_END_MARK):
+        plain = _unpack(_body(source, length))
         size += len(plain)
         digest.update(plain)
         yield plain
     expected = end(size, digest.digest())
-    if length + _exactly(source, len(expected) - len(length)) != expected:
-        raise Damaged("size and sha256 at its end are not those of what it holds")
+    if length + _read_exactly(source, len(expected) - len(length)) != expected:
+        raise DamagedFile("size and sha256 at its end do not match its content")
     if source.read(1):
-        raise Damaged("bytes follow its end")
+        raise DamagedFile("bytes follow its end")
 
 
-def _exactly(source: IO[bytes], count: int) -> bytes:
+def _read_exactly(source: IO[bytes], count: int) -> bytes:
     content = source.read(count)
     if len(content) != count:
-        raise Damaged("it breaks off")
+        raise DamagedFile("it is truncated")
     return content
 
 
 def _body(source: IO[bytes], length: bytes) -> bytes:
     (count,) = _WORD.unpack(length)
     if count > _LARGEST:
-        raise Damaged(f"a block of {count} bytes is longer than any can be")
-    body = _exactly(source, count)
-    if _exactly(source, _WORD.size) != _WORD.pack(zlib.crc32(body, zlib.crc32(length))):
-        raise Damaged("a block does not have its checksum")
+        raise DamagedFile(f"a block of {count} bytes is longer than the maximum of {_LARGEST}")
+    body = _read_exactly(source, count)
+    if _read_exactly(source, _WORD.size) != _WORD.pack(zlib.crc32(body, zlib.crc32(length))):
+        raise DamagedFile("the checksum of a block does not match")
     return body
 
 
-def _unpacked(body: bytes) -> bytes:
-    """A body whose checksum is right may still be one that was made wrong: nothing in it is believed."""
+def _unpack(body: bytes) -> bytes:
+    """Return the plain bytes of a body. A body with a right checksum may still be malformed, so check all of it."""
     try:
         flags, width = body[0], body[1]
-        row, at = _read_varint(body, 2)
-        size, at = _read_varint(body, at)
+        row, offset = _read_varint(body, 2)
+        size, offset = _read_varint(body, offset)
         if size > CHUNK or not transforms.fits(width, flags, row, size):
-            raise ValueError("a block's header makes no sense")
+            raise ValueError("the header of a block is invalid")
         headers = []
         for _ in range(transforms.stream_count(width, flags)):
-            coder = body[at]
-            plain, at = _read_varint(body, at + 1)
-            packed, at = _read_varint(body, at)
+            coder = body[offset]
+            plain, offset = _read_varint(body, offset + 1)
+            packed, offset = _read_varint(body, offset)
             headers.append((coder, plain, packed))
         streams: list[transforms.Bytes] = []
         for index, (coder, plain, packed) in enumerate(headers):
-            if plain > size or at + packed > len(body):
+            if plain > size or offset + packed > len(body):
                 raise ValueError("a stream is longer than its block")
-            streams.append(decode(coder, body[at : at + packed], plain, _contexts(flags, index, streams)))
-            at += packed
-        if at != len(body):
+            streams.append(decode(coder, body[offset : offset + packed], plain, _contexts(flags, index, streams)))
+            offset += packed
+        if offset != len(body):
             raise ValueError("its streams do not fill a block")
         content = transforms.join(streams, size, width, flags, row)
         if len(content) != size:
-            raise ValueError("its streams are not as many bytes as it says")
+            raise ValueError("its streams do not have the stated size")
         return content
     except (ValueError, IndexError, ZeroDivisionError) as error:
-        raise Damaged(f"a block cannot be read: {error}") from error
+        raise DamagedFile(f"a block cannot be read: {error}") from error
 
 
 def _contexts(flags: int, index: int, streams: Sequence[transforms.Bytes]) -> transforms.Bytes | None:
-    """What the stream of that index is coded in the context of: the numbers of a grid, of its classes."""
+    """Return the contexts of the stream of this index: those of the numbers of a grid, by their classes."""
     return transforms.grid_contexts(streams[0], streams[1]) if flags & transforms.GRID and index == 2 else None
 
 
@@ -153,11 +154,11 @@ def _varint(number: int) -> bytes:
     return bytes([*low, number])
 
 
-def _read_varint(body: bytes, at: int) -> tuple[int, int]:
+def _read_varint(body: bytes, offset: int) -> tuple[int, int]:
     number = 0
     for shift in range(0, 35, 7):
-        number |= (body[at] & 127) << shift
-        at += 1
-        if body[at - 1] < 128:
-            return number, at
+        number |= (body[offset] & 127) << shift
+        offset += 1
+        if body[offset - 1] < 128:
+            return number, offset
     raise ValueError("a number in a block is too long")

@@ -1,6 +1,6 @@
-"""Which bytes of a model's files are numbers of which type: what the tensor-aware codecs go by.
+"""Locate the tensors in the files of a model, with their types, for the tensor-aware codecs.
 
-A file that cannot be read as what its name says is bytes to them: packing never fails for that.
+A file whose header cannot be read is packed as plain bytes, without an error.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,12 +11,12 @@ from compression_runner.artifact import Artifact
 from compression_runner.errors import InvalidInput
 from compression_runner.formats.headers.onnx import read_graph
 from compression_runner.formats.headers.ranges import RangeReader
-from compression_runner.formats.headers.safetensors import read_places
+from compression_runner.formats.headers.safetensors import read_offsets
 from compression_runner.formats.headers.tensors import Tensor
 from compression_runner.storage.directory import DirectoryStore
 
-SMALLEST: Final = 1024
-"""Bytes below which a tensor is not worth a block of its own."""
+MIN_TENSOR: Final = 1024
+"""Minimum bytes of a tensor to get a block of its own."""
 
 # Bytes of a number, and whether it is a float; names of safetensors, then of ONNX.
 TYPES: Final[Mapping[str, tuple[int, bool]]] = {
@@ -31,9 +31,9 @@ TYPES: Final[Mapping[str, tuple[int, bool]]] = {
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of a file. `width` is the bytes of a number, `row` those of one entry of the first axis, 0 if unknown.
+    """A byte range of a file. `width` is the bytes of a number, `row` those of an entry of the first axis, or 0.
 
-    `dtype` is the type's name where the stretch is a tensor's, otherwise empty.
+    `dtype` is the name of the type of a tensor, empty for other bytes.
     """
 
     start: int
@@ -45,50 +45,50 @@ class Span:
 
     @property
     def end(self) -> int:
-        """The byte after the last."""
+        """The offset after the last byte."""
         return self.start + self.length
 
 
 def spans_of(artifact: Artifact) -> dict[str, list[Span]]:
-    """For each weight file its spans, in order and without holes."""
+    """Return weight file -> its spans, in order and without gaps."""
     store = DirectoryStore(artifact.path.as_uri(), artifact.path, "pipeline.pack")
     sizes = {file.path: file.size for file in artifact.files if file.weights}
-    found: dict[str, list[Span]] = {path: [] for path in sizes}
+    spans_by_path: dict[str, list[Span]] = {path: [] for path in sizes}
     for path in sizes:
         entry = store.find(path)
         if entry is None:
             continue
         try:
-            places = list(_places(path, RangeReader(store, entry)))
+            locations = list(_locations(path, RangeReader(store, entry)))
         except (InvalidInput, ValueError):
             continue
-        for other, tensor, start, length in places:
-            # External data, and what a graph says of it, may not fit each other.
-            if other in found and start >= 0 and start + length <= sizes[other]:
-                found[other].append(_span(tensor, start, length))
-    return {path: without_holes(spans, sizes[path]) for path, spans in found.items()}
+        for other, tensor, start, length in locations:
+            # A graph may state wrong offsets of its external data.
+            if other in spans_by_path and start >= 0 and start + length <= sizes[other]:
+                spans_by_path[other].append(_span(tensor, start, length))
+    return {path: fill_gaps(spans, sizes[path]) for path, spans in spans_by_path.items()}
 
 
-def without_holes(tensors: Iterable[Span], size: int) -> list[Span]:
-    """Tensors of some size in order, with bytes of no type where there are none; what overlaps is dropped."""
+def fill_gaps(tensors: Iterable[Span], size: int) -> list[Span]:
+    """Return tensors above the minimum size in order, with untyped spans in the gaps; drop overlapping tensors."""
     spans: list[Span] = []
-    at = 0
+    position = 0
     for span in sorted(tensors, key=lambda span: (span.start, span.length)):
-        if span.length < SMALLEST or span.start < at:
+        if span.length < MIN_TENSOR or span.start < position:
             continue
-        if span.start > at:
-            spans.append(Span(at, span.start - at))
+        if span.start > position:
+            spans.append(Span(position, span.start - position))
         spans.append(span)
-        at = span.end
-    if at < size:
-        spans.append(Span(at, size - at))
+        position = span.end
+    if position < size:
+        spans.append(Span(position, size - position))
     return spans
 
 
-def _places(path: str, reader: RangeReader) -> Iterable[tuple[str, Tensor, int, int]]:
-    """(file, tensor, start, length) of every tensor that a file holds or names."""
+def _locations(path: str, reader: RangeReader) -> Iterable[tuple[str, Tensor, int, int]]:
+    """Yield (file, tensor, start, length) of every tensor that a file contains or refers to."""
     if path.endswith(".safetensors"):
-        for tensor, start, end in read_places(reader, "pipeline.pack"):
+        for tensor, start, end in read_offsets(reader, "pipeline.pack"):
             yield path, tensor, start, end - start
     elif path.endswith(".onnx"):
         folder = path.rpartition("/")[0]
@@ -106,5 +106,5 @@ def _span(tensor: Tensor, start: int, length: int) -> Span:
 
 
 def total(spans: Sequence[Span]) -> int:
-    """The bytes that spans cover."""
+    """Return the bytes that spans cover."""
     return sum(span.length for span in spans)

@@ -1,6 +1,6 @@
-"""Numbers taken apart into streams of bytes that resemble each other, and put together again.
+"""Split numbers into streams of similar bytes, and join them again.
 
-What is done is told by flags, applied in this order:
+Flags select the transforms, applied in this order:
 
     SPARSE  a bit map of the numbers that are not 0 (a byte's highest bit first) is the first stream; the rest goes on
             with those numbers alone
@@ -36,7 +36,7 @@ CONTEXTS: Final = 6
 
 
 def split(data: bytes, width: int, flags: int, row: int) -> list[Bytes]:
-    """The streams of a chunk whose length is a multiple of `width`, and with ROWS or GRID of `row` bytes too."""
+    """Return the streams of a chunk. Its length is a multiple of `width`, and with ROWS or GRID also of `row` bytes."""
     numbers: Numbers = np.frombuffer(data, f"<u{width}")
     if flags & GRID:
         of_rows, of_columns = grid_classes(numbers.reshape(-1, row))
@@ -56,9 +56,9 @@ def split(data: bytes, width: int, flags: int, row: int) -> list[Bytes]:
 
 
 def join(streams: Sequence[Bytes], size: int, width: int, flags: int, row: int) -> bytes:
-    """The chunk of `size` bytes that was split.
+    """Join streams to the chunk of `size` bytes.
 
-    Raises ValueError where the streams do not fit each other.
+    Raises ValueError for streams that do not fit each other.
     """
     if flags & GRID:
         return streams[2].tobytes()
@@ -67,7 +67,7 @@ def join(streams: Sequence[Bytes], size: int, width: int, flags: int, row: int) 
     if flags & ROWS:
         classes = rest.pop(0)
         if len(classes) * row != size:
-            raise ValueError("there is not a class for each row")
+            raise ValueError("the number of row classes is not the number of rows")
         sorted_rows = rest[-1].reshape(len(classes), -1)
         rows = np.empty_like(sorted_rows)
         rows[np.argsort(classes, kind="stable")] = sorted_rows
@@ -83,7 +83,7 @@ def join(streams: Sequence[Bytes], size: int, width: int, flags: int, row: int) 
 
 
 def fits(width: int, flags: int, row: int, size: int) -> bool:
-    """Whether a chunk of `size` bytes can have been split so."""
+    """Return whether `split` can produce these settings for a chunk of `size` bytes."""
     if width not in WIDTHS or not 0 <= flags < 16 or size % width:
         return False
     if flags & GRID and (flags != GRID or width != 1):
@@ -94,14 +94,14 @@ def fits(width: int, flags: int, row: int, size: int) -> bool:
 
 
 def stream_count(width: int, flags: int) -> int:
-    """How many streams a chunk has."""
+    """Return the number of streams of a chunk."""
     if flags & GRID:
         return 3
     return width + bool(flags & SPARSE) + bool(flags & ROWS)
 
 
 def row_classes(rows: Bytes) -> Bytes:
-    """A class for each row of exponents, of even sizes, by their mean: rows of one class have a distribution alike."""
+    """Return a class for each row of exponents by their mean, in classes of equal size with similar distributions."""
     size = rows.mean(1, dtype=np.float64)
     ordered = np.sort(size)
     edges = ordered[[len(size) * index // CLASSES for index in range(1, CLASSES)]]
@@ -110,14 +110,14 @@ def row_classes(rows: Bytes) -> Bytes:
 
 
 def grid_classes(numbers: Bytes) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Classes of rows and columns, whose sums tell how far the numbers there are from the most frequent one.
+    """Return classes of rows and columns; their sums estimate the distance of a number from the most frequent one.
 
-    That distance is taken for a row's times a column's: their logarithms add up. Classes are steps in which most sums
-    fall into 0 to CONTEXTS - 1.
+    The model is a product of a row factor and a column factor, so their logarithms add. The class steps are such that
+    most sums are from 0 to CONTEXTS - 1.
     """
     middle = np.uint8(np.bincount(numbers.reshape(-1), minlength=256).argmax())
-    far = np.abs((numbers - middle).view(np.int8).astype(np.int16))
-    rows, columns = (np.log2(far.mean(axis, dtype=np.float64) + 0.25) for axis in (1, 0))
+    distance = np.abs((numbers - middle).view(np.int8).astype(np.int16))
+    rows, columns = (np.log2(distance.mean(axis, dtype=np.float64) + 0.25) for axis in (1, 0))
     sums = np.sort((rows[:, None] + columns[None, :: max(1, len(columns) // 64)]).reshape(-1))
     low, high = sums[len(sums) // 25], sums[len(sums) * 4 // 5]
     step = max((high - low) / (CONTEXTS - 1), 1e-3)
@@ -128,7 +128,7 @@ def grid_classes(numbers: Bytes) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
 
 
 def grid_contexts(row_classes: Bytes, column_classes: Bytes) -> Bytes:
-    """The context of each number, row by row."""
+    """Return the context of each number, row by row."""
     sums = row_classes.view(np.int8)[:, None].astype(np.int16) + column_classes.view(np.int8)
     contexts: Bytes = np.clip(sums, 0, CONTEXTS - 1).astype(np.uint8).reshape(-1)
     return contexts
@@ -139,7 +139,7 @@ def _planes(numbers: Numbers) -> list[Bytes]:
     if width == 1:
         return [numbers.view(np.uint8)]
     kind = numbers.dtype.type
-    # Shift and cast, since numpy does both with vector instructions, but not a copy by strides.
+    # Shift and cast: numpy vectorizes both, unlike a strided copy.
     return [(numbers >> kind(8 * index)).astype(np.uint8) for index in range(width)]
 
 
@@ -155,16 +155,16 @@ def _joined(planes: Sequence[Bytes], width: int) -> Numbers:
 
 def _rotated(numbers: Numbers) -> Numbers:
     kind = numbers.dtype.type
-    turned: Numbers = numbers << kind(1)
-    turned |= numbers >> kind(8 * numbers.dtype.itemsize - 1)
-    return turned
+    rotated: Numbers = numbers << kind(1)
+    rotated |= numbers >> kind(8 * numbers.dtype.itemsize - 1)
+    return rotated
 
 
 def _rotated_back(numbers: Numbers) -> Numbers:
     kind = numbers.dtype.type
-    turned: Numbers = numbers >> kind(1)
-    turned |= numbers << kind(8 * numbers.dtype.itemsize - 1)
-    return turned
+    rotated: Numbers = numbers >> kind(1)
+    rotated |= numbers << kind(8 * numbers.dtype.itemsize - 1)
+    return rotated
 
 
 def _kept(bits: Bytes, count: int) -> NDArray[np.bool_]:

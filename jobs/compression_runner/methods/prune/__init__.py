@@ -1,4 +1,4 @@
-"""Prune: weights by magnitude or by what layers see, anywhere or two of every four; or whole structures."""
+"""Prune weights by magnitude or by calibration data, unstructured or 2:4; or prune whole structures."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def run(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
-    """The model with the wanted share of its weights at zero."""
+    """Return the model with the requested fraction of weights at zero, or without the pruned structures."""
     from compression_runner.formats.companions import copy_companions
 
     if parameters.method == "structured":
         return _prune_structures(artifact, parameters, context)
     if parameters.method != "magnitude" or parameters.pattern != "unstructured":
-        from compression_runner.methods.prune.stage import prune_layers
+        from compression_runner.methods.prune.layerwise import prune_layers
 
         return prune_layers(artifact, parameters, context)
     copy_companions(artifact, context.output)
@@ -35,10 +35,10 @@ def run(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome
 def _prune_structures(artifact: Artifact, parameters: Prune, context: StageContext) -> Outcome:
     from compression_runner.formats.surgery import Surgery
     from compression_runner.methods.prune import structured
-    from compression_runner.methods.prune.running import require_running
+    from compression_runner.methods.prune.run_check import require_running
     from compression_runner.training import model
-    from compression_runner.training.holdout import for_task
-    from compression_runner.training.probes import example_of
+    from compression_runner.training.holdout import batches_for_task
+    from compression_runner.training.probes import trace_input
 
     trainable = model.load_linear(artifact)
     before = sum(parameter.numel() for parameter in trainable.module.parameters())
@@ -46,11 +46,11 @@ def _prune_structures(artifact: Artifact, parameters: Prune, context: StageConte
     details: dict[str, Any] = {"structure": parameters.structure}
     if parameters.structure == "layers":
         samples = context.required_data.samples("calibration", artifact.path)
-        batches = for_task(samples, trainable.interface.inputs, artifact.task)
+        batches = batches_for_task(samples, trainable.interface.inputs, artifact.task)
         trainable, details["removedLayers"] = structured.prune_layers(trainable, share, batches, field)
     else:
         changes = trainable.changes or Surgery()
-        example = example_of(trainable, artifact.path)
+        example = trace_input(trainable, artifact.path)
         if parameters.structure == "channels":
             everywhere = parameters.effective_scope == "global"
             structured.prune_channels(trainable, share, example, scope_global=everywhere, field=field)
@@ -70,7 +70,7 @@ def _prune_structures(artifact: Artifact, parameters: Prune, context: StageConte
 def _accepts(parameters: Prune) -> Formats:
     if parameters.method != "structured":
         return frozenset({"transformers", "torch", "onnx"})
-    # Layers are counted by the configuration, which a changed model has left behind.
+    # The configuration counts the layers; a changed model no longer matches its configuration.
     return frozenset({"transformers"}) if parameters.structure == "layers" else frozenset({"transformers", "torch"})
 
 
@@ -80,8 +80,8 @@ def _gives(before: Format, parameters: Prune) -> Format:
     return "torch"
 
 
-class _Pruner:
-    """Finds thresholds by scope, and applies them while it counts."""
+class _MagnitudePruner:
+    """Finds thresholds for the scope, applies them, and counts weights and zeros."""
 
     def __init__(self, parameters: Prune, context: StageContext) -> None:
         self._parameters = parameters
@@ -90,7 +90,7 @@ class _Pruner:
         self.weights = self.zeros = self.tensors = 0
 
     def prepare(self, arrays: "Callable[[], Any]") -> None:
-        """Finds the one threshold of all layers; each layer has its own where the scope is a layer."""
+        """Find the common threshold of all layers; with scope layer, each layer has its own."""
         from compression_runner.methods.prune.magnitude import find_threshold, lamp_scores
 
         total = sum(array.size for array in arrays())
@@ -104,7 +104,7 @@ class _Pruner:
             self._threshold = find_threshold(lambda: map(lamp_scores, arrays()), count)
 
     def prune(self, array: "Floats") -> "Floats":
-        """One array with its small weights at zero."""
+        """Return one array with its small weights at zero."""
         from compression_runner.methods.prune.magnitude import find_threshold, lamp_scores, prune
 
         threshold = self._threshold
@@ -121,7 +121,7 @@ class _Pruner:
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """How sparse the pruned weights are now, zeros that were there before included."""
+        """Details of the pruned weights; the sparsity includes zeros from before."""
         return {"tensors": self.tensors, "weights": self.weights, "sparsity": round(self.zeros / self.weights, 6)}
 
 
@@ -144,7 +144,7 @@ def _prune_transformers(artifact: Artifact, parameters: Prune, context: StageCon
 
     excluded = exclusion(parameters, (name for name, _ in weights()) if parameters.exclude else (), context.field)
 
-    pruner = _Pruner(parameters, context)
+    pruner = _MagnitudePruner(parameters, context)
     pruner.prepare(arrays)
     for index, shard in enumerate(shards):
         tensors = load_file(artifact.path / shard)
@@ -167,7 +167,7 @@ def _prune_onnx(artifact: Artifact, parameters: Prune, context: StageContext) ->
     from onnx import numpy_helper
 
     from compression_runner.calibration.naming import weight_names
-    from compression_runner.formats.graph_weights import LAYERS, float_weights, left_out, sizes
+    from compression_runner.formats.graph_weights import LAYERS, float_weights, sizes, skipped_details
     from compression_runner.formats.normalization import load
     from compression_runner.formats.onnx_files import save
     from compression_runner.methods.prune.excluding import exclusion
@@ -177,14 +177,14 @@ def _prune_onnx(artifact: Artifact, parameters: Prune, context: StageContext) ->
     names = weight_names(model, [tensor.name for tensor in known])
     excluded = exclusion(parameters, names.values(), context.field)
     weights = [tensor for tensor in known if not excluded(names[tensor.name])]
-    pruner = _Pruner(parameters, context)
+    pruner = _MagnitudePruner(parameters, context)
     pruner.prepare(lambda: (numpy_helper.to_array(tensor) for tensor in weights))
     for tensor in weights:
         tensor.CopyFrom(numpy_helper.from_array(pruner.prune(numpy_helper.to_array(tensor)), tensor.name))
     save(model, context.output)
     pruned = {tensor.name for tensor in weights}
     others = sizes(model, (tensor.name for tensor in float_weights(model) if tensor.name not in pruned))
-    return {**pruner.details, **left_out(others)}
+    return {**pruner.details, **skipped_details(others)}
 
 
 METHOD: Final = Method(

@@ -1,4 +1,4 @@
-"""Prunes the layers of a graph by what they see on calibration samples, each after those before it."""
+"""Prune the layers of a graph by their inputs on calibration samples, sequentially."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from typing import Any, Final
 import onnx
 from onnx import numpy_helper
 
+from compression_runner.calibration.collection import collect_statistics
+from compression_runner.calibration.device import gpu_watched
 from compression_runner.calibration.feeding import feeds
 from compression_runner.calibration.layers import (
-    Layer,
+    GraphLayer,
     LayerGroup,
     consumers,
     find_layers,
@@ -19,8 +21,8 @@ from compression_runner.calibration.layers import (
     weight_matrix,
 )
 from compression_runner.calibration.naming import weight_names
-from compression_runner.calibration.observing import observe
-from compression_runner.calibration.walking import Walk
+from compression_runner.calibration.sequential import SequentialCalibration
+from compression_runner.calibration.statistics import InputStatistics
 from compression_runner.dataset import SampleSet
 from compression_runner.formats.graph_weights import WEIGHTS, sizes, weights_in_bodies
 from compression_runner.methods.prune import sparsegpt, wanda
@@ -28,48 +30,54 @@ from compression_runner.methods.prune.excluding import exclusion
 from compression_runner.methods.prune.patterns import require_fit
 from compressionjob.methods.prune import Prune
 
-TOLD: Final = 20
-"""Weights that are left alone are told by name up to so many."""
+MAX_LISTED: Final = 20
+"""Maximum number of skipped weights listed by name."""
 
 
 @dataclass(frozen=True)
 class Prunable:
-    """The layers to prune, and the names of weights that are left alone."""
+    """The layers to prune, and the names of skipped weights."""
 
-    layers: list[Layer]
+    layers: list[GraphLayer]
     left: list[str]
     names: Mapping[str, str]
-    """Initializer -> what people call it."""
+    """Initializer -> readable name."""
     left_bytes: int = 0
 
     def details(self) -> dict[str, Any]:
-        """What the stage says of the weights that are left alone."""
-        return {"left": self.left[:TOLD], "leftBytes": self.left_bytes} if self.left else {}
+        """Return the stage details of the skipped weights."""
+        return {"left": self.left[:MAX_LISTED], "leftBytes": self.left_bytes} if self.left else {}
 
-    def require_fit(self) -> None:
-        """Raises DoesNotFit naming a layer where the 2:4 pattern cannot be."""
+    def require_fit(self, field: str) -> None:
+        """Raise BadRecipe, with the layer, if the 2:4 pattern does not fit."""
         for layer in self.layers:
-            require_fit(layer.name, self.names[layer.weight], layer.inputs)
+            require_fit(layer.name, self.names[layer.weight], layer.inputs, field)
 
 
-def prunable(model: onnx.ModelProto, parameters: Prune, field: str, learned: frozenset[str] | None = None) -> Prunable:
-    """The layers to prune, and the names of weights that are left alone.
+def prunable(model: onnx.ModelProto, parameters: Prune, field: str, trained: frozenset[str] | None = None) -> Prunable:
+    """Select the layers to prune, and list the skipped weights.
 
-    Left alone are what the stage excludes; weights that bodies of If and Loop read; tables that rows are looked up in,
-    a layer's weight or not, since a look-up has no activations to go by; convolutions in groups, which have few
-    weights; and what is not among `learned`, where that is known (the filters that make a spectrum).
+    Skipped are excluded weights; weights read by bodies of If and Loop; tables of look-ups, even if a layer uses them
+    too, since a look-up has no activations; grouped convolutions, which have few weights; and, if `trained` is given,
+    weights that are not parameters (such as the filters of a spectrum).
 
-    Raises BadRecipe for an `exclude` that fits no layer.
+    Raises BadRecipe for an `exclude` that matches no layer.
     """
     readers = consumers(model)
     nodes = model.graph.node
     layers = find_layers(model)
-    tables = {name for name, places in readers.items() if any(nodes[place].op_type == "Gather" for place in places)}
-    chosen = [layer for layer in layers if layer.weight not in tables and (learned is None or layer.weight in learned)]
-    names = weight_names(model, list(dict.fromkeys(layer.weight for layer in chosen)))
+    tables = {
+        name
+        for name, node_indices in readers.items()
+        if any(nodes[node_index].op_type == "Gather" for node_index in node_indices)
+    }
+    selected = [
+        layer for layer in layers if layer.weight not in tables and (trained is None or layer.weight in trained)
+    ]
+    names = weight_names(model, list(dict.fromkeys(layer.weight for layer in selected)))
     excluded = exclusion(parameters, names.values(), field)
-    chosen = [layer for layer in chosen if not excluded(names[layer.weight])]
-    going, multiplied = {layer.weight for layer in chosen}, {layer.weight for layer in layers}
+    selected = [layer for layer in selected if not excluded(names[layer.weight])]
+    to_prune, multiplied = {layer.weight for layer in selected}, {layer.weight for layer in layers}
     matrices = [tensor.name for tensor in model.graph.initializer if len(tensor.dims) >= 2]
     inner = weights_in_bodies(model)
     left = [
@@ -77,45 +85,48 @@ def prunable(model: onnx.ModelProto, parameters: Prune, field: str, learned: fro
         for name in matrices
         if name in multiplied
         or name in inner
-        or any(nodes[place].op_type in WEIGHTS for place in readers.get(name, []))
-        if name not in going
+        or any(nodes[node_index].op_type in WEIGHTS for node_index in readers.get(name, []))
+        if name not in to_prune
     ]
-    return Prunable(chosen, [names.get(name, name) for name in left], names, sum(sizes(model, left).values()))
+    return Prunable(selected, [names.get(name, name) for name in left], names, sum(sizes(model, left).values()))
 
 
 def prune(
     model: onnx.ModelProto,
-    chosen: Prunable,
+    selected: Prunable,
     parameters: Prune,
     samples: SampleSet,
     advance: Callable[[float], None],
 ) -> Mapping[str, Any]:
-    """Sets weights to zero in the model, and tells how many.
+    """Set weights of the model to zero, and return details.
 
-    Raises DoesNotFit, UnsupportedGraph, and onnxruntime's errors where it cannot run a part of the graph.
+    Raises UnsupportedGraph, and the errors of onnxruntime if it cannot run a part of the graph.
     """
-    if parameters.pattern == "2:4":
-        chosen.require_fit()
-    groups = group_layers(chosen.layers)
+    groups = group_layers(selected.layers)
     batches = feeds(model, samples) if groups else []
     pruned: set[str] = set()
     rows = 0
-    for index, (group, inputs) in enumerate(Walk(model, batches).groups(groups)):
-        seen = observe(model, group, inputs, batches, hessian=parameters.method == "sparsegpt")
-        rows = max(rows, seen.rows)
-        for layer in _once(group, pruned):
-            weights = weight_matrix(model, layer)
-            if seen.hessian is not None:
-                result = sparsegpt.prune(weights, seen.hessian, parameters.sparsity, parameters.pattern)
-            else:
-                result = wanda.prune(weights, seen.norms, parameters.sparsity, parameters.pattern)
-            set_weights(model, layer, result)
-        advance((index + 1) / len(groups))
-    return _details(model, sorted(pruned), rows) | chosen.details()
+    with gpu_watched() as watch:
+        for index, (group, inputs) in enumerate(SequentialCalibration(model, batches).groups(groups)):
+            statistics = collect_statistics(model, group, inputs, batches, hessian=parameters.method == "sparsegpt")
+            rows = max(rows, statistics.rows)
+            for layer in _first_uses(group, pruned):
+                set_weights(model, layer, _pruned(weight_matrix(model, layer), statistics, parameters))
+            watch.step()
+            advance((index + 1) / len(groups))
+        gpu = watch.to_report()
+    return _details(model, sorted(pruned), rows) | selected.details() | ({"gpu": gpu} if gpu else {})
 
 
-def _once(group: LayerGroup, pruned: set[str]) -> list[Layer]:
-    """The layers of a group whose weights no earlier layer had."""
+def _pruned(weights: sparsegpt.Weights, statistics: InputStatistics, parameters: Prune) -> sparsegpt.Weights:
+    hessian = statistics.hessian
+    if hessian is None:
+        return wanda.prune(weights, statistics.norms, parameters.sparsity, parameters.pattern)
+    return sparsegpt.prune(weights, hessian, parameters.sparsity, parameters.pattern)
+
+
+def _first_uses(group: LayerGroup, pruned: set[str]) -> list[GraphLayer]:
+    """Return the layers of a group whose weights no earlier layer has."""
     fresh = []
     for layer in group.layers:
         if layer.weight not in pruned:

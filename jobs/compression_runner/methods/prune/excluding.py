@@ -1,4 +1,4 @@
-"""Layers that the recipe leaves as they are."""
+"""Exclusion of layers by name."""
 
 from collections.abc import Callable, Iterable
 
@@ -6,21 +6,21 @@ from compression_runner.errors import BadRecipe
 from compressionjob.methods.names import matches
 from compressionjob.methods.prune import Prune
 
-TOLD = 5
-"""Names that an error gives as examples."""
+MAX_EXAMPLES = 5
+"""Maximum number of example names in an error."""
 Excluded = Callable[[str], bool]
-"""Whether a weight of that name stays as it is."""
+"""Returns whether the weight of a name is excluded."""
 
 
 def exclusion(parameters: Prune, names: Iterable[str], field: str) -> Excluded:
-    """Whether a weight stays, by `exclude` of the stage at `field`.
+    """Return a predicate of excluded weights, by `exclude` of the stage at `field`.
 
-    Raises BadRecipe for a pattern that fits none of the names: what was to be spared would be pruned.
+    Raises BadRecipe for a pattern that matches none of the names: the intended weight would be pruned.
     """
     known = list(names)
     for pattern in parameters.exclude:
         if not any(matches(name, [pattern]) for name in known):
-            examples = ", ".join(known[:TOLD]) + (", ..." if len(known) > TOLD else "")
-            problem = f"no weight that would be pruned has such a name; there are {examples or 'none'}"
+            examples = ", ".join(known[:MAX_EXAMPLES]) + (", ..." if len(known) > MAX_EXAMPLES else "")
+            problem = f"it matches no weight to prune; the names are {examples or 'none'}"
             raise BadRecipe("NothingExcluded", f"{field}.exclude", pattern, problem, "change the pattern, or remove it")
     return lambda name: matches(name, parameters.exclude)

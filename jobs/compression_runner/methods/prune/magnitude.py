@@ -1,9 +1,9 @@
-"""Magnitude pruning: the weights nearest to zero become zero (Han et al. 2015, arXiv:1506.02626).
+"""Magnitude pruning: set the weights nearest to zero to zero (Han et al. 2015, arXiv:1506.02626).
 
-The threshold is exact and found by counting: the bits of a positive float32, read as an integer, keep its order, so two
-passes over the weights with a histogram of 65,536 bins each find the k-th smallest in constant memory.
+The threshold is exact. The bits of a positive float32, read as an integer, keep its order, so two passes over the
+weights with a histogram of 65,536 bins each determine the k-th smallest in constant memory.
 
-Layer-adaptive magnitudes (LAMP, Lee et al. 2021, arXiv:2010.07611) rank all layers together fairly.
+Layer-adaptive magnitudes (LAMP, Lee et al. 2021, arXiv:2010.07611) make scores comparable across layers.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 Passes = Callable[[], Iterable[Floats]]
-"""Gives the same arrays in the same order each time that it is called."""
+"""Returns the same arrays in the same order at each call."""
 
 BINS: Final = 1 << 16
 BLOCK: Final = 1 << 20
@@ -23,14 +23,14 @@ BLOCK: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Threshold:
-    """Magnitudes whose bits are below `bits` go, and the first `ties` of those that equal it."""
+    """Prune magnitudes whose bits are below `bits`, and the first `ties` of those equal to it."""
 
     bits: int
     ties: int
 
 
 def find_threshold(arrays: Passes, count: int) -> Threshold:
-    """The threshold below which exactly `count` of all weights lie, ties counted in order."""
+    """Return the threshold below which exactly `count` of all weights are, with ties in order."""
     if count <= 0:
         return Threshold(0, 0)
     upper = np.zeros(BINS, np.int64)
@@ -45,9 +45,9 @@ def find_threshold(arrays: Passes, count: int) -> Threshold:
 
 
 def lamp_scores(array: Floats) -> Floats:
-    """For every weight its square as a share of the squares that are no smaller, in (0, 1]; float32 of the same shape.
+    """Return, for each weight, its square divided by the sum of all squares not smaller; float32 in (0, 1].
 
-    The largest weight of every layer scores 1, so that no layer is pruned away.
+    The largest weight of every layer scores 1, so that no layer is pruned entirely.
     """
     squares = np.square(array.reshape(-1).astype(np.float64))
     order = np.argsort(squares, kind="stable")
@@ -59,23 +59,23 @@ def lamp_scores(array: Floats) -> Floats:
 
 
 def prune(array: Floats, threshold: Threshold, scores: Floats | None = None) -> tuple[Floats, Threshold]:
-    """The array with its small weights at zero, and the threshold with the ties that are left for the next array.
+    """Return the array with its small weights at zero, and the threshold with the remaining ties for the next array.
 
-    `scores` are what the threshold was found for, where that was not the weights themselves.
+    `scores` are the values of the threshold, if these are not the weights themselves.
     """
     bits = _bits((array if scores is None else scores).reshape(-1))
-    goes = bits < threshold.bits
+    pruned_mask = bits < threshold.bits
     if threshold.ties:
         equal = np.flatnonzero(bits == threshold.bits)[: threshold.ties]
-        goes[equal] = True
+        pruned_mask[equal] = True
         threshold = Threshold(threshold.bits, threshold.ties - len(equal))
     pruned = array.copy()
-    pruned.reshape(-1)[goes] = 0
+    pruned.reshape(-1)[pruned_mask] = 0
     return pruned, threshold
 
 
 def _bin_of(histogram: NDArray[np.int64], count: int) -> tuple[int, int]:
-    """The bin that holds the `count`-th smallest, and how many lie in the bins before it."""
+    """Return the bin of the `count`-th smallest, and the number of weights in the bins before."""
     reached = np.cumsum(histogram)
     index = int(np.searchsorted(reached, count))
     return index, int(reached[index] - histogram[index])

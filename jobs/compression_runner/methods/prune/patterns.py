@@ -1,9 +1,12 @@
-"""Which weights become zero, by a score for each: a share of every row, or two of every four neighbours."""
+"""Masks of weights to prune by their scores: a fraction of every row, or two of every four neighbours."""
 
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from compression_runner.calibration.device import lowest_of_rows
+from compression_runner.errors import BadRecipe
 
 Pattern = Literal["unstructured", "2:4"]
 GROUP: Final = 4
@@ -12,32 +15,24 @@ Scores = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 
-class DoesNotFit(Exception):
-    """A layer whose inputs do not divide into groups of four; `weight` is what `exclude` would name."""
+def require_fit(layer: str, weight: str, inputs: int, field: str) -> None:
+    """Raise BadRecipe if the inputs of a layer do not divide into groups of four.
 
-    def __init__(self, layer: str, weight: str, inputs: int) -> None:
-        self.remedy = f'exclude: ["*{weight}"] leaves the layer as it is; or use pattern unstructured'
-        super().__init__(f"layer {layer} has {inputs} inputs, which is no multiple of {GROUP}")
-
-
-def require_fit(layer: str, weight: str, inputs: int) -> None:
-    """Raises DoesNotFit where so many inputs do not divide into groups of four."""
+    `weight` is its name for `exclude`, and `field` is that of the stage.
+    """
     if inputs % GROUP:
-        raise DoesNotFit(layer, weight, inputs)
+        problem = f"layer {layer} has {inputs} inputs, which is not a multiple of {GROUP}"
+        remedy = f'exclude: ["*{weight}"] keeps the layer unchanged; or use pattern unstructured'
+        raise BadRecipe("PatternDoesNotFit", f"{field}.pattern", "2:4", problem, remedy)
 
 
-def lowest(scores: Scores, sparsity: float, pattern: Pattern) -> Mask:
-    """True for the weights that go, shape (outputs, inputs): those of the lowest score of their row or group.
+def lowest_scores(scores: Scores, sparsity: float, pattern: Pattern) -> Mask:
+    """Return True for the weights to prune, shape (outputs, inputs): the lowest scores of each row or group.
 
-    Each row loses exactly its share, rounded down; of equal scores the first go.
+    Each row loses exactly its fraction, rounded down; of equal scores, the first are pruned.
     """
     if pattern == "unstructured":
-        return _lowest(scores, int(scores.shape[1] * sparsity))
-    return _lowest(scores.reshape(-1, GROUP), GROUP - KEPT).reshape(scores.shape)
-
-
-def _lowest(rows: Scores, count: int) -> Mask:
-    goes = np.zeros(rows.shape, np.bool_)
-    places = np.argsort(rows, axis=1, kind="stable")[:, :count]
-    np.put_along_axis(goes, places, True, axis=1)
-    return goes
+        mask: Mask = lowest_of_rows(scores, int(scores.shape[1] * sparsity))
+    else:
+        mask = lowest_of_rows(scores.reshape(-1, GROUP), GROUP - KEPT).reshape(scores.shape)
+    return mask

@@ -1,17 +1,19 @@
-"""SparseGPT: weights go one input after another, and those that are left make up for them (Frantar and Alistarh 2023,
+"""SparseGPT: prune weights input by input, and update the remaining weights to compensate (Frantar and Alistarh 2023,
 arXiv:2301.00774).
 
-It is the optimal brain surgeon's update, for all rows at once: what goes is chosen by w^2 / [H^-1]^2, where H = X^T X
-of the calibration samples, a block of inputs at a time, with the weights as they are by then.
+This is the Optimal Brain Surgeon update for all rows at once. The score of a weight is w^2 / [H^-1]^2 with H = X^T X of
+the calibration samples. Weights are selected a block of inputs at a time, with their updated values.
 """
 
 from typing import Final
 
 import numpy as np
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from compression_runner.calibration.device import Array, offloaded
 from compression_runner.calibration.inverse import inverse_factor
-from compression_runner.methods.prune.patterns import GROUP, Mask, Pattern, lowest
+from compression_runner.methods.prune.patterns import GROUP, Pattern, lowest_scores
 
 BLOCK: Final = 128
 DAMPING: Final = 0.01
@@ -21,35 +23,43 @@ Weights = NDArray[np.float32]
 def prune(
     weights: Weights, hessian: NDArray[np.float64], sparsity: float, pattern: Pattern, damping: float = DAMPING
 ) -> Weights:
-    """Weights (outputs, inputs) with a share at zero and the others changed; `hessian` is X^T X, (inputs, inputs).
+    """Return weights (outputs, inputs) with a fraction at zero, the others updated; `hessian` is X^T X.
 
-    Unstructured, each block of inputs loses its share over all outputs together.
+    With pattern unstructured, each block of inputs loses its fraction over all outputs together.
     """
     factor = inverse_factor(hessian, damping)
-    diagonal = np.diag(factor).copy()
-    left = weights.astype(np.float32)
-    for start in range(0, left.shape[1], BLOCK):
-        end = min(start + BLOCK, left.shape[1])
-        block, errors = left[:, start:end].copy(), np.zeros((len(left), end - start), np.float32)
-        goes = np.zeros(block.shape, np.bool_)
+    pruned: Weights = _prune(weights.astype(np.float32), factor, sparsity=sparsity, pattern=pattern)
+    return pruned
+
+
+@offloaded
+def _prune(weights: Array, factor: Array, *, sparsity: float, pattern: Pattern) -> Array:
+    xp = array_namespace(weights)
+    diagonal = xp.asarray(xp.linalg.diagonal(factor), copy=True)
+    result = xp.asarray(weights, copy=True)
+    for start in range(0, result.shape[1], BLOCK):
+        end = min(start + BLOCK, result.shape[1])
+        block = xp.asarray(result[:, start:end], copy=True)
+        errors = xp.zeros_like(block)
+        mask = xp.zeros_like(block, dtype=xp.bool)
         if pattern == "unstructured":
-            scores = np.square(block / diagonal[start:end])
-            goes = lowest(scores.reshape(1, -1), sparsity, pattern).reshape(block.shape)
+            scores = xp.square(block / diagonal[start:end])
+            mask = lowest_scores(scores.reshape(1, -1), sparsity, pattern).reshape(block.shape)
         for column in range(end - start):
-            place = start + column
+            row = start + column
             if pattern != "unstructured" and column % GROUP == 0:
-                goes[:, column : column + GROUP] = _group(block, diagonal, start, column, pattern)
-            fixed = np.where(goes[:, column], np.float32(0), block[:, column])
-            error = (block[:, column] - fixed) / diagonal[place]
+                mask[:, column : column + GROUP] = _group(block, diagonal, start, column, pattern)
+            fixed = xp.where(mask[:, column], xp.zeros_like(block[:, column]), block[:, column])
+            error = (block[:, column] - fixed) / diagonal[row]
             block[:, column] = fixed
-            block[:, column + 1 :] -= np.outer(error, factor[place, place + 1 : end])
+            block[:, column + 1 :] -= error[:, None] * factor[row, row + 1 : end]
             errors[:, column] = error
-        left[:, start:end] = block
-        left[:, end:] -= errors @ factor[start:end, end:]
-    return left
+        result[:, start:end] = block
+        result[:, end:] -= errors @ factor[start:end, end:]
+    return result
 
 
-def _group(block: Weights, diagonal: NDArray[np.float32], start: int, column: int, pattern: Pattern) -> Mask:
-    """Which of the next four weights of every row go."""
+def _group(block: Array, diagonal: Array, start: int, column: int, pattern: Pattern) -> Array:
+    """Return the mask of the next four weights of every row to prune."""
     part = slice(column, column + GROUP)
-    return lowest(np.square(block[:, part] / diagonal[start:][part]), 0.5, pattern)
+    return lowest_scores((block[:, part] / diagonal[start:][part]) ** 2, 0.5, pattern)

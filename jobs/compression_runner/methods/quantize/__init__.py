@@ -1,9 +1,9 @@
-"""Methods that quantize: one folder for each. A new one is a folder, and a line in METHODS."""
+"""Quantization methods, one folder each. A new method is a folder, and a line in METHODS."""
 
 from collections.abc import Mapping
 from typing import Final
 
-from compression_runner.methods.quantize import cast, dynamic, engine, qat, static, weight_only
+from compression_runner.methods.quantize import cast, dynamic, engine, qat, static, vllm, weight_only
 from compression_runner.stages.method import Method
 
 METHODS: Final[Mapping[str, Method]] = {
@@ -13,4 +13,5 @@ METHODS: Final[Mapping[str, Method]] = {
     "cast": cast.METHOD,
     "qat": qat.METHOD,
     "engine": engine.METHOD,
+    "vllm": vllm.METHOD,
 }

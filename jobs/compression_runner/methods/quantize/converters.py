@@ -1,4 +1,4 @@
-"""onnxruntime's converters: quiet, and with one error for whatever they raise."""
+"""Context managers for the converters of onnxruntime: suppress log messages, and unify errors."""
 
 import logging
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ FAILURES: Final[tuple[type[Exception], ...]] = (
 
 
 class QuantizerFailed(Exception):
-    """A graph that onnxruntime cannot convert; the text is the cause in one line."""
+    """onnxruntime cannot convert a graph; the text is the cause in one line."""
 
 
 @contextmanager
-def refusing() -> Iterator[None]:
-    """Turn whatever a converter of onnxruntime raises for a graph into QuantizerFailed."""
+def quantizer_errors() -> Iterator[None]:
+    """Convert errors of onnxruntime's converters to QuantizerFailed."""
     try:
         yield
     except FAILURES as error:
@@ -33,9 +33,9 @@ def refusing() -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Holds back onnxruntime's advice to pre-process, given to the root logger: exports are optimised already.
+    """Suppress onnxruntime's advice in the root logger to pre-process graphs: exports are already optimized.
 
-    Raises QuantizerFailed where onnxruntime cannot do what it is asked within.
+    Raises QuantizerFailed for errors of onnxruntime in the context.
     """
 
     def keep(record: logging.LogRecord) -> bool:
@@ -44,7 +44,7 @@ def quiet() -> Iterator[None]:
     root = logging.getLogger()
     root.addFilter(keep)
     try:
-        with refusing():
+        with quantizer_errors():
             yield
     finally:
         root.removeFilter(keep)

@@ -1,4 +1,4 @@
-"""What the methods that quantize ONNX graphs share: the way in, the errors, and the way out."""
+"""Common steps of the methods that quantize ONNX graphs: loading, errors, and sealing."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def refusing(artifact: Artifact, context: StageContext, method: str, otherwise: str) -> Iterator[None]:
-    """Copy what lies beside the graph, and turn the libraries' errors within into BadRecipe.
+def graph_errors(artifact: Artifact, context: StageContext, method: str, remedy_if_unsupported: str) -> Iterator[None]:
+    """Copy the files beside the graph, and convert errors of the libraries to BadRecipe.
 
-    `otherwise` is the remedy where onnxruntime cannot quantize the graph.
+    `remedy_if_unsupported` is the remedy if onnxruntime cannot quantize the graph.
     """
     from compression_runner.formats.companions import copy_companions
     from compression_runner.inference.session import RUNTIME_ERRORS
@@ -30,16 +30,16 @@ def refusing(artifact: Artifact, context: StageContext, method: str, otherwise: 
         yield
     except QuantizerFailed as error:
         problem = f"onnxruntime cannot quantize this graph: {error}"
-        raise BadRecipe("QuantizeFailed", context.field, method, problem, otherwise) from error
+        raise BadRecipe("QuantizeFailed", context.field, method, problem, remedy_if_unsupported) from error
     except RUNTIME_ERRORS as error:
-        problem, remedy = f"the graph does not run in onnxruntime: {cause(error)}", "see that it runs on the data"
+        problem, remedy = f"the graph does not run in onnxruntime: {cause(error)}", "check that it runs on the data"
         raise BadRecipe("CalibrationFailed", context.field, method, problem, remedy) from error
 
 
 def load_floats(artifact: Artifact, parameters: Parameters, field: str, folding: "Folding") -> "onnx.ModelProto":
-    """Return the graph in its normal form, with all weights in memory.
+    """Return the graph in normal form, with all weights in memory.
 
-    Raises BadRecipe for a graph that the method does not take: one that is quantized, or in float16.
+    Raises BadRecipe for a graph that the method does not accept: one that is quantized, or in float16.
     """
     from compression_runner.formats.graph_weights import float_weights
     from compression_runner.formats.normalization import load
@@ -53,9 +53,9 @@ def load_floats(artifact: Artifact, parameters: Parameters, field: str, folding:
 
 
 def finish(artifact: Artifact, context: StageContext, details: Mapping[str, Any]) -> Outcome:
-    """Seal the graph that was written, which has been loaded once: it is known to be valid."""
+    """Check that the written graph loads, and seal it."""
     from compression_runner.formats.onnx_files import GRAPH, drop_inferred_shapes
-    from compression_runner.methods.quantize.loading import require_loadable
+    from compression_runner.methods.quantize.load_check import require_loadable
 
     drop_inferred_shapes(context.output / GRAPH)
     require_loadable(context.output / GRAPH, context.field)

@@ -1,4 +1,4 @@
-"""The memory that methods which quantize need: measured for all of them together."""
+"""The memory need of quantization methods, measured over all of them."""
 
 from typing import Final
 

@@ -1,1 +1,1 @@
-"""Policies: one question about a job, one file, one test. ``reconcile`` tells in which order they are asked."""
+"""Policies: one decision about a job, one file, one test. ``loop.reconcile`` defines their order."""

@@ -1,11 +1,11 @@
-"""Whether a job can work at all: said before any pod starts, with the field, its value and the remedy."""
+"""Validation of a job before any pod starts: each message names the field, its value and the remedy."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from compression_operator.child.manifest import manifest_of, pod_manifest_of
 from compression_operator.loop.draft import Accepted, Draft
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.policies import store_access, terms
 from compression_operator.loop.refusal import refuse, wait
 from compression_operator.records.runtime import RuntimeRecord
@@ -18,7 +18,7 @@ from compressionjob.conditions import (
     RUNTIME_WITHOUT_PRICE,
 )
 from compressionjob.errors import FieldProblem, InvalidSpec
-from compressionjob.parts import PUBLISH
+from compressionjob.job_parts import PUBLISH
 from compressionjob.placement import misplaced_files, missing_price, too_many_threads
 from compressionjob.pod_input import MAX_PLAIN_BYTES, size_problems
 from compressionjob.retention import too_long
@@ -32,8 +32,8 @@ _UNVERIFIED: Final = (
 )
 
 
-def accept(draft: Draft) -> Plan | None:
-    """Let a job without a child start. A spec that cannot work ends the job; a missing runtime is waited for."""
+def accept(draft: Draft) -> ReconcilePlan | None:
+    """Accept a job without a child: end it if its spec is invalid, and let it wait for a missing runtime."""
     if draft.observed.child is not None:
         return None
     try:
@@ -64,7 +64,7 @@ def accept(draft: Draft) -> Plan | None:
 
 
 def _misfits(draft: Draft, spec: CompressionJobSpec, runtimes: terms.Runtimes) -> Iterator[FieldProblem]:
-    """Return what the job's runtimes do not have for it, and what its pods have no room for."""
+    """Yield the needs of the job that its runtimes do not meet, and input that is too large for its pods."""
     if len(draft.observed.job.spec_json) > MAX_PLAIN_BYTES:  # a shorter one fits
         yield from size_problems(pod_manifest_of(draft.observed.job))
     for name, runtime in runtimes.items():
@@ -78,7 +78,7 @@ def _misfits(draft: Draft, spec: CompressionJobSpec, runtimes: terms.Runtimes) -
 
 
 def _wait_for_terms(draft: Draft, runtimes: terms.Runtimes, offered: Terms | None) -> bool:
-    """Wait where the terms of a job could not be kept: the platform team can change that."""
+    """Let a job wait if its terms cannot be enforced, until the platform team changes that."""
     unpriced = unpriced_budget(runtimes, offered)
     if unpriced is not None:
         wait(draft, RUNTIME_WITHOUT_PRICE, unpriced)
@@ -90,7 +90,7 @@ def _wait_for_terms(draft: Draft, runtimes: terms.Runtimes, offered: Terms | Non
 
 
 def _runtimes(draft: Draft, spec: CompressionJobSpec) -> Iterator[tuple[str, str, RuntimeRecord | None]]:
-    """Field, name and record of the present part's runtime, and of the one that measures: hours must not end there."""
+    """Yield field, name and record of the present part's runtime and of the measuring runtime, if it is another."""
     job = draft.observed.job
     name, measuring = job.present_runtime, job.measuring_runtime
     there = f"spec.measuring.runtime of the CompressionRuntime {spec.runtime!r}"
@@ -100,26 +100,26 @@ def _runtimes(draft: Draft, spec: CompressionJobSpec) -> Iterator[tuple[str, str
         yield field, measuring, draft.observed.measuring_runtime
 
 
-def _runtime(draft: Draft, found: RuntimeRecord | None, field: str, name: str) -> CompressionRuntimeSpec | None:
-    """The runtime, or None when it must be waited for: the platform team can create or mend it."""
-    if found is None:
+def _runtime(draft: Draft, record: RuntimeRecord | None, field: str, name: str) -> CompressionRuntimeSpec | None:
+    """Return the runtime; None if the job must wait until the platform team creates or fixes it."""
+    if record is None:
         remedy = (
-            "create it, or delete the job and submit it with another (those there are: kubectl get compressionruntimes)"
+            "create it, or delete the job and submit it with another (to list them: kubectl get compressionruntimes)"
         )
         wait(draft, RUNTIME_NOT_FOUND, f"{field}: there is no CompressionRuntime {name!r}; {remedy}")
         return None
-    if found.runtime is None:
-        wait(draft, INVALID_RUNTIME, f"{field}: the CompressionRuntime {name!r} is not valid: {found.problem}")
+    if record.runtime is None:
+        wait(draft, INVALID_RUNTIME, f"{field}: the CompressionRuntime {name!r} is not valid: {record.problem}")
         return None
-    refusal = terms.refusal(draft, name, found.runtime.spec)
+    refusal = terms.refusal(draft, name, record.runtime.spec)
     if refusal is not None:
         wait(draft, RUNTIME_NOT_ALLOWED, f"{field}: {refusal}")
         return None
-    return found.runtime.spec
+    return record.runtime.spec
 
 
 def _wait_for_price(draft: Draft, spec: CompressionJobSpec, name: str) -> bool:
-    """Wait where a limit on cost could not be kept: the platform team can give the runtime its price."""
+    """Let a job wait if its cost limit cannot be enforced, until the platform team sets the runtime's price."""
     problem = missing_price(spec, name, measures=name == draft.observed.job.measuring_runtime)
     if problem is None:
         return False

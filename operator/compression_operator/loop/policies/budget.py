@@ -1,14 +1,14 @@
-"""What the job's pods may cost: the child's own clock ends it in time, even while no operator looks.
+"""The budget of a job's pods: the child's own clock ends it in time, even while no operator runs.
 
 Kubernetes has one clock for a Job, ``activeDeadlineSeconds``, and counts it from the Job's start, waiting included. It
-is set to what ends first, spec.deadline or the budget, and moved on while no pod runs, since waiting costs nothing.
+is set to the earlier end of spec.deadline and budget, and moved on while no pod runs, since waiting costs nothing.
 """
 
 from datetime import timedelta
 from typing import Any, Final
 
 from compression_operator.loop.draft import Draft
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.policies import clock
 from compression_operator.records.annotations import DEADLINE_ANNOTATION, NO_DEADLINE
 from compression_operator.records.child import ChildRecord
@@ -18,20 +18,20 @@ from compressionjob.cost import SECONDS_PER_HOUR, cost_of, format_cost
 from compressionjob.schema import format_duration
 
 ENDING: Final = 30.0
-"""Seconds that a pod may take to end (Kubernetes' terminationGracePeriodSeconds): they must be paid for, too."""
+"""Seconds that a pod may take to end (Kubernetes' terminationGracePeriodSeconds): they cost, too."""
 ENDING_SHARE: Final = 0.1
-"""Most of a budget that is kept for the pod's end."""
+"""Maximum share of a budget that is reserved for the pod's end."""
 SLACK: Final = 5.0
 SLACK_SHARE: Final = 0.1
-"""How much too early the clock may be set while a pod is waited for, in seconds and as a share of what is left."""
+"""Tolerance of the clock while no pod runs, in seconds and as a share of the remaining time."""
 ROUNDING: Final = 2.0
-"""The same while a pod runs: seconds are whole here and there."""
+"""Tolerance of the clock while a pod runs, for rounding to whole seconds."""
 
 _SECOND: Final = timedelta(seconds=1)
 
 
 def is_spent(draft: Draft, price: float | None) -> bool:
-    """End a job that can afford no other pod at this price; True when it was ended."""
+    """End a job that cannot afford another pod at this price; return whether it was ended."""
     budget = draft.observed.job.budget
     if budget is None or price is None or _seconds_left(draft, budget, price) >= 1:
         return False
@@ -40,7 +40,7 @@ def is_spent(draft: Draft, price: float | None) -> bool:
 
 
 def limited(draft: Draft, manifest: dict[str, Any], price: float | None, deadline: int | None) -> dict[str, Any]:
-    """The manifest of a child Job, with its clock set to what the budget leaves, if that ends before the deadline."""
+    """Return the manifest with its clock set to the rest of the budget, if that ends before the deadline."""
     budget = draft.observed.job.budget
     if budget is None or price is None:
         return manifest
@@ -50,15 +50,15 @@ def limited(draft: Draft, manifest: dict[str, Any], price: float | None, deadlin
     return manifest
 
 
-def guard(draft: Draft) -> Plan | None:
-    """Keep the child's clock where the budget ends, and look again when it will have ended."""
+def guard(draft: Draft) -> ReconcilePlan | None:
+    """Keep the child's clock at the end of the budget, and requeue the job for that time."""
     budget, child = draft.observed.job.budget, draft.child
     if budget is None or child.price is None or child.suspended:
         return None
     left = _seconds_left(draft, budget, child.price)
     running = draft.usage.running
     slack = ROUNDING if running else max(SLACK, SLACK_SHARE * left)
-    draft.look_again(max(SLACK, left if running else slack))
+    draft.requeue_after(max(SLACK, left if running else slack))
     elapsed = (draft.now - parse_time(child.start_time)) / _SECOND if child.start_time else 0.0
     target = max(1, int(elapsed + left))
     seconds = clock.limit(draft)
@@ -69,14 +69,14 @@ def guard(draft: Draft) -> Plan | None:
 
 
 def ended_it(draft: Draft, child: ChildRecord) -> bool:
-    """Whether a child that ran out of time did so for its budget, not for its deadline."""
+    """Return whether the clock of a child ended it because of its budget, not because of its deadline."""
     if draft.observed.job.budget is None or child.clock is None:
         return False
     return child.deadline is None or child.clock < child.deadline
 
 
 def exceeded(draft: Draft) -> str:
-    """Why the job ends: what was used, of which budget, and what to do."""
+    """Return the message for the end of the job: the usage, the budget and the remedy."""
     usage, budget = draft.usage, draft.observed.job.budget or 0.0
     ran = format_duration(usage.seconds) if usage.seconds else "no time"
     return (
@@ -86,7 +86,7 @@ def exceeded(draft: Draft) -> str:
 
 
 def _seconds_left(draft: Draft, budget: float, price: float) -> float:
-    """How long a pod may still run at this price, with time to end."""
+    """Return how many seconds a pod may still run at this price, less the time for its end."""
     whole = SECONDS_PER_HOUR * budget / price
     spent = draft.usage.cost or 0.0
     return round((budget - spent) / cost_of(1.0, price) - min(ENDING, ENDING_SHARE * whole), 3)

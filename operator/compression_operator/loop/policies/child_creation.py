@@ -1,4 +1,4 @@
-"""The one child Job of a job: created once, adopted when found, replaced when somebody deletes it."""
+"""The single child Job of a job: created once, adopted if it exists, and created again after a deletion."""
 
 from dataclasses import replace
 from typing import Final
@@ -7,7 +7,7 @@ from compression_operator.cache.writers import Writer
 from compression_operator.child.job import child_job
 from compression_operator.cluster.errors import Invalid, Refused
 from compression_operator.loop.draft import MAX_MESSAGE, Draft
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.policies import budget, clock, retention
 from compression_operator.loop.refusal import other_job
 from compression_operator.records.child import ChildRecord
@@ -29,20 +29,20 @@ from compressionjob.conditions import (
     VALID,
     WAITING_FOR_POD,
 )
+from compressionjob.job_parts import PUBLISH
 from compressionjob.objectives import sets_limits
-from compressionjob.parts import PUBLISH
-from compressionjob.report import Judged
+from compressionjob.report import JudgedResult
 from compressionjob.sla import NO_LIMITS_WARNING
 from compressionjob.status import ChildReference
 
-ADMISSION_PATIENCE: Final = 300.0
-"""Seconds until a job whose Job was refused is looked at; ``loop.admission`` says when that is offered again."""
-DESTINATION_PATIENCE: Final = 60.0
-"""The same for one whose destination is in use; the end of what uses it is noticed at once."""
+ADMISSION_REQUEUE: Final = 300.0
+"""Seconds until the next reconcile of a job whose Job was refused; ``loop.admission`` decides about earlier retries."""
+DESTINATION_REQUEUE: Final = 60.0
+"""Seconds until the next reconcile of a job whose destination is in use; the end of the writer triggers one at once."""
 
 
-def bring_up(draft: Draft) -> Plan | None:
-    """Plan the child of an accepted job that has none."""
+def create(draft: Draft) -> ReconcilePlan | None:
+    """ReconcilePlan the child of an accepted job that has none."""
     observed = draft.observed
     if observed.child is not None:
         return None
@@ -53,9 +53,9 @@ def bring_up(draft: Draft) -> Plan | None:
     if observed.stranger is not None:
         return _delete_stranger(draft, observed.stranger)
     if job.suspend and job.queue:
-        # A queue decides about `suspend` of the Jobs it knows; so a held job is not shown to it at all.
+        # A queue sets `suspend` of its Jobs. So a suspended job creates no Job at all.
         draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
-        draft.set_condition(SUSPENDED, "True", SUSPENDED_BY_USER, "spec.suspend is true; no Job was given to the queue")
+        draft.set_condition(SUSPENDED, "True", SUSPENDED_BY_USER, "spec.suspend is true; the queue has no Job")
         draft.set_phase("Suspended", "held: spec.suspend is true")
         return draft.plan()
     if observed.refusal is not None:
@@ -63,7 +63,7 @@ def bring_up(draft: Draft) -> Plan | None:
         return draft.plan()
     lost = before.child_job is not None
     if lost and not observed.confirmed:
-        return Plan(confirm=True)
+        return ReconcilePlan(confirm=True)
     if observed.blocker is not None and not job.suspend:
         wait_for_destination(draft, observed.blocker)
         return draft.plan()
@@ -86,11 +86,11 @@ def bring_up(draft: Draft) -> Plan | None:
         review=before.review,
         judged=_judged(draft),
     )
-    return Plan(create=budget.limited(draft, manifest, price, deadline))
+    return ReconcilePlan(create=budget.limited(draft, manifest, price, deadline))
 
 
-def adopt(draft: Draft) -> Plan | None:
-    """Note a child that the status does not know yet."""
+def adopt(draft: Draft) -> ReconcilePlan | None:
+    """Record a child in the status."""
     child, known = draft.child, draft.before.child_job
     if known is not None and known.uid == child.uid:
         return None
@@ -110,17 +110,17 @@ def adopt(draft: Draft) -> Plan | None:
             draft.note("Warning", event_reasons.NO_LIMITS, NO_LIMITS_WARNING)
         draft.note("Normal", event_reasons.STARTED, f"created the Job {child.name}")
     else:
-        draft.note("Warning", event_reasons.RECREATED, f"somebody deleted the Job {child.name}; created it again")
+        draft.note("Warning", event_reasons.RECREATED, f"the Job {child.name} was deleted, and created again")
     return None
 
 
 def wait_for_destination(draft: Draft, blocker: Writer) -> None:
-    """Let a job wait until nothing else may write where it would: a mix of two models must never lie there."""
+    """Let a job wait until no other writer uses its destination, so that two models are never mixed."""
     job = draft.observed.job
     if blocker.job_uid == job.uid:
         reason = PODS_LEFT
         message = (
-            f"an earlier pod of this job, {blocker.name}, has not ended; the job goes on when it has, and "
+            f"an earlier pod of this job, {blocker.name}, has not ended; the job continues when it has, and "
             f"`kubectl delete pod {blocker.name}` ends it now"
         )
     else:
@@ -131,40 +131,40 @@ def wait_for_destination(draft: Draft, blocker: Writer) -> None:
             f"spec.output.destination ({where}): pods of {other} may write there or around it; this job starts when "
             "they have ended"
         )
-    wait_to_begin(draft, "Warning", reason, message, DESTINATION_PATIENCE)
+    wait_to_start(draft, "Warning", reason, message, DESTINATION_REQUEUE)
 
 
-def wait_to_begin(draft: Draft, kind: EventType, reason: str, message: str, patience: float) -> None:
-    """Leave a job that can work without a child for now; an Event says so once, and it is looked at again."""
+def wait_to_start(draft: Draft, kind: EventType, reason: str, message: str, seconds: float) -> None:
+    """Let an accepted job wait without a child; record one Event, and requeue the job after ``seconds``."""
     old = draft.condition(SCHEDULED)
     if old is None or old.reason != reason:
         draft.note(kind, event_reasons.WAITING, message)
     draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
     draft.set_condition(SCHEDULED, "False", reason, message)
-    _tell_resumed(draft)
+    _mark_resumed(draft)
     draft.set_phase("Pending", message)
-    draft.look_again(patience)
+    draft.requeue_after(seconds)
 
 
-def _tell_resumed(draft: Draft) -> None:
-    """A job that waits to go on is held by its user no more; its queue is told when it goes on."""
-    told = draft.condition(SUSPENDED)
-    if told is not None and told.status == "True" and not draft.observed.job.suspend:
-        draft.set_condition(SUSPENDED, "Unknown", RESUMED, "spec.suspend is false; the job waits to go on")
+def _mark_resumed(draft: Draft) -> None:
+    """State that the user has resumed the job; its queue is changed when the job starts."""
+    suspended = draft.condition(SUSPENDED)
+    if suspended is not None and suspended.status == "True" and not draft.observed.job.suspend:
+        draft.set_condition(SUSPENDED, "Unknown", RESUMED, "spec.suspend is false; the job waits to resume")
 
 
-def _delete_stranger(draft: Draft, stranger: ChildRecord) -> Plan:
-    text = f"the Job {stranger.name} says that it works for this job, but the operator did not create it; it is deleted"
+def _delete_stranger(draft: Draft, stranger: ChildRecord) -> ReconcilePlan:
+    text = f"the Job {stranger.name} claims to belong to this job, but the operator did not create it; it is deleted"
     draft.note("Warning", event_reasons.STRANGER_DELETED, text)
     return replace(draft.plan(), status=None, delete_child=stranger)
 
 
-def _judged(draft: Draft) -> Judged | None:
-    """What a pod may publish after the review: what the verdict in the status is about, and nothing else."""
+def _judged(draft: Draft) -> JudgedResult | None:
+    """Return the result that a pod may publish after the review: exactly the one of the verdict in the status."""
     before = draft.before
     if draft.observed.job.part != PUBLISH or not before.digest:
         return None
-    return Judged(digest=before.digest, checkpoint=before.checkpoint, report_digest=before.report_digest)
+    return JudgedResult(digest=before.digest, checkpoint=before.checkpoint, report_digest=before.report_digest)
 
 
 def _give_up(draft: Draft) -> None:
@@ -172,7 +172,7 @@ def _give_up(draft: Draft) -> None:
     draft.finish(
         "Failed",
         CHILD_LOST,
-        f"somebody deleted the Job {job.child_name} of this job, and spec.retries ({job.retries}) allows no other; "
+        f"the Job {job.child_name} of this job was deleted, and spec.retries ({job.retries}) allows no other; "
         "find out who deletes it, and apply the job again",
     )
 
@@ -187,15 +187,15 @@ def _refuse_foreign(draft: Draft, foreign: ChildRecord) -> None:
 
 
 def _wait_for_admission(draft: Draft, refusal: Refused) -> None:
-    """The API server did not take the child: a quota or policy in its way, or a field that comes from the runtime."""
+    """Let a job wait whose child the API server refused: by quota or policy, or for a field of the runtime."""
     message = f"the API server refused {refusal.subject}: {refusal.message}"
     if isinstance(refusal, Invalid):
         draft.set_condition(ACCEPTED, "False", INVALID_RUNTIME, message)
     else:
         draft.set_condition(ACCEPTED, "True", VALID, "the specification can work")
         draft.set_condition(SCHEDULED, "False", WAITING_FOR_POD, message)
-    _tell_resumed(draft)
+    _mark_resumed(draft)
     draft.set_phase("Pending", message)
     if draft.before.message != message[:MAX_MESSAGE]:
         draft.note("Warning", event_reasons.CHILD_FAILED, message)
-    draft.look_again(ADMISSION_PATIENCE)
+    draft.requeue_after(ADMISSION_REQUEUE)

@@ -1,10 +1,10 @@
-"""The end of a child that ran to its end: the pod's summary becomes the verdict and the figures of the status."""
+"""The end of a complete child: the summary of its pod becomes the verdict and the figures of the status."""
 
 from typing import Final
 
 from compression_operator.loop import steps
 from compression_operator.loop.draft import ConditionStatus, Draft
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.policies import review
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import (
@@ -26,8 +26,8 @@ from compressionjob.conditions import (
     VERDICT_NO_LIMITS,
     VERDICT_PASS,
 )
+from compressionjob.job_parts import COMPRESS, MEASURE, PUBLISH, Part
 from compressionjob.objectives import sets_limits
-from compressionjob.parts import COMPRESS, MEASURE, PUBLISH, Part
 from compressionjob.report import Summary, parse_summary
 from compressionjob.schema import format_duration
 from compressionjob.sla import NO_LIMITS_SENTENCE, Verdict
@@ -42,8 +42,8 @@ _KEPT: Final = {VERDICT_PASS: SLA_MET, VERDICT_NO_LIMITS: PUBLISHED_WITHOUT_LIMI
 _NOT_PUBLISHED: Final = {VERDICT_FAIL: SLA_VIOLATED, VERDICT_INCONCLUSIVE: SLA_INCONCLUSIVE}
 
 
-def conclude(draft: Draft) -> Plan | None:
-    """End a job whose child is complete with the verdict in its pod's summary, or go on to the part that follows."""
+def conclude(draft: Draft) -> ReconcilePlan | None:
+    """End a job with the verdict in the summary of its complete child, or continue with the next part."""
     if "Complete" not in draft.child.conditions:
         return None
     if draft.observed.job.part == COMPRESS:
@@ -51,10 +51,10 @@ def conclude(draft: Draft) -> Plan | None:
     summary = _summary(draft)
     if summary is None or summary.verdict is None:
         if not draft.observed.confirmed:
-            return Plan(confirm=True)
-        _begin_again(draft, summary)
-    elif draft.observed.job.part != PUBLISH and not _tells_what_became(summary):
-        _begin_again(draft, None)
+            return ReconcilePlan(confirm=True)
+        _restart_part(draft, summary)
+    elif draft.observed.job.part != PUBLISH and not _states_outcome(summary):
+        _restart_part(draft, None)
     elif draft.observed.job.part == PUBLISH:
         _published(draft, summary)
     else:
@@ -63,42 +63,42 @@ def conclude(draft: Draft) -> Plan | None:
     return draft.plan()
 
 
-def _measure(draft: Draft) -> Plan:
-    """The stages are in their checkpoints, whatever became of their pod's last words."""
+def _measure(draft: Draft) -> ReconcilePlan:
+    """Continue with the part Measure: the stages are in their checkpoints, even if the summary is lost."""
     message = f"the stages are done; the runtime {draft.observed.job.measuring_runtime!r} measures"
     draft.set(part=MEASURE, child_job=None, stage="")
     draft.set_phase("Running", message)
     draft.note("Normal", event_reasons.MEASURING, message)
-    draft.look_again(0)
+    draft.requeue_after(0)
     return draft.plan()
 
 
 def _summary(draft: Draft) -> Summary | None:
-    """What the pod says that did the work. Where several say that they did, and not the same, none is believed."""
-    said = [
+    """Return the summary of the pod that did the work; None if several pods report different ones."""
+    messages = [
         pod.terminated.message
         for pod in draft.observed.pods
         if pod.phase == "Succeeded" and pod.terminated is not None and pod.index == "0"
     ]
-    summary = parse_summary(said[0]) if len(set(said)) == 1 else None
+    summary = parse_summary(messages[0]) if len(set(messages)) == 1 else None
     if summary is None or summary.verdict == _verdict(draft, summary.verdict):
         return summary
     return summary.model_copy(update={"verdict": VERDICT_NO_LIMITS, "sentence": NO_LIMITS_SENTENCE})
 
 
 def _verdict(draft: Draft, verdict: Verdict | None) -> Verdict | None:
-    """Return the verdict as this version gives it: an older one calls a job without limits a Pass."""
+    """Return the verdict of this version: an older runner reports Pass for a job without limits."""
     without = verdict == VERDICT_PASS and not sets_limits(draft.observed.job.spec())
     return VERDICT_NO_LIMITS if without else verdict
 
 
-def _tells_what_became(summary: Summary) -> bool:
-    """Whether it says what is published or held: a Pass is one of both, and nobody can review what has no digest."""
+def _states_outcome(summary: Summary) -> bool:
+    """Return whether the summary is conclusive: a Pass is published or held, and a held result has a digest."""
     return bool(summary.digest) if summary.held else summary.published or summary.verdict not in _KEPT
 
 
-def _begin_again(draft: Draft, summary: Summary | None) -> None:
-    """Do the part once more, from the checkpoints: the words of its pod are lost, and the model may be published."""
+def _restart_part(draft: Draft, summary: Summary | None) -> None:
+    """Run the part again, from the checkpoints: the summary of its pod is lost, and the model may be published."""
     job, text = draft.observed.job, _missing(draft, summary)
     if (summary is not None and summary.error is not None) or draft.before.retries >= job.retries:
         draft.finish("Failed", SUMMARY_MISSING, text)
@@ -110,20 +110,20 @@ def _begin_again(draft: Draft, summary: Summary | None) -> None:
     draft.set(part=part, child_job=None, **done)
     draft.set_phase("Pending", message)
     draft.note("Warning", event_reasons.RETRYING, message, cause=SUMMARY_MISSING)
-    draft.look_again(0)
+    draft.requeue_after(0)
 
 
 def _published(draft: Draft, summary: Summary) -> None:
-    """Nothing that the pod says changes what was judged: it published exactly that, or the job has failed."""
+    """End the job: it succeeds if the pod published exactly the judged result, else it fails."""
     before = draft.before
     judged = draft.condition(SLA_SATISFIED)
-    told, known = (summary.digest, summary.verdict), (before.digest, _verdict(draft, before.verdict))
-    if not summary.published or told != known:
+    published, expected = (summary.digest, summary.verdict), (before.digest, _verdict(draft, before.verdict))
+    if not summary.published or published != expected:
         draft.finish(
             "Failed",
             RESULT_CHANGED,
-            f"the pod says that it published {summary.digest or 'nothing'} with the verdict {summary.verdict}, but "
-            f"{before.digest} was judged, with {before.verdict}; do not use what lies at the destination: find out who "
+            f"the pod reports that it published {summary.digest or 'nothing'} with the verdict {summary.verdict}, but "
+            f"{before.digest} was judged, with {before.verdict}; do not use the model at the destination: find out who "
             "writes there, and apply the job again",
         )
         return
@@ -143,10 +143,10 @@ def _missing(draft: Draft, summary: Summary | None) -> str:
         return summary.error.sentence()
     ended = sum(pod.phase == "Succeeded" for pod in draft.observed.pods)
     if ended > 1:
-        return "several pods say that they did the work, and not the same; see who creates pods in this namespace"
+        return "several pods report different results; check who creates pods in this namespace"
     if ended:
-        return "the pod ended well, but its termination message holds no verdict"
-    return "the pod ended well, but it was deleted before its verdict was read"
+        return "the pod succeeded, but its termination message has no verdict"
+    return "the pod succeeded, but it was deleted before its verdict was read"
 
 
 def _show_figures(draft: Draft, summary: Summary) -> None:
@@ -175,7 +175,7 @@ def _show_figures(draft: Draft, summary: Summary) -> None:
 
 
 def _publishing(summary: Summary) -> str:
-    """Return how the step that publishes stands."""
+    """Return the state of the publish step."""
     if summary.held:
         return "Pending"
     return "Done" if summary.published else "Skipped"
@@ -189,12 +189,12 @@ def _judge(draft: Draft, summary: Summary, verdict: str) -> None:
     if summary.anomalies:
         draft.set_condition(AS_PROMISED, "False", PROMISE_BROKEN, "; ".join(summary.anomalies))
     else:
-        draft.set_condition(AS_PROMISED, "True", PROMISES_KEPT, "the result is what its methods promise")
+        draft.set_condition(AS_PROMISED, "True", PROMISES_KEPT, "the compressed model is as its methods promise")
     if summary.held:
-        review.ask(draft, sentence)
+        review.request(draft, sentence)
     elif verdict in _KEPT:
         draft.finish("Succeeded", PUBLISHED_FALLBACK if summary.fallback else _KEPT[verdict], sentence)
     elif summary.published:
         draft.finish("Succeeded", PUBLISHED_DESPITE_VIOLATION, f"published because of onViolation: Alert; {sentence}")
     else:
-        draft.finish("Failed", _NOT_PUBLISHED[verdict], f"{sentence}; nothing was published, the report tells more")
+        draft.finish("Failed", _NOT_PUBLISHED[verdict], f"{sentence}; nothing was published; see the report")

@@ -1,24 +1,24 @@
-"""What the job's pods have used and cost: counted from what is seen of them, kept in the status, and never less."""
+"""Usage and cost of the job's pods: computed from the observed pods, kept in the status, never decreasing."""
 
 from datetime import datetime, timedelta
 from typing import Final
 
 from compression_operator.loop.draft import Draft
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.records.pod import PodRecord
 from compression_operator.records.reading import parse_time
 from compressionjob.cost import format_cost
 from compressionjob.usage import MAX_PODS, EarlierUsage, PodUsage, Usage
 
 REFRESH: Final = timedelta(minutes=10)
-"""A running pod's time is written this often when nothing else is: so much may be unknown of a pod that vanishes."""
+"""Interval of status writes for the time of a running pod: at most this much is lost if a pod vanishes."""
 
 
-def account(draft: Draft) -> Plan | None:
-    """Note how long each pod has run: what is seen counts, whoever looked before and however often."""
+def account(draft: Draft) -> ReconcilePlan | None:
+    """Record how long each pod has run; each pod counts once, after any number of reconciles."""
     before = draft.before.usage or Usage()
     known = {entry.uid: entry for entry in before.pods}
-    seen = [pod for pod in draft.observed.pods if pod.started and _is_news(pod, before)]
+    seen = [pod for pod in draft.observed.pods if pod.started and _is_uncounted(pod, before)]
     gone = [entry for entry in before.pods if not entry.ended and entry.uid not in {pod.uid for pod in seen}]
     known |= {pod.uid: _counted(draft, pod, known.get(pod.uid)) for pod in seen}
     known |= {entry.uid: _ran_until(entry, _end_of_vanished(draft, entry), ended=True) for entry in gone}
@@ -26,18 +26,18 @@ def account(draft: Draft) -> Plan | None:
     if not usage.pods:
         return None
     cost = usage.cost
-    told = {"usage": usage, "cost": None if cost is None else format_cost(cost)}
+    fields = {"usage": usage, "cost": None if cost is None else format_cost(cost)}
     if _shape(usage) != _shape(before) or usage.seconds - before.seconds >= REFRESH.total_seconds():
-        draft.set(**told)
+        draft.set(**fields)
     else:
-        draft.accompany(**told)
+        draft.accompany(**fields)
     if usage.running:
-        draft.look_again(REFRESH.total_seconds())
+        draft.requeue_after(REFRESH.total_seconds())
     return None
 
 
-def _is_news(pod: PodRecord, before: Usage) -> bool:
-    # Pods of a job run one after the other, so those that were added up are those that started first.
+def _is_uncounted(pod: PodRecord, before: Usage) -> bool:
+    # Pods of a job run one after the other, so the earliest ones are those that were added up.
     return any(pod.uid == entry.uid for entry in before.pods) or pod.started > before.earlier_until
 
 
@@ -64,10 +64,10 @@ def _ran_until(entry: PodUsage, end: datetime, *, ended: bool) -> PodUsage:
 
 
 def _end_of_vanished(draft: Draft, entry: PodUsage) -> datetime:
-    """When a pod ended that nobody saw end, at the latest.
+    """Return the latest possible end of a pod whose end no reconcile observed.
 
-    A pod follows only when the one before it has ended, and so do the ends of a Job; without any of them the pod was
-    missed soon after it was seen, or the operator was away.
+    The next pod starts, and the Job ends, only after the end of the pod. Without either of them, the pod ended soon
+    after it was last seen, or while no operator ran.
     """
     observed, started = draft.observed, parse_time(entry.started)
     marks = [pod.created for pod in observed.pods if pod.uid != entry.uid]

@@ -1,4 +1,4 @@
-"""Why a child Job failed, told apart by what Kubernetes and the pod say; and the end of the job that follows."""
+"""The cause of a failed child Job, from the reports of Kubernetes and the pod, and the end of its job."""
 
 import re
 from dataclasses import dataclass, replace
@@ -6,11 +6,11 @@ from typing import Final
 
 from compression_operator.loop import steps
 from compression_operator.loop.draft import Draft
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.policies import budget, interruptions, starting
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.pod import PodRecord
-from compression_operator.records.reading import Mark
+from compression_operator.records.reading import ConditionRecord
 from compression_operator.records.runtime import RuntimeRecord
 from compressionjob import conditions
 from compressionjob.conditions import (
@@ -40,11 +40,11 @@ _REASON_OF_CODE: Final[dict[int, str]] = {
 _TEXT_OF_CODE: Final[dict[int, str]] = {
     ExitCode.INVALID: "the specification or the input cannot work; the pod's log names the field",
     ExitCode.RECIPE: "a method of the pipeline cannot do this to this model; the pod's log names it",
-    ExitCode.DISK_FULL: "no room on disk; raise workspace.size of the runtime",
-    ExitCode.STORAGE: "a source or the destination was away or broken",
+    ExitCode.DISK_FULL: "no space left on disk; raise workspace.size of the runtime",
+    ExitCode.STORAGE: "a source or the destination was unavailable",
     ExitCode.KILLED: "the pod was killed (SIGKILL), but not for its memory limit: its node restarted or ran out of "
     "memory, or its grace period was over",
-    ExitCode.TERMINATED: "the pod was told to stop (SIGTERM)",
+    ExitCode.TERMINATED: "the pod was asked to stop (SIGTERM)",
 }
 # The reasons that a pod may give in its summary; anything else would be an unbounded label of a metric.
 _POD_REASONS: Final = frozenset(
@@ -55,21 +55,21 @@ _EXIT_CODE: Final = re.compile(r"exit code (\d+)")
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a try failed; ``permanent`` when no other try would end differently."""
+    """Why an attempt failed; ``permanent`` if a retry would fail the same way."""
 
     reason: str
     message: str
     permanent: bool
 
 
-def conclude(draft: Draft) -> Plan | None:
+def conclude(draft: Draft) -> ReconcilePlan | None:
     """End the job with the reason of its child's failure, once the Job controller has given up on it."""
     child = draft.child
-    failed, hopeless = child.conditions.get("Failed"), _hopeless(draft)
+    failed, permanent = child.conditions.get("Failed"), _permanent_cause(draft)
     if failed is None:
-        return _give_up(draft, hopeless) if hopeless is not None else None
-    if hopeless is not None:
-        _finish(draft, child, hopeless)
+        return _give_up(draft, permanent) if permanent is not None else None
+    if permanent is not None:
+        _finish(draft, child, permanent)
         return draft.plan()
     if failed.reason == "DeadlineExceeded":
         if budget.ended_it(draft, child):
@@ -80,7 +80,7 @@ def conclude(draft: Draft) -> Plan | None:
         return draft.plan()
     pod = last_failed(draft.observed.pods)
     if pod is None and not draft.observed.confirmed:
-        return Plan(confirm=True)
+        return ReconcilePlan(confirm=True)
     cause = cause_of(pod, draft.observed.runtime) if pod is not None else _cause_without_pod(failed)
     if pod is not None:
         cause = replace(cause, message=cause.message + _command(draft, pod))
@@ -96,7 +96,7 @@ def conclude(draft: Draft) -> Plan | None:
 
 
 def _command(draft: Draft, pod: PodRecord) -> str:
-    """Return the command that replaces keys which an object store refused, after what the pod says of it."""
+    """Return the command that replaces keys which an object store refused, as reported by the pod; "" otherwise."""
     summary = parse_summary(pod.terminated.message) if pod.terminated is not None else None
     if summary is None or summary.error is None or CORRECT_KEYS not in summary.error.remedy:
         return ""
@@ -105,8 +105,8 @@ def _command(draft: Draft, pod: PodRecord) -> str:
     return f": {command}" if command else ""
 
 
-def _hopeless(draft: Draft) -> Cause | None:
-    """Why no other try is made, where Kubernetes would make one: too little memory, or too many pods taken away."""
+def _permanent_cause(draft: Draft) -> Cause | None:
+    """Return why a job is not retried although Kubernetes would: out of memory, or too many interruptions."""
     pod = last_failed(draft.observed.pods)
     if pod is not None and pod.terminated is not None and pod.terminated.reason == "OOMKilled":
         return cause_of(pod, draft.observed.runtime)
@@ -114,8 +114,8 @@ def _hopeless(draft: Draft) -> Cause | None:
     return Cause(INTERRUPTED_TOO_OFTEN, too_often, permanent=True) if too_often else None
 
 
-def _give_up(draft: Draft, cause: Cause) -> Plan:
-    """End the child before its backoff is over, and with it the job. Its time is what ends any Job, queued or not."""
+def _give_up(draft: Draft, cause: Cause) -> ReconcilePlan:
+    """End the child during its backoff, then the job: a deadline of 1 second ends any Job, queued or not."""
     child = draft.child
     if child.clock != 1:
         draft.patch_child({"activeDeadlineSeconds": 1})
@@ -125,13 +125,13 @@ def _give_up(draft: Draft, cause: Cause) -> Plan:
 
 
 def last_failed(pods: tuple[PodRecord, ...]) -> PodRecord | None:
-    """The newest pod that failed by itself, not by preemption."""
+    """Return the newest pod that failed by itself, not by a disruption."""
     failed = [pod for pod in pods if pod.phase == "Failed" and pod.disrupted is None]
     return max(failed, key=lambda pod: (pod.created, pod.version), default=None)
 
 
 def cause_of(pod: PodRecord, runtime: RuntimeRecord | None) -> Cause:
-    """Why a pod failed: the kubelet's reason first, then the pod's own summary, then its exit code."""
+    """Return why a pod failed, by the kubelet's reason, else by the pod's summary, else by its exit code."""
     end = pod.terminated
     if end is not None and end.reason == "OOMKilled":
         return Cause(OUT_OF_MEMORY, _out_of_memory_message(runtime), permanent=True)
@@ -149,16 +149,16 @@ def cause_of(pod: PodRecord, runtime: RuntimeRecord | None) -> Cause:
 
 
 def _cause_of_code(code: int) -> Cause:
-    text = _TEXT_OF_CODE.get(code, "something unforeseen; the pod's log tells more")
+    text = _TEXT_OF_CODE.get(code, "an unexpected error; see the pod's log")
     return Cause(_REASON_OF_CODE.get(code, RETRIES_EXHAUSTED), f"exit code {code}: {text}", code in PERMANENT)
 
 
-def _cause_without_pod(failed: Mark) -> Cause:
+def _cause_without_pod(failed: ConditionRecord) -> Cause:
     # The pod is gone, but for FailJob the Job controller quotes the exit code in its message.
-    found = _EXIT_CODE.search(failed.message)
-    if found is None:
+    match = _EXIT_CODE.search(failed.message)
+    if match is None:
         return Cause(RETRIES_EXHAUSTED, failed.message or failed.reason, permanent=False)
-    cause = _cause_of_code(int(found[1]))
+    cause = _cause_of_code(int(match[1]))
     return Cause(cause.reason, f"{cause.message} (the pod is gone: {failed.message})", cause.permanent)
 
 
@@ -176,7 +176,7 @@ def _deadline_message(draft: Draft, child: ChildRecord) -> str:
     job = draft.observed.job
     seconds = child.deadline if job.deadline is None else job.deadline
     written = job.spec().get("deadline", "")
-    # What the job wrote, unless its runtime set it, or set less.
+    # The text of the job's spec, unless its runtime set the deadline or a lower limit.
     deadline = written if written and parse_duration(str(written)) == seconds else format_duration(seconds or 0)
     return f"spec.deadline ({deadline}) has passed; apply the job again with a longer one, its checkpoints are kept"
 

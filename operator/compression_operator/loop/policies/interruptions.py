@@ -1,15 +1,15 @@
-"""Pods that were taken away though they did not fail: counted one by one, and bounded by maxInterruptions."""
+"""Interruptions: pods that were disrupted without a failure, counted and limited by maxInterruptions."""
 
 from compression_operator.loop.draft import Draft
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.records.pod import PodRecord
 from compressionjob.usage import Interruptions
 
 
-def count(draft: Draft) -> Plan | None:
+def count(draft: Draft) -> ReconcilePlan | None:
     """Count the pods that had a node and lost it to preemption, eviction or a drain.
 
-    Pods of a job run one after the other, so the newest that was counted tells which ones are new.
+    Pods of a job run one after the other, so those after the newest counted one are new.
     """
     known = draft.interruptions
     lost = sorted(_order(pod) for pod in draft.observed.pods if pod.disrupted is not None and pod.scheduled)
@@ -20,18 +20,18 @@ def count(draft: Draft) -> Plan | None:
     return None
 
 
-def taken_back(draft: Draft) -> None:
-    """Count that its queue took a job back that had a node, unless its pod is counted as preempted just now."""
+def count_eviction_by_queue(draft: Draft) -> None:
+    """Count an eviction of a placed job by its queue, unless this plan has already counted its pod as preempted."""
     known, before = draft.interruptions, draft.before.interruptions or Interruptions()
     if known.count != before.count:
         return
     draft.set(interruptions=known.model_copy(update={"count": known.count + 1}))
     if exceeded(draft):
-        draft.look_again(0)
+        draft.requeue_after(0)
 
 
 def exceeded(draft: Draft) -> str:
-    """Return why a job that lost its pod too often ends, with the remedy; "" where it goes on."""
+    """Return why a job with too many interruptions ends, with the remedy; "" if it may continue."""
     allowed, times = draft.observed.job.settings.max_interruptions, draft.interruptions.count
     if allowed is None or times <= allowed:
         return ""

@@ -1,22 +1,22 @@
-"""Jobs that wait for a measuring slot, and jobs that begin after them."""
+"""Jobs that wait for a measuring slot, and jobs that are held back for them."""
 
 from typing import Final
 
 from compression_operator.loop.draft import Draft
-from compression_operator.loop.plan import Plan
-from compression_operator.loop.policies.child_creation import wait_to_begin
+from compression_operator.loop.plan import ReconcilePlan
+from compression_operator.loop.policies.child_creation import wait_to_start
 from compression_operator.records.pod import PodRecord
 from compressionjob.conditions import MEASURING_FIRST, SCHEDULED
 
-PATIENCE: Final = 60.0
-"""Seconds until a job that is held back is looked at; that a slot was found is noticed at once."""
-COUNT_PATIENCE: Final = 30.0
+REQUEUE: Final = 60.0
+"""Seconds until the next reconcile of a job that is held back; a free slot triggers one at once."""
+COUNT_INTERVAL: Final = 30.0
 COUNTS_PER_SECOND: Final = 20.0
-"""A waiting job's number of waiting jobs is brought up to date this often, but so many jobs at most in a second."""
+"""Seconds between updates of the number of waiting jobs in a status, and the maximum updates per second."""
 
 
-def let_measure_first(draft: Draft) -> Plan | None:
-    """Hold a job back while others wait to be measured alone on such a node, which would never be empty otherwise."""
+def hold_back(draft: Draft) -> ReconcilePlan | None:
+    """Hold a job back while others wait to be measured alone on such a node, so that a node becomes free."""
     waiting = draft.observed.measured_first
     if draft.observed.child is not None or not waiting:
         return None
@@ -24,14 +24,14 @@ def let_measure_first(draft: Draft) -> Plan | None:
     old = draft.condition(SCHEDULED)
     if old is not None and old.reason == MEASURING_FIRST:
         message = old.message  # thousands may be held back at once: the number is not updated
-    wait_to_begin(draft, "Normal", MEASURING_FIRST, message, PATIENCE)
+    wait_to_start(draft, "Normal", MEASURING_FIRST, message, REQUEUE)
     return draft.plan()
 
 
 def waiting_message(draft: Draft, pod: PodRecord) -> str:
-    """Say that a pod waits for a slot, with how many others, and why the scheduler found none."""
+    """Return the message of a pod that waits for a slot: the number of waiting jobs, and the scheduler's reason."""
     waiting = max(1, draft.observed.waiting_for_slot)
-    draft.look_again(max(COUNT_PATIENCE, waiting / COUNTS_PER_SECOND))
+    draft.requeue_after(max(COUNT_INTERVAL, waiting / COUNTS_PER_SECOND))
     here = "this one" if waiting == 1 else "this one included"
     clock = "; no time of spec.deadline passes" if draft.observed.job.deadline is not None else ""
     return f"{_jobs(waiting)} for a measuring slot, {here}{clock}; the scheduler: {pod.refusal}"

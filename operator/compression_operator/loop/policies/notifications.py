@@ -1,15 +1,15 @@
-"""What the status says of receivers: which of those that the job chose do not exist, and what the others took.
+"""Receivers in the status: the chosen names that do not exist, and the outcomes of notifications.
 
-Nothing here holds a job up: a name that is wrong is said, and the job goes on.
+Nothing here delays a job: an unknown name is reported, and the job continues.
 """
 
 from compression_operator.loop.draft import Draft, timestamp
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import ALL_FOUND, RECEIVER_NOT_FOUND, RECEIVERS_FOUND
 
 
-def check(draft: Draft) -> Plan | None:
+def check(draft: Draft) -> ReconcilePlan | None:
     """Name the receivers in spec.notifications that do not exist."""
     chosen, known = draft.observed.job.receivers, draft.observed.receivers
     old = draft.condition(RECEIVERS_FOUND)
@@ -20,7 +20,7 @@ def check(draft: Draft) -> Plan | None:
         draft.set_condition(RECEIVERS_FOUND, "True", ALL_FOUND, "every receiver in spec.notifications exists")
         return None
     message = (
-        f"{', '.join(missing)}: there is no such receiver, so it is not told of this job, which goes on; name one of "
+        f"{', '.join(missing)}: there is no such receiver, so it gets no notifications; the job continues. Name one of "
         f"the platform team's ({', '.join(sorted(known)) or 'there are none'}), or ask them to add it"
     )
     if old is None or old.status == "True":
@@ -29,8 +29,8 @@ def check(draft: Draft) -> Plan | None:
     return None
 
 
-def settle(draft: Draft) -> Plan | None:
-    """Note which notifications were delivered or given up."""
+def settle(draft: Draft) -> ReconcilePlan | None:
+    """Record which notifications were delivered or dropped."""
     ends = {item.key: item for item in draft.observed.deliveries}
     if not ends:
         return None
@@ -47,6 +47,6 @@ def settle(draft: Draft) -> Plan | None:
 
 
 def unsettled(draft: Draft) -> bool:
-    """Whether a receiver is still to be told something; one that no longer exists will not be."""
+    """Return whether a notification to an existing receiver is still pending."""
     known = draft.observed.receivers
     return any(entry.result is None and entry.receiver in known for entry in draft.notifications)

@@ -1,19 +1,19 @@
-"""How far a running pod has come."""
+"""The progress of a running pod."""
 
 from typing import Final
 
 from compression_operator.loop import steps
 from compression_operator.loop.draft import Draft
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.policies.scheduling import current_pod, is_running
-from compressionjob.parts import COMPRESS, MEASURE, PUBLISH, RUN
+from compressionjob.job_parts import COMPRESS, MEASURE, PUBLISH, RUN
 
 _SHARE: Final = {RUN: (0.0, 1.0), COMPRESS: (0.0, 0.7), MEASURE: (70.0, 0.3), PUBLISH: (0.0, 1.0)}
-"""Where a part begins in the per cent of the job, and its share of them."""
+"""The percentage of the job at which a part begins, and the part's share of it."""
 
 
-def show(draft: Draft) -> Plan | None:
-    """Copy a running pod's progress into the status; a pod that starts again does not take back what was reached."""
+def show(draft: Draft) -> ReconcilePlan | None:
+    """Copy a running pod's progress into the status; the percentage never decreases, even if the pod restarts."""
     progress, pod = draft.observed.progress, current_pod(draft.observed.pods)
     if progress is None or pod is None or not is_running(pod):
         return None
@@ -22,6 +22,6 @@ def show(draft: Draft) -> Plan | None:
     draft.set(stage=progress.stage)
     draft.reach(reached)
     if draft.observed.job.part != PUBLISH and progress.steps:
-        # What publishes after a review tells of no step but its own.
+        # A pod that publishes after a review reports only its own step.
         draft.set(steps=steps.kept(progress.steps))
     return None

@@ -1,13 +1,13 @@
-"""Tries that failed: counted over all children of a job, told one by one. Preemption does not count."""
+"""Failed attempts: counted over all children of a job, each with an Event. Preemption does not count."""
 
 from compression_operator.loop.draft import Draft
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.policies.failure import cause_of, last_failed
 from compression_operator.telemetry import event_reasons
 
 
-def count(draft: Draft) -> Plan | None:
-    """Note how many tries have failed. The Job controller does not count pods that its failure policy ignores."""
+def count(draft: Draft) -> ReconcilePlan | None:
+    """Record the number of failed attempts. The Job controller does not count pods that its failure policy ignores."""
     child = draft.child
     failed = max(draft.before.retries, child.retries_before + child.failed)
     if failed == draft.before.retries:

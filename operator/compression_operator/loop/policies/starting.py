@@ -1,4 +1,4 @@
-"""Why a pod that has a node does not start, in the kubelet's words, and the command that fixes it."""
+"""Why a scheduled pod does not start, with the kubelet's message and the command that fixes it."""
 
 import json
 import re
@@ -6,17 +6,17 @@ from typing import Any, Final
 
 from compression_operator.loop.draft import Draft
 from compression_operator.records.pod import PodRecord
-from compression_operator.records.reading import Mark
+from compression_operator.records.reading import ConditionRecord
 from compressionjob.conditions import CONTAINER_CONFIG_ERROR, IMAGE_PULL_FAILED
 from compressionjob.group import RUNTIME_SHORT_NAME
 from compressionjob.pod import ACCESS_KEY_ID, HUB_TOKEN_KEY, SECRET_ACCESS_KEY
 from compressionjob.stores import StoreConnection
 
 MAX_QUOTE: Final = 300
-"""Characters of the kubelet's words in a message."""
+"""Maximum characters of the kubelet's message."""
 
-# What a kubelet calls its troubles before a container runs. It goes on trying in all of these.
-_TROUBLES: Final = {
+# The kubelet's reasons for a container that cannot start. It keeps retrying in all these cases.
+_REASONS: Final = {
     "ErrImagePull": IMAGE_PULL_FAILED,
     "ImagePullBackOff": IMAGE_PULL_FAILED,
     "InvalidImageName": IMAGE_PULL_FAILED,
@@ -34,23 +34,23 @@ _ABSENT: Final = ("not found", "manifest unknown", "does not exist", "404", "cou
 _WITHOUT_CAUSE: Final = re.compile(r'Back-off pulling image "[^"]*"')
 
 
-def trouble_of(waiting: Mark | None) -> str:
-    """Return the reason why the runner's container cannot start; "" while it is only on its way."""
-    return _TROUBLES.get(waiting.reason, "") if waiting is not None else ""
+def failure_reason(waiting: ConditionRecord | None) -> str:
+    """Return the reason why the runner's container cannot start; "" while it is starting."""
+    return _REASONS.get(waiting.reason, "") if waiting is not None else ""
 
 
-def message(draft: Draft, pod: PodRecord, waiting: Mark, reason: str, before: str) -> str:
-    """Return what the kubelet says and what to do; ``before`` is what was said of the same trouble until now."""
-    said = (waiting.message or waiting.reason)[:MAX_QUOTE].rstrip(". ")
+def message(draft: Draft, pod: PodRecord, waiting: ConditionRecord, reason: str, before: str) -> str:
+    """Return the kubelet's message and the remedy; ``before`` is the previous message for the same reason."""
+    text = (waiting.message or waiting.reason)[:MAX_QUOTE].rstrip(". ")
     if reason == IMAGE_PULL_FAILED:
-        # The kubelet says why once, then for minutes only that it waits.
-        if before and _WITHOUT_CAUSE.fullmatch(said):
+        # The kubelet reports the cause once, and then for minutes only its backoff.
+        if before and _WITHOUT_CAUSE.fullmatch(text):
             return before
-        return f"{said}; {_image_remedy(draft, waiting, said.lower())}"
-    return f"{said}; {_configuration_remedy(draft, pod, said)}"
+        return f"{text}; {_image_remedy(draft, waiting, text.lower())}"
+    return f"{text}; {_configuration_remedy(draft, pod, text)}"
 
 
-def _image_remedy(draft: Draft, waiting: Mark, said: str) -> str:
+def _image_remedy(draft: Draft, waiting: ConditionRecord, text: str) -> str:
     runtime, namespace = draft.observed.job.present_runtime, draft.observed.job.namespace
     edit, again = (
         f"kubectl edit {RUNTIME_SHORT_NAME} {runtime}",
@@ -58,19 +58,19 @@ def _image_remedy(draft: Draft, waiting: Mark, said: str) -> str:
     )
     if waiting.reason == "ErrImageNeverPull":
         return f"load the image on the node, or change spec.imagePullPolicy: {edit}; then {again}"
-    if any(word in said for word in _DENIED):
+    if any(word in text for word in _DENIED):
         return (
             f"name a pull secret of namespace {namespace} in spec.imagePullSecrets: {edit}; then {again} "
             "(a new one: kubectl create secret docker-registry)"
         )
-    if waiting.reason == "InvalidImageName" or any(word in said for word in _ABSENT):
+    if waiting.reason == "InvalidImageName" or any(word in text for word in _ABSENT):
         return f"correct spec.image: {edit}; then {again}"
     return f"the kubelet tries again; if the image is wrong: {edit}; then {again}"
 
 
-def _configuration_remedy(draft: Draft, pod: PodRecord, said: str) -> str:
+def _configuration_remedy(draft: Draft, pod: PodRecord, text: str) -> str:
     namespace = draft.observed.job.namespace
-    secret, key = _NO_SECRET.search(said), _NO_KEY.search(said)
+    secret, key = _NO_SECRET.search(text), _NO_KEY.search(text)
     if secret is not None:
         fields, keys = _uses(draft.observed.job.spec(), draft.child.store_connections(), secret[1])
         literals = " ".join(f"--from-literal={name}=VALUE" for name in keys)
@@ -83,7 +83,7 @@ def _configuration_remedy(draft: Draft, pod: PodRecord, said: str) -> str:
 
 
 def keys_command(namespace: str, spec: dict[str, Any], stores: list[StoreConnection], field: str) -> str:
-    """Return the command that replaces the keys with which a field's location is reached; "" where none are named."""
+    """Return the command that replaces the keys for a field's location; "" if it names no Secret."""
     parts = _storages(spec)
     own = next((part for name, part in parts.items() if field.startswith(name.removesuffix(".storage"))), None)
     used = own or parts["spec.storage"] or {}
@@ -97,7 +97,7 @@ def keys_command(namespace: str, spec: dict[str, Any], stores: list[StoreConnect
 
 
 def _storages(spec: dict[str, Any]) -> dict[str, dict[str, Any] | None]:
-    """Return the parts of a spec that may name a Secret for an object store, those with a place of their own first."""
+    """Return the storage settings of a spec by field, the specific ones first."""
     data = spec.get("data") or {}
     return {
         "spec.model.storage": (spec.get("model") or {}).get("storage"),
@@ -108,7 +108,7 @@ def _storages(spec: dict[str, Any]) -> dict[str, dict[str, Any] | None]:
 
 
 def _uses(spec: dict[str, Any], stores: list[StoreConnection], secret: str) -> tuple[str, list[str]]:
-    """Return the fields of a job and its stores that name a Secret, and the keys that it must have."""
+    """Return the fields of a job and its stores that name a Secret, and the keys that the Secret needs."""
     own = [f"{field}.secretName" for field, part in _storages(spec).items() if (part or {}).get("secretName") == secret]
     own += [f"secretName of the CompressionStore {it.name}" for it in stores if it.secret_name == secret]
     hub = ["spec.hub.secretName"] if (spec.get("hub") or {}).get("secretName") == secret else []

@@ -1,4 +1,4 @@
-"""The CompressionStores of a job: whether they allow what it does, and the addresses that it keeps until it ends."""
+"""The CompressionStores of a job: access checks, and the connections that it keeps until it ends."""
 
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.refusal import refuse, wait
@@ -9,7 +9,7 @@ from compressionjob.stores import ResolvedStore, StoreConnection
 
 
 def check(draft: Draft, spec: CompressionJobSpec) -> bool:
-    """Return whether the stores allow the job; where they do not, it is refused, or waits for a store."""
+    """Return whether the stores allow the job; otherwise refuse it, or let it wait for a store."""
     problems = _problems(draft, spec)
     if not problems:
         return True
@@ -20,7 +20,7 @@ def check(draft: Draft, spec: CompressionJobSpec) -> bool:
 
 
 def obstacle(draft: Draft, spec: CompressionJobSpec) -> str:
-    """Return why the stores do not allow an ended job to remove its files; "" where they do."""
+    """Return why the stores do not allow an ended job to remove its files; "" if they do."""
     problems = _problems(draft, spec)
     return _message(draft, problems[0]) if problems else ""
 
@@ -31,14 +31,14 @@ def _problems(draft: Draft, spec: CompressionJobSpec) -> list[StoreProblem]:
 
 
 def resolved(draft: Draft, spec: CompressionJobSpec) -> dict[str, ResolvedStore]:
-    """Return the stores that a job names: connected as when it began, with the locations that are allowed now."""
+    """Return the stores that a job names, with their connections at its begin and their present locations."""
     began = {connection.name: connection for connection in draft.before.stores}
-    found = {}
+    stores = {}
     for name in named_stores(spec).values():
         store = draft.observed.stores[name].spec
         assert store is not None, "check has let it pass"
-        found[name] = ResolvedStore(began.get(name) or StoreConnection.of(name, store), tuple(store.locations))
-    return found
+        stores[name] = ResolvedStore(began.get(name) or StoreConnection.of(name, store), tuple(store.locations))
+    return stores
 
 
 def _message(draft: Draft, item: StoreProblem) -> str:

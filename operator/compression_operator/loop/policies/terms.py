@@ -1,18 +1,18 @@
-"""What the platform team requires of a job: checked when it is accepted, and kept in its status from then on."""
+"""The terms of a job: requirements of the platform team, fixed in its status when it is accepted."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from compression_operator.loop.draft import Draft
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import ACCEPTED, VALID
 from compressionjob.errors import FieldProblem
 from compressionjob.review_rules import stricter
 from compressionjob.runtime import CompressionRuntimeSpec
-from compressionjob.runtime_limits import AcceptedSettings, over
+from compressionjob.runtime_limits import AcceptedSettings, exceeded
 from compressionjob.spec import CompressionJobSpec
-from compressionjob.terms import Terms, limit_problems, not_allowed, review_problems, terms_of
+from compressionjob.terms import Terms, checkpoint_problems, limit_problems, not_allowed, review_problems, terms_of
 
 Runtimes = Mapping[str, CompressionRuntimeSpec]
 
@@ -20,12 +20,12 @@ _WORKS: Final = "the specification can work"
 
 
 def are_fixed(draft: Draft) -> bool:
-    """Return whether the job was accepted before: then no later change of a runtime counts."""
+    """Return whether the job was accepted before: later changes of a runtime do not affect it."""
     return draft.before.terms is not None or draft.observed.job.begun
 
 
 def offer(draft: Draft, spec: CompressionJobSpec, runtimes: Runtimes) -> Terms | None:
-    """Return the terms that hold for a job: those in its status, or those of its runtimes now."""
+    """Return the terms of a job: those in its status, or the present ones of its runtimes."""
     if are_fixed(draft):
         return draft.before.terms
     # The defaults of the runtime that compresses come first.
@@ -35,29 +35,31 @@ def offer(draft: Draft, spec: CompressionJobSpec, runtimes: Runtimes) -> Terms |
 
 
 def refusal(draft: Draft, name: str, runtime: CompressionRuntimeSpec) -> str | None:
-    """Return why the job's namespace may not use a runtime; None where it may, or was accepted before."""
+    """Return why the job's namespace may not use a runtime; None if it may, or the job was accepted before."""
     if are_fixed(draft):
         return None
     return not_allowed(name, runtime, draft.observed.job.namespace, draft.observed.namespace_labels)
 
 
 def problems(draft: Draft, spec: CompressionJobSpec, runtimes: Runtimes, terms: Terms | None) -> Iterator[FieldProblem]:
-    """Return what in a job that is not accepted yet is against its terms."""
+    """Yield the fields of a job that violate its terms, before it is accepted."""
     if are_fixed(draft):
         return
     for name, runtime in runtimes.items():
         yield from limit_problems(spec, name, runtime)
     if terms is not None:
         yield from review_problems(spec, terms)
+    rules = draft.observed.requirements.review_rules
+    yield from checkpoint_problems(spec, draft.observed.job.namespace, list(runtimes.values()), rules)
 
 
 def author_is_unverified(draft: Draft, terms: Terms | None) -> bool:
-    """Return whether the review needs the author, and the API server does not verify who that is."""
+    """Return whether the review needs the author, and no admission policy verifies the author."""
     return terms is not None and terms.separation and not draft.observed.requirements.identities_verified
 
 
-def fix(draft: Draft, spec: CompressionJobSpec, terms: Terms | None) -> Plan | None:
-    """Write the terms into the status before anything is done on them; None where there is nothing to write."""
+def fix(draft: Draft, spec: CompressionJobSpec, terms: Terms | None) -> ReconcilePlan | None:
+    """Write the terms into the status before they take effect; None if there is nothing to write."""
     if terms is None or are_fixed(draft):
         return None
     draft.set(terms=terms)
@@ -67,18 +69,18 @@ def fix(draft: Draft, spec: CompressionJobSpec, terms: Terms | None) -> Plan | N
     if required != spec.review:
         text = f"spec.review is {spec.review}, and the platform team requires {required}: {required} holds"
         draft.note("Normal", event_reasons.REVIEW_REQUIRED, text)
-    draft.look_again(0)
+    draft.requeue_after(0)
     return draft.plan()
 
 
-def keep(draft: Draft) -> Plan | None:
-    """State which settings of an accepted job are over its limits, since they were raised later: the limits hold."""
+def keep(draft: Draft) -> ReconcilePlan | None:
+    """State which settings of an accepted job were raised over its limits: the limits apply."""
     terms, accepted = draft.before.terms, draft.condition(ACCEPTED)
     if terms is None or terms.limits is None or accepted is None or accepted.status != "True":
         return None
     raised = [
         f"spec.{field} is {value}, but {limit} holds, the limit of the runtime when the job was accepted"
-        for field, value, limit in over(AcceptedSettings.model_validate(draft.observed.job.spec()), terms.limits)
+        for field, value, limit in exceeded(AcceptedSettings.model_validate(draft.observed.job.spec()), terms.limits)
     ]
     message = "; ".join([_WORKS, *raised])
     if message != accepted.message:

@@ -1,4 +1,4 @@
-"""Quantization: fewer bits for each number. One file for each method; a new one is a file, and a line in METHODS."""
+"""Quantization: fewer bits for each number. A method is one file, and one entry in METHODS."""
 
 from typing import Final
 
@@ -8,9 +8,10 @@ from compressionjob.methods.quantize.dynamic import Dynamic
 from compressionjob.methods.quantize.engine import LlmCompressor, ModelOpt
 from compressionjob.methods.quantize.qat import Qat
 from compressionjob.methods.quantize.static import Static
+from compressionjob.methods.quantize.vllm import Vllm
 from compressionjob.methods.quantize.weight_only import WeightOnly
 
-METHODS: Final[tuple[type[Parameters], ...]] = (Dynamic, Static, WeightOnly, Cast, Qat, LlmCompressor, ModelOpt)
+METHODS: Final[tuple[type[Parameters], ...]] = (Dynamic, Static, WeightOnly, Cast, Qat, Vllm, LlmCompressor, ModelOpt)
 """The first is the default."""
 
-__all__ = ["METHODS", "Cast", "Dynamic", "LlmCompressor", "ModelOpt", "Qat", "Static", "WeightOnly"]
+__all__ = ["METHODS", "Cast", "Dynamic", "LlmCompressor", "ModelOpt", "Qat", "Static", "Vllm", "WeightOnly"]

@@ -16,10 +16,10 @@ class Cast(Quantizer):
 
     method: Literal["cast"] = Field(default="cast", description=METHOD)
     dtype: Literal["float16", "bfloat16"] = Field(
-        description=f"{DTYPE} bfloat16 keeps a Transformers directory one, and is a type to store an ONNX graph in, "
-        "since CPUs compute it as float32."
+        description=f"{DTYPE} bfloat16 keeps a Transformers folder. For an ONNX graph it is a storage type only, since "
+        "CPUs compute in float32."
     )
 
     def promise(self) -> Promise:
-        """Return the size; CPUs without FP16 arithmetic convert back and forth, so there is no promise of speed."""
+        """Return size and drop. CPUs without FP16 arithmetic convert back and forth, so speed is not promised."""
         return Promise(max_size_ratio=0.6, min_speedup=None, max_quality_drop=0.005)

@@ -9,7 +9,7 @@ from compressionjob.methods.quantize.quantizer import DTYPE, GRANULARITY, METHOD
 
 
 class Dynamic(Quantizer):
-    """Integer weights, and activations that are quantized while the model runs."""
+    """Integer weights; activations are quantized while the model runs."""
 
     variant: ClassVar[str] = "dynamic"
     summary: ClassVar[str] = "integer weights, activations quantized while the model runs, no calibration data"
@@ -19,5 +19,5 @@ class Dynamic(Quantizer):
     granularity: Literal["channel", "tensor"] = Field(default="channel", description=GRANULARITY)
 
     def promise(self) -> Promise:
-        """Return that the result is under half the size, not slower, and keeps quality within two points."""
+        """Return that the model has under half the size, is not slower, and loses at most two points of quality."""
         return Promise(max_size_ratio=0.5, min_speedup=1.0, max_quality_drop=0.02)

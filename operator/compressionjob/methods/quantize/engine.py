@@ -1,4 +1,4 @@
-"""Language models for vLLM: quantizers that need an image of their own, and give a Transformers folder.
+"""Quantizers of language models for vLLM. They need an image of their own and write a Transformers folder.
 
 llm-compressor: https://github.com/vllm-project/llm-compressor. ModelOpt: https://github.com/NVIDIA/Model-Optimizer.
 """
@@ -21,13 +21,13 @@ from compressionjob.methods.quantize.weight_only import (
     default_group_size,
 )
 
-_NEEDS_IMAGE: Final = "gives a Transformers folder for vLLM, and needs a runtime whose image has it."
+_NEEDS_IMAGE: Final = "writes a Transformers folder for vLLM and needs a runtime whose image contains it."
 
 
 class LlmCompressor(Quantizer):
-    """Linear layers of few bits by llm-compressor; embeddings and the output layer stay as they are.
+    """llm-compressor: few bits for linear layers; embeddings and the output layer stay as they are.
 
-    Its grids have no zero points: packed zero points of compressed-tensors 0.19 do not load into transformers 5.23.
+    There are no zero points, since packed zero points of compressed-tensors 0.19 do not load into transformers 5.23.
     """
 
     variant: ClassVar[str] = "engine"
@@ -42,22 +42,22 @@ class LlmCompressor(Quantizer):
     group_size: GroupSize | None = Field(default=None, description=GROUP_SIZE)
 
     def promise(self) -> Promise:
-        """Return the drop that the bits may cost; how much of a model is linear layers depends on it."""
+        """Return the drop. The size depends on the share of linear layers in the model, so it is not promised."""
         return Promise(max_size_ratio=None, max_quality_drop=DROPS.get(self.dtype))
 
     @property
     def effective_algorithm(self) -> Algorithm:
-        """How weights are rounded."""
+        """Rounding algorithm; rtn by default."""
         return self.algorithm or "rtn"
 
     @property
     def effective_group_size(self) -> int:
-        """Inputs that share a scale."""
+        """Number of inputs that share a scale."""
         return self.group_size or default_group_size(self.dtype)
 
 
 class ModelOpt(Quantizer):
-    """FP8 for weights and inputs of linear layers by ModelOpt, for GPUs that multiply it."""
+    """ModelOpt: FP8 for weights and inputs of linear layers, for GPUs with FP8 arithmetic."""
 
     variant: ClassVar[str] = "engine"
     observes: ClassVar[Predicate] = ALWAYS
@@ -68,9 +68,9 @@ class ModelOpt(Quantizer):
     granularity: Literal["tensor"] = Field(description=GRANULARITY)
 
     def promise(self) -> Promise:
-        """Return the drop; it leaves embeddings, which are much of a small language model, so there is no size."""
+        """Return the drop. Embeddings stay as they are and are much of a small model, so size is not promised."""
         return Promise(max_size_ratio=None, min_speedup=None, max_quality_drop=0.05)
 
 
-ENGINES: Final = ("llm-compressor", "modelopt")
-"""The backends of these methods."""
+FOR_VLLM: Final = ("vllm", "llm-compressor", "modelopt")
+"""Backends that quantize language models into a Transformers folder for vLLM."""

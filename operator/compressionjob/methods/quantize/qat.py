@@ -1,4 +1,4 @@
-"""Quantization-aware training: weights learn to live with few bits (LSQ, arXiv:1902.08153; TWN, arXiv:1605.04711)."""
+"""Quantization-aware training (LSQ, arXiv:1902.08153; TWN, arXiv:1605.04711)."""
 
 from typing import ClassVar, Literal
 
@@ -12,16 +12,16 @@ from compressionjob.methods.training import Training
 
 
 class Qat(Quantizer):
-    """Weights of few bits that were trained to be so."""
+    """Weights of few bits, quantized during training."""
 
     variant: ClassVar[str] = "qat"
-    summary: ClassVar[str] = "quantization-aware training, the weights learn to live with few bits"
+    summary: ClassVar[str] = "quantization-aware training, weights are quantized during training"
     trains: ClassVar[Predicate] = ALWAYS
 
     method: Literal["qat"] = Field(default="qat", description=METHOD)
     dtype: Literal["int8", "int4", "int2", "ternary", "binary"] = Field(default="int8", description=DTYPE)
-    training: Training | None = Field(default=None, description="How the weights are trained.")
+    training: Training | None = Field(default=None, description="Training of the weights.")
 
     def promise(self) -> Promise:
-        """Return the size; weights are turned back to floats while the model runs, so there is no promise of speed."""
+        """Return the size. Weights are dequantized while the model runs, so speed is not promised."""
         return Promise(max_size_ratio=0.6, min_speedup=None, max_quality_drop=None)

@@ -1,18 +1,18 @@
-"""What the methods that quantize have in common."""
+"""Base class and descriptions of the methods that quantize."""
 
 from typing import Final
 
 from compressionjob.methods.parameters import Parameters
 
 METHOD: Final = "The method."
-DTYPE: Final = "The type that weights get."
-GRANULARITY: Final = "One scale for each output channel (exact), or one for each tensor (simple)."
-BACKEND: Final = "What quantizes, and will run the result: onnxruntime by default."
+DTYPE: Final = "Type of the quantized weights."
+GRANULARITY: Final = "One scale for each output channel (more exact), or one for each tensor (simpler)."
+BACKEND: Final = "Library that quantizes, and whose engine runs the result: onnxruntime by default."
 
 
 class Quantizer(Parameters):
-    """Store, and where the method allows compute, with fewer bits."""
+    """Store numbers with fewer bits, and compute with fewer bits where the method allows it."""
 
     def excludes_program(self) -> bool:
-        """Return True: the result is a graph, or a folder of numbers that an export would make float32 again."""
+        """Return True: the result is a graph, or a folder whose weights an export would convert back to float32."""
         return True

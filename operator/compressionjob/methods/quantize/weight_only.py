@@ -1,44 +1,44 @@
-"""Weights of few bits, by groups: GPTQ (arXiv:2210.17323), AWQ (arXiv:2306.00978), or rounding to the nearest."""
+"""Weights of few bits in groups: GPTQ (arXiv:2210.17323), AWQ (arXiv:2306.00978), or rounding to the nearest."""
 
 from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
-from compressionjob.methods.predicate import AllOf, AnyOf, Given, Not, OneOf, Predicate, Rule
+from compressionjob.methods.predicate import AllOf, AnyOf, IsSet, Not, OneOf, Predicate, Rule
 from compressionjob.methods.promise import Promise
 from compressionjob.methods.quantize.quantizer import BACKEND, DTYPE, METHOD, Quantizer
 from compressionjob.schema import Fraction
 
 Algorithm = Literal["rtn", "gptq", "awq"]
 GroupSize = Literal[16, 32, 64, 128, 256]
-"""Inputs in a group; onnxruntime has kernels for powers of two from 16."""
+"""Number of inputs in a group. onnxruntime has kernels for powers of two from 16."""
 ALGORITHM: Final = (
-    "rtn rounds to the nearest (the default); gptq rounds one input after another and lets the others take over the "
-    "error; awq scales the most active channels up before rounding. gptq and awq look at calibration data."
+    "rtn rounds to the nearest (the default); gptq rounds one input after another and corrects the error in the "
+    "others; awq scales the most active channels up before rounding. gptq and awq need calibration data."
 )
-GROUP_SIZE: Final = "Inputs that share a scale and a zero point (default 32 for int8 and mixed, else 128)."
+GROUP_SIZE: Final = "Number of inputs that share a scale and a zero point (default 32 for int8 and mixed, else 128)."
 RATIOS: Final = {"int8": 0.4, "int4": 0.3, "int3": 0.3, "int2": 0.2}
-"""Size against float32, with scales and zero points of small groups, and norms that stay floats."""
+"""Size relative to float32, including scales and zero points of small groups, and norms that stay floats."""
 DROPS: Final = {"int8": 0.01, "int4": 0.1}
 CALIBRATED: Final = OneOf("algorithm", ("gptq", "awq"))
 _MIXED: Final = OneOf("dtype", ("mixed",))
-_BUDGET: Final = Given("budget")
+_BUDGET: Final = IsSet("budget")
 
 
 def default_group_size(dtype: str) -> int:
-    """Return how many inputs share a scale where the job does not say.
+    """Return the default number of inputs that share a scale.
 
-    onnxruntime rounds activations to eight bits by the same groups: with large ones that error is greater than that of
-    eight-bit weights.
+    onnxruntime rounds activations to eight bits in the same groups. In large groups that error is greater than the
+    error of eight-bit weights.
     """
     return 32 if dtype in ("int8", "mixed") else 128
 
 
 class WeightOnly(Quantizer):
-    """Few bits for weights, by groups; activations stay as they are."""
+    """Few bits for weights, in groups; activations stay as they are."""
 
     variant: ClassVar[str] = "weight-only"
-    summary: ClassVar[str] = "few bits for weights, by groups; activations stay as they are"
+    summary: ClassVar[str] = "few bits for weights, in groups; activations stay as they are"
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             AnyOf(AllOf(_MIXED, _BUDGET), AllOf(Not(_MIXED), Not(_BUDGET))),
@@ -50,48 +50,48 @@ class WeightOnly(Quantizer):
     method: Literal["weight-only"] = Field(default="weight-only", description=METHOD)
     dtype: Literal["int8", "int4", "int3", "int2", "mixed"] = Field(
         default="int8",
-        description=f"{DTYPE} mixed gives each layer 8, 4 or 2 bits, by how much the answers depend on it, within "
+        description=f"{DTYPE} mixed gives each layer 8, 4 or 2 bits, by how much the outputs depend on it, within "
         "budget.",
     )
     backend: Literal["onnxruntime"] | None = Field(default=None, description=BACKEND)
     algorithm: Algorithm | None = Field(default=None, description=ALGORITHM)
     group_size: GroupSize | None = Field(default=None, description=GROUP_SIZE)
     symmetric: bool | None = Field(
-        default=None, description="No zero points, all grids are centred on zero (default false)."
+        default=None, description="Use no zero points: all grids are centred on zero (default false)."
     )
     embeddings: bool | None = Field(
-        default=None, description="Tables of embeddings and the layer that gives the output too (default true)."
+        default=None, description="Quantize embedding tables and the output layer too (default true)."
     )
     budget: Fraction | None = Field(
         default=None,
-        description='With dtype mixed: the size of the result as a share of the model\'s before this stage: "0.15".',
+        description='With dtype mixed: size after the stage divided by the size before: "0.15".',
     )
 
     def promise(self) -> Promise:
-        """Return the size that the bits give, and the drop that they may cost."""
-        # Without embeddings the share of the weights that get few bits depends on the model.
+        """Return the size and the drop for the number of bits."""
+        # Without embeddings the share of quantized weights depends on the model.
         ratio = RATIOS.get(self.dtype) if self.effective_embeddings else None
         if self.budget is not None:
-            # Of the graph, whose nodes a checkpoint does not have.
+            # The margin is for the nodes of the graph, which a checkpoint does not have.
             ratio = self.budget + 0.01
         return Promise(max_size_ratio=ratio, max_quality_drop=DROPS.get(self.dtype))
 
     @property
     def effective_algorithm(self) -> Algorithm:
-        """How weights are rounded."""
+        """Rounding algorithm; rtn by default."""
         return self.algorithm or "rtn"
 
     @property
     def effective_group_size(self) -> int:
-        """Inputs that share a scale."""
+        """Number of inputs that share a scale."""
         return self.group_size or default_group_size(self.dtype)
 
     @property
     def effective_symmetric(self) -> bool:
-        """Whether grids have no zero points."""
+        """Whether there are no zero points."""
         return bool(self.symmetric)
 
     @property
     def effective_embeddings(self) -> bool:
-        """Whether tables and the output layer are quantized too."""
+        """Whether embedding tables and the output layer are quantized too."""
         return self.embeddings is not False

@@ -1,7 +1,7 @@
-"""The cache goes forward only, joins what belongs together, and keeps nothing that no longer matters."""
+"""The cache ignores older versions, joins jobs with their objects, and drops objects of ended jobs."""
 
 from compression_operator.cache.cache import Cache
-from compression_operator.cache.forecasts import told
+from compression_operator.cache.forecasts import split_forecast
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, RUNTIMES
 from compressionjob.report import Progress, Remaining
 from tests.support.operator.builders import CHILD_UID, UID, after
@@ -18,7 +18,7 @@ def filled() -> tuple[Cache, list[str]]:
     return cache, changed
 
 
-def test_what_belongs_together_is_observed_together() -> None:
+def test_observe_joins_job_child_and_pods() -> None:
     cache, changed = filled()
     observed = cache.observe(UID)
     assert observed is not None
@@ -26,10 +26,10 @@ def test_what_belongs_together_is_observed_together() -> None:
     assert observed.child is not None
     assert [pod.name for pod in observed.pods] == ["pod-a"]
     assert changed == [UID, UID, UID]
-    assert cache.observe("nobody") is None
+    assert cache.observe("missing") is None
 
 
-def test_older_news_are_ignored() -> None:
+def test_older_events_are_ignored() -> None:
     cache, changed = filled()
     del changed[:]
     cache.put(COMPRESSION_JOBS, versioned_job(99, status={"phase": "Failed"}))
@@ -43,7 +43,7 @@ def test_older_news_are_ignored() -> None:
     assert changed == []
 
 
-def test_own_writes_are_remembered_without_a_second_look() -> None:
+def test_own_writes_trigger_no_reconcile() -> None:
     cache, changed = filled()
     del changed[:]
     cache.put(COMPRESSION_JOBS, versioned_job(101, status={"phase": "Running"}), own_write=True)
@@ -53,7 +53,7 @@ def test_own_writes_are_remembered_without_a_second_look() -> None:
     assert changed == []
 
 
-def test_a_job_lost_in_a_gap_makes_room_as_well() -> None:
+def test_job_dropped_by_a_resync_releases_its_namespace() -> None:
     released: list[str] = []
     cache = Cache(lambda _: None, released.append)
     cache.put(COMPRESSION_JOBS, versioned_job(100))
@@ -63,7 +63,7 @@ def test_a_job_lost_in_a_gap_makes_room_as_well() -> None:
     assert released == ["default"]
 
 
-def test_of_an_ended_job_only_the_job_is_kept() -> None:
+def test_only_the_record_of_an_ended_job_is_kept() -> None:
     cache, _ = filled()
     cache.put(COMPRESSION_JOBS, versioned_job(101, status={"phase": "Succeeded"}))
     cache.put(JOBS, raw_child(version=500))
@@ -80,7 +80,7 @@ def test_of_an_ended_job_only_the_job_is_kept() -> None:
     assert cache.versions(JOBS) == {}
 
 
-def test_a_label_alone_makes_nothing_belong_to_a_job() -> None:
+def test_label_without_owner_reference_is_ignored() -> None:
     cache, _ = filled()
     cache.put(PODS, raw_pod("forged", owner="other"))
     cache.put(PODS, raw_pod("elsewhere", namespace="other"))
@@ -104,7 +104,7 @@ def test_a_deleted_job_does_not_come_back() -> None:
     assert changed[-1] == UID
 
 
-def test_dropping_wakes_the_owner() -> None:
+def test_drop_reconciles_the_owner() -> None:
     cache, changed = filled()
     del changed[:]
     cache.drop(PODS, {"uid": "uid-pod-a", "labels": LABELS})
@@ -113,7 +113,7 @@ def test_dropping_wakes_the_owner() -> None:
     assert changed == [UID, UID]
 
 
-def test_a_new_runtime_wakes_only_those_who_wait_for_it() -> None:
+def test_new_runtime_reconciles_only_waiting_jobs() -> None:
     changed: list[str] = []
     cache = Cache(changed.append, children_protected=True)
     cache.put(COMPRESSION_JOBS, versioned_job(100))
@@ -126,7 +126,7 @@ def test_a_new_runtime_wakes_only_those_who_wait_for_it() -> None:
     assert changed == [UID, UID, UID]
 
 
-def test_a_runtime_that_was_deleted_and_created_again_is_the_new_one() -> None:
+def test_recreated_runtime_replaces_the_old_one() -> None:
     cache, _ = filled()
     cache.drop(RUNTIMES, {"uid": "r-1", "name": "cpu"})
     cache.put(RUNTIMES, raw_runtime(uid="r-2", version=9))
@@ -145,19 +145,19 @@ def test_jobs_are_tallied_by_phase_and_reason() -> None:
     assert cache.tally() == {("Failed", "OutOfMemory"): 1}
 
 
-def test_progress_wakes_only_when_it_moves() -> None:
+def test_progress_reconciles_only_when_it_changes() -> None:
     cache, changed = filled()
     del changed[:]
     cache.put_progress(UID, Progress(stage="prune", fraction=0.1))
     cache.put_progress(UID, Progress(stage="prune", fraction=0.1))
-    cache.put_progress("nobody", Progress(stage="prune", fraction=0.1))
+    cache.put_progress("missing", Progress(stage="prune", fraction=0.1))
     assert changed == [UID]
     pod = cache.running_pod(UID)
     assert pod is not None
     assert pod.ip == "127.0.0.1"
 
 
-def test_a_pod_that_moves_by_its_usual_pace_alone_does_not_get_on() -> None:
+def test_estimate_alone_is_no_progress() -> None:
     cache, changed = filled()
     del changed[:]
     got_on = [
@@ -168,22 +168,22 @@ def test_a_pod_that_moves_by_its_usual_pace_alone_does_not_get_on() -> None:
     assert changed == [UID, UID]
 
 
-def test_a_forecast_wakes_when_it_moves_much_and_is_the_running_pods() -> None:
+def test_forecast_reconciles_after_a_large_change() -> None:
     cache, changed = filled()
     progress = Progress(stage="prune", fraction=0.1)
 
-    def tell(seconds: float, remaining: float) -> int:
+    def report(seconds: float, remaining: float) -> int:
         answer = progress.model_copy(update={"remaining": Remaining(seconds=remaining)})
-        cache.put_progress(UID, *told(answer, "uid-pod-a", after(seconds)))
+        cache.put_progress(UID, *split_forecast(answer, "uid-pod-a", after(seconds)))
         return len(changed)
 
-    first = tell(0, 600)
-    assert tell(10, 590) == first
-    assert tell(20, 600) == first
+    first = report(0, 600)
+    assert report(10, 590) == first
+    assert report(20, 600) == first
     observed = cache.observe(UID)
     assert observed is not None
     assert observed.finish == after(620)
-    assert tell(30, 700) == first + 1
+    assert report(30, 700) == first + 1
     cache.put(PODS, raw_pod(version=301, running=False))
     observed = cache.observe(UID)
     assert observed is not None

@@ -1,11 +1,11 @@
-"""Which jobs share a folder of checkpoints, and which wait while files are removed from it."""
+"""Jobs that share a folder of checkpoints, and jobs that wait while files are removed from it."""
 
 from typing import Any
 
 from compression_operator.cache.cache import Cache
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, RUNTIMES
 from compression_operator.records.job import JobRecord
-from compression_operator.records.places import to_annotation
+from compression_operator.records.write_locations import to_annotation
 from tests.support.operator.raw import raw_runtime
 
 GROUP = "compression-operator.io"
@@ -27,16 +27,16 @@ class Cluster:
         output = {"destination": f"s3://models/{uid}", "checkpoints": checkpoints}
         raw = {"metadata": metadata, "spec": {"output": output}, "status": {"phase": phase, **status}}
         self.cache.put(COMPRESSION_JOBS, raw)
-        found = self.cache.job(uid)
-        assert found is not None
-        return found
+        record = self.cache.job(uid)
+        assert record is not None
+        return record
 
     def child(self, job: JobRecord) -> None:
         self.version += 1
         metadata = {
             "uid": f"{job.uid}-c", "name": job.child_name, "namespace": "default", "resourceVersion": str(self.version),
             "labels": {f"{GROUP}/job-uid": job.uid, f"{GROUP}/job": job.name, f"{GROUP}/part": job.part},
-            "annotations": {f"{GROUP}/writes-to": to_annotation(job.places({}))},
+            "annotations": {f"{GROUP}/writes-to": to_annotation(job.write_locations({}))},
             "ownerReferences": [{"kind": "CompressionJob", "name": job.name, "uid": job.uid, "controller": True}],
         }  # fmt: skip
         self.cache.put(JOBS, {"metadata": metadata, "spec": {}, "status": {"active": 1}})
@@ -67,18 +67,18 @@ def test_an_ended_job_keeps_its_spec_while_files_are_to_be_removed() -> None:
     assert not cluster.job("first", "Succeeded").spec_json
 
 
-def test_the_job_that_removes_files_is_seen_while_it_works_and_no_longer() -> None:
+def test_cleaning_job_is_observed_until_it_ends() -> None:
     cluster = Cluster()
-    job = cluster.job("first", "Succeeded", part="Clean", retention=CLEANING)
+    job = cluster.job("first", "Succeeded", part="Run", retention=CLEANING)
     cluster.child(job)
     assert cluster.observe("first").child.part == "Clean"
-    cluster.job("first", "Succeeded", part="Clean", retention={"checkpoints": "1h", "cleaned": ["checkpoints"]})
+    cluster.job("first", "Succeeded", part="Run", retention={"checkpoints": "1h", "cleaned": ["checkpoints"]})
     assert cluster.observe("first").child is None
 
 
 def test_a_job_that_shares_the_folder_starts_when_the_removal_has_ended() -> None:
     cluster = Cluster()
-    removing = cluster.job("first", "Succeeded", part="Clean", retention=CLEANING)
+    removing = cluster.job("first", "Succeeded", part="Run", retention=CLEANING)
     cluster.child(removing)
     cluster.job("second")
     assert cluster.observe("second").blocker.job == "first"
@@ -88,6 +88,17 @@ def test_a_job_that_shares_the_folder_starts_when_the_removal_has_ended() -> Non
     assert cluster.observe("second").blocker is None
 
 
+def test_a_removal_knows_all_jobs_that_there_are_also_those_that_have_ended() -> None:
+    cluster = Cluster()
+    removing = cluster.job("first", "Succeeded", part="Run", retention=CLEANING)
+    cluster.job("second", "Failed")
+    cluster.job("elsewhere", checkpoints="s3://models/other")
+    assert sorted(cluster.observe("first").known_jobs) == ["elsewhere", "first", "second"]
+    assert cluster.observe("second").known_jobs == ()
+    cluster.child(removing)
+    assert cluster.observe("first").known_jobs == ()
+
+
 def test_a_removal_waits_for_a_job_that_writes_to_the_same_destination() -> None:
     cluster = Cluster()
     writing = cluster.job("second", "Running", part="Run")
@@ -95,7 +106,7 @@ def test_a_removal_waits_for_a_job_that_writes_to_the_same_destination() -> None
     raw = {
         "metadata": {"uid": "first", "name": "first", "namespace": "default", "resourceVersion": "900"},
         "spec": {"output": {"destination": "s3://models/second"}},
-        "status": {"phase": "Succeeded", "part": "Clean", "retention": CLEANING},
+        "status": {"phase": "Succeeded", "part": "Run", "retention": CLEANING},
     }
     cluster.cache.put(COMPRESSION_JOBS, raw)
     assert cluster.observe("first").blocker.job == "second"

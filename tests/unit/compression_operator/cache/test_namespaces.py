@@ -1,4 +1,4 @@
-"""Labels of namespaces: the newest version counts, and jobs that wait for them are looked at again."""
+"""Labels of namespaces: the newest version counts, and a change reconciles waiting jobs."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def labels_in(cache: Cache) -> Any:
     return observed.namespace_labels
 
 
-def test_a_job_that_waits_for_its_namespace_is_looked_at_when_its_labels_change() -> None:
+def test_namespace_label_change_reconciles_waiting_jobs() -> None:
     changed: list[str] = []
     cache = cache_with_job(changed, "RuntimeNotAllowed")
     assert labels_in(cache) is None
@@ -35,11 +35,11 @@ def test_a_job_that_waits_for_its_namespace_is_looked_at_when_its_labels_change(
     assert changed == [UID]
     cache.put(NAMESPACES, namespace(7, gpu="yes"))
     assert changed == [UID, UID]
-    cache.put(NAMESPACES, namespace(6, gpu="no"))  # late news
+    cache.put(NAMESPACES, namespace(6, gpu="no"))  # an older event
     assert labels_in(cache) == {"gpu": "yes"}
 
 
-def test_jobs_elsewhere_are_left_alone() -> None:
+def test_jobs_of_other_namespaces_are_not_reconciled() -> None:
     changed: list[str] = []
     cache = cache_with_job(changed, "RuntimeNotAllowed")
     other = namespace(5, gpu="yes")
@@ -48,7 +48,7 @@ def test_jobs_elsewhere_are_left_alone() -> None:
     assert not changed
 
 
-def test_a_namespace_that_is_gone_is_forgotten_and_its_successor_known() -> None:
+def test_deleted_namespace_is_replaced_by_its_successor() -> None:
     cache = cache_with_job([], "RuntimeNotAllowed")
     cache.put(NAMESPACES, namespace(5, gpu="yes"))
     assert cache.knows(NAMESPACES, namespace(5)["metadata"])

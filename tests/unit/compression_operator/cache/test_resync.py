@@ -1,4 +1,4 @@
-"""What vanished while nobody watched is forgotten, and what was not seen yet is waited for."""
+"""Objects that were deleted without a watch event are dropped, and unseen objects are waited for."""
 
 import asyncio
 from typing import Any
@@ -18,8 +18,8 @@ def listing(version: int, **objects: dict[str, Any]) -> Any:
     """A server that lists these objects by plural, as of a version."""
 
     def answer(request: web.Request) -> Answer:
-        found = objects.get(request.path.rsplit("/", 1)[1])
-        items = [{"metadata": found["metadata"]}] if found else None
+        listed = objects.get(request.path.rsplit("/", 1)[1])
+        items = [{"metadata": listed["metadata"]}] if listed else None
         return 200, {"metadata": {"resourceVersion": str(version)}, "items": items}, {}
 
     return answer
@@ -45,7 +45,7 @@ def test_one_forged_job_does_not_keep_the_operator_from_starting() -> None:
     assert cache.knows(JOBS, forged["metadata"])
 
 
-async def test_what_is_listed_and_known_is_fine() -> None:
+async def test_known_objects_are_not_missing() -> None:
     objects = {"compressionruntimes": raw_runtime(), "compressionjobs": versioned_job(100)}
     objects |= {"jobs": raw_child(), "pods": raw_pod()}
     cache = filled()
@@ -56,7 +56,7 @@ async def test_what_is_listed_and_known_is_fine() -> None:
     assert observed.child is not None
 
 
-async def test_what_is_gone_is_forgotten_but_not_what_is_newer_than_the_list() -> None:
+async def test_deleted_objects_are_dropped_and_newer_ones_are_kept() -> None:
     cache = filled()
     async with server(listing(250, compressionjobs=versioned_job(100))) as (client, _, _metrics):
         assert await Resync(client, cache, ()).compare() == []
@@ -66,7 +66,7 @@ async def test_what_is_gone_is_forgotten_but_not_what_is_newer_than_the_list() -
     assert list(cache.versions(PODS)) == ["uid-pod-a"]
 
 
-async def test_catching_up_waits_for_what_was_not_seen() -> None:
+async def test_catch_up_waits_for_unseen_objects() -> None:
     cache = filled()
     objects = {"compressionruntimes": raw_runtime(), "compressionjobs": versioned_job(101)}
     async with server(listing(400, **objects)) as (client, _, _metrics):
@@ -77,8 +77,8 @@ async def test_catching_up_waits_for_what_was_not_seen() -> None:
         await asyncio.wait_for(waiting, timeout=10)
 
 
-async def test_what_the_watches_still_do_not_tell_after_a_while_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compression_operator.cache.resync.PATIENCE", 0.3)
+async def test_objects_that_no_watch_reports_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compression_operator.cache.resync.WATCH_LAG", 0.3)
     cache = filled()
     objects = {"compressionruntimes": raw_runtime(version=8), "compressionjobs": versioned_job(101)}
     async with server(listing(400, **objects)) as (client, _, _metrics):

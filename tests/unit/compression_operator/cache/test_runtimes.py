@@ -1,11 +1,11 @@
-"""How a job begins: in one pod or in two, and which runtime measures, as its runtimes have it and no later."""
+"""The first part and the measuring runtime of a job, which are fixed when it begins."""
 
 from typing import Any
 
 import pytest
 
 from compression_operator.cache.cache import Cache
-from compression_operator.cache.observed import Observed
+from compression_operator.cache.observed_job import ObservedJob
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, RUNTIMES
 from tests.support.operator.builders import CHILD_UID, UID
 from tests.support.operator.raw import raw_child, raw_runtime, versioned_job
@@ -27,7 +27,7 @@ def filled(cache: Cache | None = None, **runtimes: dict[str, Any]) -> Cache:
     return cache
 
 
-def seen(cache: Cache) -> Observed:
+def seen(cache: Cache) -> ObservedJob:
     observed = cache.observe(UID)
     assert observed is not None
     return observed
@@ -45,7 +45,7 @@ def seen(cache: Cache) -> Observed:
         ({"isolation": "Node", "runtime": "cpu"}, SHARED, "", "Compress", "cpu"),
     ],
 )
-def test_the_runtime_says_in_how_many_parts_and_where_a_job_is_measured(
+def test_runtime_determines_parts_and_measuring_runtime(
     cpu: dict[str, Any], quiet: dict[str, Any], sla: str, part: str, measuring: str
 ) -> None:
     cache = filled(cpu=cpu, quiet=quiet)
@@ -57,7 +57,7 @@ def test_the_runtime_says_in_how_many_parts_and_where_a_job_is_measured(
 
 
 @pytest.mark.parametrize("part", ["", "Run"])
-def test_a_job_that_has_a_child_for_all_of_it_goes_on_with_it(part: str) -> None:
+def test_job_with_a_single_child_keeps_it(part: str) -> None:
     """An operator before measuring slots created it, or the runtime was edited: no second child, no other part."""
     cache = filled(cpu={"isolation": "Node", "runtime": "quiet"}, quiet=ALONE)
     child = {"childJob": {"name": "x", "uid": CHILD_UID}}
@@ -77,14 +77,14 @@ def test_a_job_whose_stages_have_their_own_child_is_measured_in_another() -> Non
     assert observed.job.part == "Compress"
 
 
-def test_where_a_job_is_measured_stays_once_it_has_begun() -> None:
+def test_measuring_runtime_of_a_started_job_does_not_change() -> None:
     cache = filled(cpu={"isolation": "Node", "runtime": "other"}, quiet=ALONE)
     cache.put(COMPRESSION_JOBS, versioned_job(100, status={"part": "Measure", "measuringRuntime": "quiet"}))
     observed = seen(cache)
     assert (observed.job.part, observed.job.present_runtime) == ("Measure", "quiet")
 
 
-def test_a_job_looks_again_when_the_runtime_comes_in_which_its_own_measures() -> None:
+def test_new_measuring_runtime_reconciles_its_jobs() -> None:
     changed: list[str] = []
     cache = filled(Cache(changed.append), cpu={"isolation": "Node", "runtime": "quiet"})
     cache.put(COMPRESSION_JOBS, versioned_job(100))

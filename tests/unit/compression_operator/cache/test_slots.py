@@ -1,4 +1,4 @@
-"""Who waits for a measuring slot, and which jobs do not begin meanwhile."""
+"""Pods that wait for a measuring slot, and jobs that are held back meanwhile."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def test_a_job_does_not_begin_while_another_waits_for_the_node_to_be_empty(
     assert slots.ahead(record, runtimes) == 0
 
 
-def test_nobody_is_held_back_where_no_pod_could_make_room(slots: MeasuringSlots, changed: list[str]) -> None:
+def test_no_job_is_held_back_if_no_pod_can_make_room(slots: MeasuringSlots, changed: list[str]) -> None:
     """A pod that fits on no node at all must not stop every other job for good."""
     runtimes, record = known(cpu={}), job()
     slots.note(waiting())
@@ -84,7 +84,7 @@ def test_nobody_is_held_back_where_no_pod_could_make_room(slots: MeasuringSlots,
 @pytest.mark.parametrize(
     ("reason", "held"), [("ContainerCreating", 1), ("CreateContainerConfigError", 0), ("ImagePullBackOff", 0)]
 )
-def test_nobody_is_held_back_for_a_pod_that_cannot_start(slots: MeasuringSlots, reason: str, held: int) -> None:
+def test_no_job_is_held_back_for_a_pod_that_cannot_start(slots: MeasuringSlots, reason: str, held: int) -> None:
     """It waits for a Secret or an image, perhaps for good."""
     slots.note(waiting())
     slots.note(pod("works", state={"waiting": {"reason": reason}}))
@@ -127,7 +127,7 @@ def test_whole_cpus_need_no_empty_node(slots: MeasuringSlots) -> None:
     assert slots.ahead(job(), known(cpu={})) == 0
 
 
-def test_how_long_a_slot_is_taken_is_known_from_those_that_had_one(slots: MeasuringSlots) -> None:
+def test_slot_time_is_the_median_of_ended_pods(slots: MeasuringSlots) -> None:
     assert slots.seconds("cpu") is None
     for name, seconds in (("a", 20), ("b", 60), ("c", 30)):
         placed = (("PodScheduled", "True", "", "", stamp(10)),)
@@ -156,7 +156,7 @@ def test_how_long_a_slot_is_taken_is_known_from_those_that_had_one(slots: Measur
         ("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates", 0),
     ],
 )
-def test_a_pod_that_no_empty_node_would_take_holds_nobody_back(
+def test_pod_that_fits_no_empty_node_holds_no_job_back(
     slots: MeasuringSlots, reason: str, message: str, held: int
 ) -> None:
     slots.note(compressing())

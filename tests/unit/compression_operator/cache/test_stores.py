@@ -1,4 +1,4 @@
-"""The stores of a namespace: seen by its jobs, and looked at again when they change."""
+"""The stores of a namespace, and the reconcile of its jobs when they change."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def test_a_job_sees_the_stores_of_its_namespace() -> None:
     assert names(cache) == ["team-a"]
 
 
-def test_a_change_of_a_store_lets_the_jobs_of_its_namespace_look_again() -> None:
+def test_store_change_reconciles_jobs_of_its_namespace() -> None:
     cache, changed = filled(raw_store())
     cache.put(STORES, raw_store(version=9))
     assert changed == [UID]
@@ -48,7 +48,7 @@ def test_a_change_of_a_store_lets_the_jobs_of_its_namespace_look_again() -> None
     assert changed == [UID, UID]
 
 
-def test_a_job_with_a_child_or_at_its_end_does_not_look_again() -> None:
+def test_store_change_ignores_jobs_with_a_child_or_ended_jobs() -> None:
     cache, changed = filled()
     cache.put(JOBS, raw_child())
     changed.clear()
@@ -69,7 +69,7 @@ def test_stores_are_known_by_version_and_forgotten_when_they_are_gone() -> None:
     assert cache.versions(STORES) == {}
 
 
-def test_a_destination_is_the_same_place_by_a_store_and_by_its_endpoint() -> None:
+def test_store_and_endpoint_give_the_same_location() -> None:
     cache, _ = filled(raw_store())
     by_store, by_endpoint = versioned_job(2, **IN_STORE), versioned_job(1)
     by_endpoint["spec"]["storage"] = {"secretName": "x", "endpoint": "http://store:9000"}

@@ -7,7 +7,7 @@ import pytest
 from compression_operator.cache.cache import Cache
 from compression_operator.cluster.resources import COMPRESSION_JOBS, JOBS, PODS, RUNTIMES
 from compression_operator.records.job import JobRecord
-from compression_operator.records.places import places_of, to_annotation
+from compression_operator.records.write_locations import to_annotation, write_locations_of
 from tests.support.operator.builders import stamp
 from tests.support.operator.raw import raw_runtime
 
@@ -27,10 +27,10 @@ class Cluster:
         self.cache = Cache(self.woken.append, children_protected=True)
         self.version = 100
 
-    def _metadata(self, uid: str, name: str, namespace: str, owner: str = "", places: tuple[str, ...] = ()) -> Any:
+    def _metadata(self, uid: str, name: str, namespace: str, owner: str = "", locations: tuple[str, ...] = ()) -> Any:
         self.version += 1
         labels = {f"{GROUP}/job-uid": owner, f"{GROUP}/job": name} if owner else {}
-        annotations = {f"{GROUP}/writes-to": to_annotation(places)} if places else {}
+        annotations = {f"{GROUP}/writes-to": to_annotation(locations)} if locations else {}
         return {
             "uid": uid, "name": name, "namespace": namespace, "resourceVersion": str(self.version),
             "creationTimestamp": stamp(self.version), "labels": labels, "annotations": annotations,
@@ -44,20 +44,21 @@ class Cluster:
         status = {"phase": phase, "conditions": changes.get("conditions") or []}
         raw = {"metadata": metadata, "spec": changes.get("spec") or spec(), "status": status}
         self.cache.put(COMPRESSION_JOBS, raw)
-        found = self.cache.job(uid)
-        assert found is not None
-        return found
+        record = self.cache.job(uid)
+        assert record is not None
+        return record
 
     def child(self, job: JobRecord, *, noted: bool = True, suspend: bool = False, **status: Any) -> None:
         """The Job of a CompressionJob."""
-        metadata = self._metadata(f"{job.uid}-c", job.name, job.namespace, job.uid, job.places({}) if noted else ())
+        locations = job.write_locations({}) if noted else ()
+        metadata = self._metadata(f"{job.uid}-c", job.name, job.namespace, job.uid, locations)
         metadata["name"] = job.child_name
         metadata["ownerReferences"] = [{"kind": "CompressionJob", "name": job.name, "uid": job.uid, "controller": True}]
         self.cache.put(JOBS, {"metadata": metadata, "spec": {"suspend": suspend}, "status": status})
 
     def queued(self, job: JobRecord) -> None:
         """The Job of a CompressionJob, which a queue has suspended."""
-        metadata = self._metadata(f"{job.uid}-c", job.name, job.namespace, job.uid, job.places({}))
+        metadata = self._metadata(f"{job.uid}-c", job.name, job.namespace, job.uid, job.write_locations({}))
         metadata["name"] = job.child_name
         metadata["labels"] |= {"kueue.x-k8s.io/queue-name": "team-a"}
         metadata["ownerReferences"] = [{"kind": "CompressionJob", "name": job.name, "uid": job.uid, "controller": True}]
@@ -65,7 +66,8 @@ class Cluster:
 
     def pod(self, job: JobRecord, phase: str = "Running", *, noted: bool = True) -> None:
         """A pod of that Job."""
-        metadata = self._metadata(f"{job.uid}-p", job.name, job.namespace, job.uid, job.places({}) if noted else ())
+        locations = job.write_locations({}) if noted else ()
+        metadata = self._metadata(f"{job.uid}-p", job.name, job.namespace, job.uid, locations)
         metadata["ownerReferences"] = [{"kind": "Job", "name": "x", "uid": f"{job.uid}-c", "controller": True}]
         self.cache.put(PODS, {"metadata": metadata, "status": {"phase": phase}})
 
@@ -96,24 +98,24 @@ OVERLAPS = [
 
 
 @pytest.mark.parametrize(("first", "second", "overlap"), OVERLAPS)
-def test_destinations_that_overlap_are_written_one_after_the_other(first: str, second: str, overlap: bool) -> None:
+def test_overlapping_destinations_are_written_in_sequence(first: str, second: str, overlap: bool) -> None:
     cluster = Cluster()
     cluster.child(cluster.job("a", spec=spec(first)), active=1)
     cluster.job("b", spec=spec(second))
     assert cluster.blocker("b") == ("a" if overlap else "")
 
 
-def test_claims_are_those_of_a_namespace_and_buckets_are_those_of_an_endpoint() -> None:
+def test_locations_distinguish_namespaces_and_endpoints() -> None:
     for first, second, overlap in [("pvc://claim/a", "pvc://claim/a", False), ("s3://models/a", "s3://models/a", True)]:
         cluster = Cluster()
         cluster.child(cluster.job("a", spec=spec(first)), active=1)
         cluster.job("b", namespace="team-b", spec=spec(second))
         assert bool(cluster.blocker("b")) == overlap
     elsewhere = {"output": {"destination": "s3://models/a"}, "storage": {"endpoint": "https://store.example.com"}}
-    assert not set(places_of(elsewhere, "x")) & set(places_of(spec("s3://models/a"), "x"))
+    assert not set(write_locations_of(elsewhere, "x")) & set(write_locations_of(spec("s3://models/a"), "x"))
 
 
-def test_a_claim_is_the_same_place_under_both_of_its_names() -> None:
+def test_claim_has_one_location_under_both_names() -> None:
     cluster = Cluster()
     volume = {"name": "models", "mountPath": "/data", "persistentVolumeClaim": {"claimName": "models"}}
     cluster.cache.put(RUNTIMES, raw_runtime(volumes=[volume], resources={"limits": {"memory": "2Gi"}}))
@@ -123,7 +125,7 @@ def test_a_claim_is_the_same_place_under_both_of_its_names() -> None:
     assert (cluster.blocker("b"), cluster.blocker("c")) == ("a", "")
 
 
-def test_a_job_starts_when_the_one_before_it_can_write_no_more() -> None:
+def test_job_starts_when_the_earlier_writer_has_ended() -> None:
     cluster = Cluster()
     first = cluster.job("a")
     cluster.child(first, active=1)
@@ -141,7 +143,7 @@ def test_a_job_starts_when_the_one_before_it_can_write_no_more() -> None:
 
 
 @pytest.mark.parametrize("noted", [True, False])
-def test_a_job_that_was_deleted_and_applied_again_waits_for_its_own_past(noted: bool) -> None:
+def test_reapplied_job_waits_for_pods_of_the_deleted_one(noted: bool) -> None:
     cluster = Cluster()
     first = cluster.job("a", name="minilm")
     cluster.child(first, active=1, noted=noted)
@@ -155,7 +157,7 @@ def test_a_job_that_was_deleted_and_applied_again_waits_for_its_own_past(noted: 
     assert cluster.blocker("b") == ""
 
 
-def test_a_pod_whose_job_was_taken_away_is_waited_for() -> None:
+def test_job_waits_for_a_pod_without_its_job() -> None:
     cluster = Cluster()
     first = cluster.job("a")
     cluster.child(first, active=1)
@@ -179,7 +181,7 @@ def test_a_job_that_has_ended_is_waited_for_while_its_pod_ends() -> None:
     assert cluster.blocker("b") == ""
 
 
-def test_a_job_that_is_suspended_or_reviewed_holds_nothing_and_waits_to_go_on() -> None:
+def test_suspended_or_reviewed_job_blocks_no_destination() -> None:
     cluster = Cluster()
     first = cluster.job("a")
     cluster.child(first, suspend=True)
@@ -202,7 +204,7 @@ def test_two_queued_jobs_that_are_resumed_do_not_wait_for_each_other() -> None:
     assert cluster.blocker("a") == ""
 
 
-def test_a_reservation_counts_from_the_moment_of_the_decision() -> None:
+def test_reservation_blocks_other_jobs_at_once() -> None:
     cluster = Cluster()
     first, _ = cluster.job("a"), cluster.job("b")
     cluster.cache.writers.reserve(first)
@@ -213,7 +215,7 @@ def test_a_reservation_counts_from_the_moment_of_the_decision() -> None:
     assert cluster.blocker("b") == ""
 
 
-def test_a_job_that_is_gone_waits_no_more() -> None:
+def test_deleted_job_no_longer_waits() -> None:
     cluster = Cluster()
     first = cluster.job("a")
     cluster.child(first, active=1)

@@ -1,4 +1,4 @@
-"""What the child Job looks like: image, hardware, security, storage, failure policy."""
+"""The manifest of the child Job: image, hardware, security, storage, failure policy."""
 
 import re
 from typing import Any
@@ -35,8 +35,8 @@ def pod_of(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def container_of(manifest: dict[str, Any]) -> dict[str, Any]:
     (container,) = pod_of(manifest)["containers"]
-    found: dict[str, Any] = container
-    return found
+    result: dict[str, Any] = container
+    return result
 
 
 def test_names_and_owner_are_derived_from_the_job() -> None:
@@ -51,8 +51,8 @@ def test_names_and_owner_are_derived_from_the_job() -> None:
 
 def test_pods_with_an_identity_of_the_cloud_have_a_label_for_network_policies() -> None:
     def labels(**on: Any) -> dict[str, str]:
-        found: dict[str, str] = build(on)["spec"]["template"]["metadata"]["labels"]
-        return found
+        result: dict[str, str] = build(on)["spec"]["template"]["metadata"]["labels"]
+        return result
 
     assert labels(serviceAccountName="s3-reader")[AMBIENT_IDENTITY_LABEL] == "true"
     assert AMBIENT_IDENTITY_LABEL not in labels()
@@ -74,7 +74,7 @@ def test_a_pod_that_measures_keeps_every_other_job_off_its_node(isolation: str, 
 @pytest.mark.parametrize(
     ("isolation", "part"), [("Node", "Compress"), ("Node", "Publish"), ("Shared", "Run"), ("StaticCPUs", "Run")]
 )
-def test_other_pods_go_wherever_there_is_room(isolation: str, part: str) -> None:
+def test_pods_without_a_slot_have_no_affinity(isolation: str, part: str) -> None:
     manifest = build({"measuring": {"isolation": isolation}, "resources": WHOLE_CPUS}, status={"part": part})
     assert "affinity" not in pod_of(manifest)
     annotations = manifest["metadata"]["annotations"]
@@ -83,7 +83,7 @@ def test_other_pods_go_wherever_there_is_room(isolation: str, part: str) -> None
     )
 
 
-def test_the_pod_is_told_how_it_is_isolated_and_how_many_cpus_are_its_own() -> None:
+def test_pod_environment_has_isolation_and_cpus() -> None:
     environment = variables_of(build({"measuring": {"isolation": "StaticCPUs"}, "resources": WHOLE_CPUS}))
     assert environment["COMPRESSION_ISOLATION"] == "StaticCPUs"
     reserved = {"containerName": "runner", "resource": "requests.cpu", "divisor": "1"}
@@ -106,7 +106,7 @@ def test_long_names_stay_valid() -> None:
     assert job(name="short").child_name == f"short-{UID[:8]}"
 
 
-def test_long_names_that_begin_alike_have_labels_of_their_own() -> None:
+def test_long_names_with_a_common_prefix_get_different_labels() -> None:
     names = ["a" * 63, "a" * 64, "a" * 65, "a" * 45 + "-." + "b" * 100, "a" * 45 + "-." + "b" * 101]
     labels = [build(name=name)["metadata"]["labels"] for name in names]
     for key in ("compression-operator.io/job", "app.kubernetes.io/instance"):
@@ -120,7 +120,7 @@ def test_long_names_that_begin_alike_have_labels_of_their_own() -> None:
         assert [re.fullmatch(r"[a-z0-9.-]+", value) is not None for value in values] == [True, *[False] * 4]
 
 
-def test_job_and_pod_bear_the_recommended_labels() -> None:
+def test_job_and_pod_have_the_recommended_labels() -> None:
     manifest = build()
     for labels in (manifest["metadata"]["labels"], manifest["spec"]["template"]["metadata"]["labels"]):
         assert {key.removeprefix("app.kubernetes.io/"): value for key, value in labels.items() if "app." in key} == {
@@ -132,7 +132,7 @@ def test_job_and_pod_bear_the_recommended_labels() -> None:
         }
 
 
-def test_no_text_of_a_user_is_in_the_environment_where_the_kubelet_would_expand_it() -> None:
+def test_environment_contains_no_user_text() -> None:
     names = ["$(HOME)", "$$", "$$(HOME)", "größe", *(f"特徴量-{number}" for number in range(996))]
     manifest = build(spec__data__evaluation__columns={"features": names})
     assert input_of(manifest)["job"]["spec"]["data"]["evaluation"]["columns"]["features"] == names
@@ -140,7 +140,7 @@ def test_no_text_of_a_user_is_in_the_environment_where_the_kubelet_would_expand_
     assert not [value for value in variables if "$" in value or len(value) > 200]
 
 
-def test_what_the_operator_keeps_of_a_pod_is_without_its_input() -> None:
+def test_pod_record_excludes_the_input() -> None:
     manifest = build()
     template = manifest["spec"]["template"]
     (text,) = files_of(manifest).values()
@@ -164,7 +164,7 @@ def test_the_pod_is_restricted_and_has_no_token() -> None:
     }
 
 
-def test_the_runtime_gives_image_and_hardware() -> None:
+def test_image_and_hardware_come_from_the_runtime() -> None:
     runtime_spec = {
         "image": "runner:gpu",
         "command": ["python", "-m", "compression_runner", "pod"],
@@ -193,7 +193,7 @@ def test_the_runtime_gives_image_and_hardware() -> None:
     assert variables_of(manifest)["OMP_NUM_THREADS"] == "2"
 
 
-def test_the_pod_gets_its_job_without_what_may_change() -> None:
+def test_pod_input_excludes_mutable_fields() -> None:
     manifest = build(spec__ttl="1h", spec__suspend=True, spec__notifications=["ops"])
     given = input_of(manifest)["job"]
     assert given["metadata"] == {"name": "minilm-int8", "namespace": "default", "uid": UID}
@@ -212,7 +212,7 @@ def test_credentials_are_references_by_role() -> None:
     assert not [name for name in environment if name.startswith("DATA_")]
 
 
-def test_the_hubs_token_is_for_the_hub_and_the_stores_keys_for_the_store() -> None:
+def test_hub_token_and_store_keys_are_separate() -> None:
     environment = variables_of(
         build(
             spec__model__source="hf://acme/model",
@@ -258,7 +258,7 @@ def test_the_runtimes_volumes_are_mounted() -> None:
     assert by_name["runtime-1"]["configMap"] == {"name": "site"}
 
 
-def test_failures_are_told_apart_by_the_failure_policy() -> None:
+def test_failure_policy_distinguishes_failures() -> None:
     spec = build(spec__retries=5)["spec"]
     ignore, fail = spec["podFailurePolicy"]["rules"]
     assert ignore["action"] == "Ignore"
@@ -273,3 +273,18 @@ def test_a_queued_job_is_created_suspended_with_its_label() -> None:
     manifest = build(labels={"kueue.x-k8s.io/queue-name": "team-a"})
     assert manifest["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-a"
     assert manifest["spec"]["suspend"] is True
+
+
+def lifetime_in(manifest: dict[str, Any]) -> list[str]:
+    (container,) = manifest["spec"]["template"]["spec"]["containers"]
+    return [it["value"] for it in container["env"] if it["name"] == "COMPRESSION_CHECKPOINT_LIFETIME"]
+
+
+def test_the_pod_gets_the_lifetime_of_checkpoints_as_it_is_fixed() -> None:
+    on = {"retention": {"default": {"checkpoints": "2h"}}}
+    assert lifetime_in(build()) == []
+    assert lifetime_in(build(on=on)) == ["2h"]
+    assert lifetime_in(build(on=on, spec__retention={"checkpoints": "1h"})) == ["1h"]
+    later = {"part": "Measure", "childrenCreated": 1}
+    assert lifetime_in(build(on=on, status=later | {"retention": {"checkpoints": "3h"}})) == ["3h"]
+    assert lifetime_in(build(on=on, status=later)) == []

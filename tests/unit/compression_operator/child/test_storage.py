@@ -1,4 +1,4 @@
-"""Which claims a pod mounts, and which keys it gets: by role, by store, bound to their addresses."""
+"""Claims and keys of a pod: by role, by store, bound to their endpoints."""
 
 from typing import Any
 
@@ -21,11 +21,11 @@ def resolved(*locations: tuple[str, str], **connection: str) -> dict[str, Resolv
 
 
 def references(given: CompressionJobSpec, stores: dict[str, ResolvedStore]) -> dict[str, Any]:
-    found = {item["name"]: item for item in credentials_of(given, stores)}
-    return {name: item["valueFrom"]["secretKeyRef"] for name, item in found.items() if "valueFrom" in item}
+    references_by_name = {item["name"]: item for item in credentials_of(given, stores)}
+    return {name: item["valueFrom"]["secretKeyRef"] for name, item in references_by_name.items() if "valueFrom" in item}
 
 
-def test_a_pod_mounts_no_more_of_a_claim_than_its_store_allows() -> None:
+def test_pod_mounts_only_the_allowed_folder_of_a_claim() -> None:
     given = spec(
         spec__storage={"store": "team-a"},
         spec__model__source="pvc://shared/models/minilm",
@@ -55,13 +55,13 @@ def test_each_role_gets_the_keys_of_its_own_store() -> None:
     given = spec(spec__storage={"store": "team-a"}, spec__output__storage={"store": "results"})
     results = ResolvedStore(StoreConnection(name="results", secret_name="results-keys"), ())
     stores = resolved(secret_name="team-a-keys", endpoint="http://store:9000") | {"results": results}
-    found = references(given, stores)
-    assert {name: item["name"] for name, item in found.items() if name.endswith("ACCESS_KEY_ID")} == {
+    references_by_name = references(given, stores)
+    assert {name: item["name"] for name, item in references_by_name.items() if name.endswith("ACCESS_KEY_ID")} == {
         "MODEL_AWS_ACCESS_KEY_ID": "team-a-keys",
         "DATA_AWS_ACCESS_KEY_ID": "team-a-keys",
         "OUTPUT_AWS_ACCESS_KEY_ID": "results-keys",
     }
-    assert not [name for name in found if name.endswith("ENDPOINT_URL")]
+    assert not [name for name in references_by_name if name.endswith("ENDPOINT_URL")]
 
 
 def test_a_store_without_a_secret_leaves_the_pod_its_ambient_identity() -> None:
@@ -74,13 +74,13 @@ def test_a_token_comes_from_the_store_that_the_job_names_for_the_hub() -> None:
     given = spec(
         spec__storage={"store": "team-a"}, spec__hub={"store": "team-a"}, spec__model__source="hf://acme/model"
     )
-    found = references(given, resolved(hub_secret_name="hub-token", hub_endpoint="http://hub"))
-    assert found["HUB_HF_TOKEN"] == {"name": "hub-token", "key": "HF_TOKEN"}
-    assert "HUB_HF_ENDPOINT" not in found
+    references_by_name = references(given, resolved(hub_secret_name="hub-token", hub_endpoint="http://hub"))
+    assert references_by_name["HUB_HF_TOKEN"] == {"name": "hub-token", "key": "HF_TOKEN"}
+    assert "HUB_HF_ENDPOINT" not in references_by_name
 
 
-def test_without_a_store_the_secret_says_which_address_it_is_for() -> None:
+def test_secret_provides_the_endpoint_without_a_store() -> None:
     given = spec(spec__hub={"secretName": "hub", "endpoint": "http://hub"}, spec__model__source="hf://acme/model")
-    found = references(given, {})
-    assert found["HUB_HF_ENDPOINT"] == {"name": "hub", "key": "HF_ENDPOINT", "optional": True}
-    assert found["OUTPUT_AWS_ENDPOINT_URL"] == {"name": "s3", "key": "AWS_ENDPOINT_URL", "optional": True}
+    references_by_name = references(given, {})
+    assert references_by_name["HUB_HF_ENDPOINT"] == {"name": "hub", "key": "HF_ENDPOINT", "optional": True}
+    assert references_by_name["OUTPUT_AWS_ENDPOINT_URL"] == {"name": "s3", "key": "AWS_ENDPOINT_URL", "optional": True}

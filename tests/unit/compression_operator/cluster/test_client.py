@@ -1,4 +1,4 @@
-"""What the API server answers becomes a result or an error of the right type; what it asks for is honoured."""
+"""Responses of the API server become results or typed errors; Retry-After is honoured."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ from tests.support.operator.api_server import Answer, Fixed, server
         (503, "ServiceUnavailable", errors.ServerTrouble),
     ],
 )
-async def test_a_refusal_has_a_type_and_the_servers_words(code: int, reason: str, kind: type[errors.Refused]) -> None:
+async def test_refusals_have_a_type_and_the_servers_message(code: int, reason: str, kind: type[errors.Refused]) -> None:
     body = {"kind": "Status", "reason": reason, "message": f"because of {reason}"}
     async with server(lambda _: (code, body, {})) as (client, _, metrics):
         with pytest.raises(
@@ -46,7 +46,7 @@ async def test_a_refusal_has_a_type_and_the_servers_words(code: int, reason: str
     assert metrics.registry.get_sample_value("compression_operator_api_requests_total", labels) == 1
 
 
-async def test_no_answer_is_unreachable() -> None:
+async def test_missing_response_is_unreachable() -> None:
     client = Client(Fixed("http://127.0.0.1:1"), Metrics().count_request)
     async with client:
         with pytest.raises(errors.Unreachable, match="GET /api/v1/namespaces/ns/pods/x: "):
@@ -82,7 +82,7 @@ async def test_retry_after_is_raised_at_once_and_bounded(
     assert seen == ["POST"]
 
 
-async def test_only_a_patient_list_waits_for_its_page() -> None:
+async def test_only_lists_with_wait_when_busy_retry_a_page() -> None:
     seen: list[str] = []
 
     def answer(request: web.Request) -> Answer:
@@ -92,7 +92,7 @@ async def test_only_a_patient_list_waits_for_its_page() -> None:
         return 200, {"metadata": {"continue": "" if seen[-1] else "next"}, "items": [{"n": len(seen)}]}, {}
 
     async with server(answer) as (client, _, _metrics):
-        pages = [page["items"] async for page in client.pages(JOBS, None, patient=True)]
+        pages = [page["items"] async for page in client.pages(JOBS, None, wait_when_busy=True)]
         assert (pages, seen) == ([[{"n": 1}], [{"n": 3}]], ["", "next", "next"])
         seen.clear()
         with pytest.raises(errors.TooManyRequests):
@@ -139,7 +139,7 @@ async def test_a_list_is_read_page_by_page() -> None:
     assert pages == [[{"n": 1}], []]
 
 
-async def test_metadata_comes_from_the_servers_memory_and_item_by_item() -> None:
+async def test_cached_metadata_is_read_item_by_item() -> None:
     def answer(request: web.Request) -> Answer:
         if request.headers["Authorization"] != "Bearer token-2":
             return 401, {}, {}
@@ -158,9 +158,7 @@ async def test_metadata_comes_from_the_servers_memory_and_item_by_item() -> None
     ("code", "body", "kind"),
     [(429, {}, errors.TooManyRequests), (200, {"no": "list"}, errors.Unreachable), (401, {}, errors.Unauthorized)],
 )
-async def test_a_list_that_is_none_is_an_error_of_ours(
-    code: int, body: dict[str, object], kind: type[errors.ApiError]
-) -> None:
+async def test_malformed_list_is_unreachable(code: int, body: dict[str, object], kind: type[errors.ApiError]) -> None:
     async with server(lambda _: (code, body, {"Retry-After": "3"})) as (client, _, _metrics):
         with pytest.raises(kind) as caught:
             _ = [page async for page in client.cached_metadata(JOBS, None)]
@@ -197,13 +195,13 @@ async def test_a_rotated_token_is_read_again(tmp_path: Path, monkeypatch: pytest
     assert credentials.authorization() == "Bearer two"
 
 
-def test_certificates_that_are_none_are_said() -> None:
+def test_invalid_certificates_are_reported() -> None:
     with pytest.raises(errors.CredentialsError, match="check the kubeconfig"):
         Connection("https://x", ca="nonsense").ssl_context()
     assert Connection("https://x", verify=False).ssl_context().verify_mode is ssl.CERT_NONE
 
 
-async def test_apply_takes_over_fields_and_names_itself() -> None:
+async def test_apply_forces_fields_with_its_field_manager() -> None:
     seen: list[tuple[str, str, str, str]] = []
 
     def answer(request: web.Request) -> Answer:
@@ -218,7 +216,7 @@ async def test_apply_takes_over_fields_and_names_itself() -> None:
     assert seen == [("PATCH", path, query, "application/apply-patch+yaml")]
 
 
-async def test_a_review_is_sent_as_its_kind_and_gives_the_status() -> None:
+async def test_review_returns_its_status() -> None:
     seen: list[str] = []
 
     def answer(request: web.Request) -> Answer:
@@ -256,11 +254,11 @@ async def watched(*lines: str) -> AsyncIterator[Client]:
 
 
 async def events(client: Client) -> list[tuple[str, str]]:
-    found = client.watch(NETWORK_POLICIES, None, fields="metadata.name=runners", version="1")
-    return [(kind, raw["metadata"]["name"]) async for kind, raw in found]
+    watch = client.watch(NETWORK_POLICIES, None, fields="metadata.name=runners", version="1")
+    return [(kind, raw["metadata"]["name"]) async for kind, raw in watch]
 
 
-async def test_a_watch_gives_its_events_until_it_ends() -> None:
+async def test_watch_yields_events_until_it_ends() -> None:
     lines = [json.dumps({"type": kind, "object": {"metadata": {"name": "runners"}}}) for kind in ("ADDED", "DELETED")]
     async with watched(*lines) as client:
         assert await events(client) == [("ADDED", "runners"), ("DELETED", "runners")]
@@ -274,7 +272,7 @@ async def test_a_watch_gives_its_events_until_it_ends() -> None:
         ('{"type": "ADD', errors.Unreachable),
     ],
 )
-async def test_a_watch_ends_with_the_error_that_it_was_sent(line: str, kind: type[errors.ApiError]) -> None:
+async def test_watch_raises_the_error_event(line: str, kind: type[errors.ApiError]) -> None:
     async with watched(line) as client:
         with pytest.raises(kind):
             await events(client)

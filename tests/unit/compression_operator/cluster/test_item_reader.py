@@ -1,4 +1,4 @@
-"""A list is taken apart as it arrives, wherever the pieces are cut."""
+"""A list is parsed while it arrives, in pieces of any size."""
 
 import json
 from collections.abc import AsyncIterator
@@ -34,6 +34,6 @@ async def test_every_item_comes_once(size: int, layout: dict[str, Any], items: A
 @pytest.mark.parametrize(
     "data", [listing(ITEMS)[:-20], b"", b"<html>busy</html>", b'{"items":[],"metadata":{}}', b'{"items":7}']
 )
-async def test_anything_else_is_refused(data: bytes, size: int) -> None:
+async def test_malformed_lists_are_refused(data: bytes, size: int) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - which of them does not matter
         _ = [page async for page in pages(pieces(data, size))]

@@ -5,12 +5,12 @@ from aiohttp import web
 
 from compression_operator.cluster import session
 from compression_operator.cluster.credentials import Connection
-from compression_operator.cluster.session import open_session, wait_when_told
+from compression_operator.cluster.session import open_session, retry_when_throttled
 from tests.support.operator.api_server import Answer, server
 
 
 @pytest.mark.parametrize("header", ["86400", "", "Sat, 28 Nov 2026 20:00:00 GMT"])
-async def test_a_busy_server_is_asked_again(header: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_throttled_requests_are_retried(header: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compression_operator.cluster.errors.MAX_RETRY_AFTER", 0.01)
     monkeypatch.setattr(session, "SHORTEST_WAIT", 0.01)
     codes: list[int] = []
@@ -21,7 +21,7 @@ async def test_a_busy_server_is_asked_again(header: str, monkeypatch: pytest.Mon
 
     async with server(answer) as (_, credentials, metrics):
         address = (await credentials.load()).server
-        middlewares = (wait_when_told,)
+        middlewares = (retry_when_throttled,)
         opened = open_session(Connection(address), credentials, metrics.count_request, middlewares=middlewares)
         async with opened as requests, requests.get("/api/v1/pods?watch=true") as response:
             assert response.status == 200

@@ -1,4 +1,4 @@
-"""Jobs that a quota keeps out: one request at a time, with growing pauses, in order, and woken when there is room."""
+"""Jobs that a quota refuses: one request at a time with backoff, in order, and at once when there is room."""
 
 import heapq
 import itertools
@@ -82,7 +82,7 @@ def names(*numbers: int) -> list[str]:
     return [f"job-{number}" for number in numbers]
 
 
-def test_four_hundred_jobs_send_one_request_each_and_then_a_few_an_hour() -> None:
+def test_refused_jobs_send_few_requests() -> None:
     cluster = Cluster()
     cluster.apply(*(job(number) for number in range(400)))
     assert len(cluster.requests) == 400
@@ -95,7 +95,7 @@ def test_four_hundred_jobs_send_one_request_each_and_then_a_few_an_hour() -> Non
     assert [b - a for a, b in itertools.pairwise(later)] == [LONGEST_PAUSE] * 4
 
 
-def test_looks_at_jobs_that_wait_send_nothing() -> None:
+def test_reconciling_waiting_jobs_sends_no_request() -> None:
     cluster = Cluster()
     records = [job(number) for number in range(50)]
     cluster.apply(*records)
@@ -111,7 +111,7 @@ def test_the_oldest_is_offered_first_and_each_once_in_a_round() -> None:
     assert cluster.run(4000)[:8] == names(0, 1, 2, 3, 0, 1, 2, 3)
 
 
-def test_newcomers_do_not_go_before_those_who_wait() -> None:
+def test_new_jobs_do_not_precede_waiting_ones() -> None:
     cluster = Cluster()
     cluster.apply(*(job(number) for number in range(3)))
     offered: list[str] = []
@@ -152,7 +152,7 @@ def test_a_job_that_can_never_pass_does_not_hold_the_others_up() -> None:
     assert sorted(cluster.taken) == names(1, 2, 3)
 
 
-def test_a_job_that_leaves_makes_way() -> None:
+def test_leaving_job_admits_the_next() -> None:
     cluster = Cluster()
     cluster.apply(*(job(number) for number in range(3)))
     cluster.delete(job(0))
@@ -165,7 +165,7 @@ def test_a_job_that_leaves_makes_way() -> None:
 
 
 def test_another_offer_is_made_at_once() -> None:
-    """The runtime or the spec has changed: what was refused is no longer what would be sent."""
+    """The runtime or the spec has changed, so the manifest differs from the refused one."""
     cluster = Cluster()
     cluster.apply(job(0), job(1))
     assert cluster.admission.hold(job(1), OFFER) is not None
@@ -183,7 +183,7 @@ def test_another_reason_is_another_group() -> None:
     assert len(cluster.admission) == 3
 
 
-def test_the_refusal_keeps_the_words_and_says_when_the_job_is_offered_again() -> None:
+def test_refusal_states_message_and_next_attempt() -> None:
     cluster = Cluster()
     cluster.apply(job(0))
     held = cluster.look(job(0))
@@ -201,7 +201,7 @@ def test_the_refusal_keeps_the_words_and_says_when_the_job_is_offered_again() ->
         ("request 0a1b2c3d-0000-4000-8000-000000000001", "request ffff1111-0000-4000-8000-0000000000aa"),
     ],
 )
-def test_one_reason_whoever_asks(one: str, other: str) -> None:
+def test_reason_is_equal_for_all_jobs(one: str, other: str) -> None:
     assert reason_of(job(1), refused(403, one)) == reason_of(job(22), refused(403, other))
 
 

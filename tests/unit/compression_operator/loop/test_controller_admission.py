@@ -55,11 +55,11 @@ class FullNamespace:
 
     def looks(self) -> float:
         name = "compression_operator_reconcile_seconds_count"
-        found = [self.metrics.registry.get_sample_value(name, {"outcome": it}) for it in ("changed", "unchanged")]
-        return sum(value or 0 for value in found)
+        counts = [self.metrics.registry.get_sample_value(name, {"outcome": it}) for it in ("changed", "unchanged")]
+        return sum(value or 0 for value in counts)
 
     async def look(self, *numbers: int) -> None:
-        """Have the controller look at jobs, and wait until it has."""
+        """Reconcile jobs, and wait for the end."""
         before = self.looks()
         for number in numbers:
             self.queue.add(uid(number))
@@ -91,7 +91,7 @@ async def full(request: pytest.FixtureRequest) -> AsyncIterator[FullNamespace]:
 
 
 @pytest.mark.parametrize("full", [MANY], indirect=True)
-async def test_each_job_asks_once_and_then_one_after_the_other(full: FullNamespace) -> None:
+async def test_each_job_is_offered_once_and_then_in_turn(full: FullNamespace) -> None:
     created, offered = full.client.created, full.client.offered
     assert (len(created), len(offered)) == (MANY, MANY)
     await full.look(*range(MANY))
@@ -104,7 +104,7 @@ async def test_each_job_asks_once_and_then_one_after_the_other(full: FullNamespa
     assert full.wakes[uid(1)] == 3 * FIRST_PAUSE
 
 
-async def test_a_child_that_ends_or_goes_wakes_the_first(full: FullNamespace) -> None:
+async def test_ended_or_deleted_child_admits_the_first_job(full: FullNamespace) -> None:
     full.seconds, full.room = 1.0, 1
     child = {
         "metadata": {"name": "a", "namespace": "default", "uid": "a", "resourceVersion": "1"},
@@ -128,7 +128,7 @@ async def test_a_child_that_ends_or_goes_wakes_the_first(full: FullNamespace) ->
     assert full.wakes == {uid(2): 1.0}
 
 
-async def test_a_job_that_is_held_or_deleted_leaves(full: FullNamespace) -> None:
+async def test_suspended_or_deleted_job_leaves_the_group(full: FullNamespace) -> None:
     full.cache.drop(COMPRESSION_JOBS, {"uid": uid(0)})
     deleting = raw_job(name="job-1", deleting=True)
     deleting["metadata"] |= {"uid": uid(1), "resourceVersion": "9000"}

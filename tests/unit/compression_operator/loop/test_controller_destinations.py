@@ -1,4 +1,4 @@
-"""The controller and what goes wrong between a decision and its effect: destinations and queues stay consistent."""
+"""Failures between a decision of the controller and its effect: destinations and queues stay consistent."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ SUSPENDED = {"type": "Suspended", "status": "True", "reason": "SuspendedByUser",
 
 
 class Loop:
-    """A controller that a test lets look at jobs, all of which write to one destination."""
+    """A controller whose jobs all write to one destination; the test triggers each reconcile."""
 
     def __init__(self, client: FakeClient) -> None:
         queue = WorkQueue()
@@ -32,8 +32,8 @@ class Loop:
         self._controller = controller(client, self.cache, queue, admission, lambda: NOW)
 
     async def look(self, job: JobRecord) -> None:
-        """Have the controller bring a job forward."""
-        await self._controller._bring_forward(job.uid)
+        """Reconcile a job."""
+        await self._controller._reconcile(job.uid)
 
     def apply(self, name: str, *, queued: bool = False, **changes: Any) -> JobRecord:
         """A CompressionJob as it is now."""
@@ -41,9 +41,9 @@ class Loop:
         raw["metadata"]["uid"] = f"uid-{name}"
         raw["spec"]["output"] = {"destination": "s3://models/one"}
         self.cache.put(COMPRESSION_JOBS, raw)
-        found = self.cache.job(f"uid-{name}")
-        assert found is not None
-        return found
+        calls = self.cache.job(f"uid-{name}")
+        assert calls is not None
+        return calls
 
     def put_child(self, job: JobRecord, version: int = 200, *, suspend: bool = True, **status: Any) -> None:
         """The Job of a CompressionJob in a queue."""
@@ -74,41 +74,41 @@ def rests(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
-    """What Kueue is told: which Job, and whether it may start it."""
-    found: list[tuple[str, bool]] = []
+def queue_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """Return the calls to Kueue: the Job, and whether it may start."""
+    calls: list[tuple[str, bool]] = []
 
     async def set_active(client: object, namespace: str, job_uid: str, *, active: bool) -> bool:
         await asyncio.sleep(0.01)
-        found.append((job_uid, active))
+        calls.append((job_uid, active))
         return True
 
     monkeypatch.setattr(controller_module, "set_active", set_active)
-    return found
+    return calls
 
 
-async def test_a_job_whose_creation_was_not_answered_keeps_its_destination() -> None:
+async def test_unanswered_creation_keeps_the_reservation() -> None:
     client = FakeClient(jobs=lambda _: Unreachable("POST: timeout") if len(client.created) == 1 else None)  # type: ignore[arg-type, return-value]
     loop = Loop(client)
     first, second = loop.apply("a"), loop.apply("b")
     with contextlib.suppress(Unreachable):
         await loop.look(first)
     await loop.look(second)
-    assert client.created == [first.child_name], "the API server may have created it, and no watch has told yet"
+    assert client.created == [first.child_name], "the API server may have created it, and no watch has reported it yet"
     await loop.look(first)
     await loop.look(second)
     assert client.created == [first.child_name] * 2
 
 
-async def test_of_two_queued_jobs_that_are_resumed_at_once_one_is_given_back_to_its_queue(
-    told: list[tuple[str, bool]],
+async def test_one_of_two_resumed_queued_jobs_waits_for_the_destination(
+    queue_calls: list[tuple[str, bool]],
 ) -> None:
     loop = Loop(FakeClient())
     jobs = [loop.apply(name, queued=True, status=rests(name)) for name in ("a", "b")]
     for job in jobs:
         loop.put_child(job)
     await asyncio.gather(*(loop.look(job) for job in jobs))
-    assert told == [("c-uid-a", True)]
+    assert queue_calls == [("c-uid-a", True)]
 
 
 class Resumes(FakeClient):
@@ -117,7 +117,7 @@ class Resumes(FakeClient):
     newest: dict[str, Any]
 
     async def patch_status(self, resource: Resource, namespace: str, name: str, patch: Any) -> dict[str, Any]:
-        """Refuse what was decided on the job as it was before."""
+        """Refuse a patch that is based on an older version of the job."""
         if patch["metadata"]["resourceVersion"] == "100":
             raise Conflict(409, "changed", request="patch")
         return await super().patch_status(resource, namespace, name, patch)
@@ -127,7 +127,7 @@ class Resumes(FakeClient):
         return self.newest
 
 
-async def test_a_queued_job_that_is_resumed_at_once_is_not_left_out_of_its_queue(told: list[tuple[str, bool]]) -> None:
+async def test_queued_job_resumed_before_the_status_stays_queued(queue_calls: list[tuple[str, bool]]) -> None:
     client = Resumes()
     loop = Loop(client)
     running = {"phase": "Running", "queue": "team-a", "part": "Run", "startTime": stamp()}
@@ -139,9 +139,9 @@ async def test_a_queued_job_that_is_resumed_at_once_is_not_left_out_of_its_queue
     with contextlib.suppress(Conflict):
         await loop.look(job)
     await loop.look(job)
-    loop.put_child(job, 201, active=0, startTime=stamp())  # Kueue has evicted it, if it was told so
+    loop.put_child(job, 201, active=0, startTime=stamp())  # Kueue has evicted it, if asked to
     await loop.look(job)
-    assert told in ([], [("c-uid-a", False), ("c-uid-a", True)])
+    assert queue_calls in ([], [("c-uid-a", False), ("c-uid-a", True)])
 
 
 class Forgetful(FakeClient):
@@ -162,7 +162,7 @@ class Forgetful(FakeClient):
         yield {"items": []}
 
 
-async def test_a_part_that_the_api_server_does_not_keep_is_begun_all_the_same() -> None:
+async def test_part_is_started_even_if_the_status_drops_it() -> None:
     client = Forgetful()
     loop = Loop(client)
     job = loop.apply("a")
@@ -172,3 +172,35 @@ async def test_a_part_that_the_api_server_does_not_keep_is_begun_all_the_same() 
     for _ in range(3):  # the verdict of its pod is lost, so it is measured again
         await loop.look(job)
     assert client.created == ["a-uid-a-measure-1"]
+
+
+class Deletes(FakeClient):
+    """Notes what is deleted, and how many statuses were written before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deleted: list[tuple[str, int]] = []
+
+    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        """Delete an object."""
+        self.deleted.append((name, len(self.stored)))
+
+
+async def test_a_job_that_waits_to_remove_files_is_deleted_before_its_attempt_ends() -> None:
+    """The other way round it could begin to remove files beside the next job's pod."""
+    client = Deletes()
+    loop = Loop(client)
+    retention = {"checkpoints": "1h", "cleaning": ["checkpoints"]}
+    ended = {"phase": "Succeeded", "part": "Run", "childJob": {"name": "x", "uid": "c-uid-a"}, "retention": retention}
+    job = loop.apply("a", status=ended | {"completionTime": stamp(-9000), "childrenCreated": 2}, queued=True)
+    waiting = raw_child(job, 200, True, {})
+    waiting["metadata"]["creationTimestamp"] = stamp(-3600)
+    loop.cache.put(JOBS, waiting)
+    successor = loop.apply("b")
+    await loop.look(successor)
+    assert client.created == []
+    await loop.look(job)
+    assert client.deleted == [(job.child_name, 1)]  # the status of the successor
+    assert client.stored["a"]["retention"]["attempts"] == 1
+    await loop.look(successor)
+    assert client.created == [successor.child_name]

@@ -1,4 +1,4 @@
-"""Policies are there before a child Job, come back when somebody changes them, and go with the last job."""
+"""Policies exist before a child Job, are restored after a change, and are removed with the last job."""
 
 import asyncio
 import contextlib
@@ -71,7 +71,7 @@ class Site:
                 await task
 
 
-async def test_a_new_leader_makes_what_is_missing_and_leaves_what_is_right() -> None:
+async def test_new_leader_creates_only_missing_policies() -> None:
     site = Site()
     site.add_job()
     site.add_job("team-b", "uid-b")
@@ -83,7 +83,7 @@ async def test_a_new_leader_makes_what_is_missing_and_leaves_what_is_right() -> 
     assert site.server.calls[written:] == ["apply team-b/runners", "apply team-b/runners-identity"]
 
 
-async def test_ensure_asks_once_for_all_jobs_of_a_namespace() -> None:
+async def test_ensure_sends_one_request_for_a_namespace() -> None:
     site = Site()
     for _ in range(3):
         await site.policies.ensure("default")
@@ -91,7 +91,7 @@ async def test_ensure_asks_once_for_all_jobs_of_a_namespace() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_what_somebody_changes_or_deletes_is_restored(name: str) -> None:
+async def test_changed_or_deleted_policy_is_restored(name: str) -> None:
     site = Site()
     site.add_job()
     async with site.kept():
@@ -105,9 +105,7 @@ async def test_what_somebody_changes_or_deletes_is_restored(name: str) -> None:
 
 
 @pytest.mark.parametrize("error", [Gone(410, "too old", request="watch"), Unreachable("reset")])
-async def test_what_no_watch_reports_is_seen_by_the_next_list(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_missed_deletion_is_detected_by_the_next_list(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network_policies, "FIRST_PAUSE", 0.01)
     site = Site()
     site.add_job()
@@ -140,7 +138,7 @@ async def test_policies_go_with_the_last_job_and_its_last_pod() -> None:
         assert site.there()
 
 
-async def test_other_content_is_applied_before_the_next_job_or_by_a_sweep() -> None:
+async def test_changed_content_is_applied_with_the_next_job_or_sweep() -> None:
     site = Site()
     site.add_job()
     wanted = content("default")
@@ -156,7 +154,7 @@ async def test_other_content_is_applied_before_the_next_job_or_by_a_sweep() -> N
         assert site.there()
 
 
-async def test_a_policy_of_that_name_that_is_not_the_operators_is_not_removed() -> None:
+async def test_foreign_policy_is_not_removed() -> None:
     site = Site()
     site.server.stored["default", "runners"] = {
         "metadata": {"name": "runners", "namespace": "default", "uid": "u", "resourceVersion": "1"},
@@ -178,7 +176,7 @@ async def test_with_a_list_of_namespaces_only_these_are_watched() -> None:
         await until(site.there)
 
 
-async def test_a_refusal_is_tried_again_and_does_not_end_the_leader(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_refused_policy_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     site = Site()
     site.add_job()
     site.server.refusal = refused(403, "no right")

@@ -1,4 +1,4 @@
-"""A job whose result is measured on another runtime: stages in one child, measuring in another."""
+"""A job that is measured on another runtime: one child for the stages, another one for measuring."""
 
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.job import JobRecord
@@ -89,8 +89,8 @@ def test_the_runtime_that_measures_stays_the_one_that_the_job_began_with() -> No
 def test_a_missing_runtime_of_the_platform_team_is_named_by_its_field() -> None:
     record, plan = settle(observe(job().begin("Compress", "serving")))
     assert plan.create is None
-    said = "spec.measuring.runtime of the CompressionRuntime 'cpu': there is no CompressionRuntime 'serving'"
-    assert said in record.status().message
+    text = "spec.measuring.runtime of the CompressionRuntime 'cpu': there is no CompressionRuntime 'serving'"
+    assert text in record.status().message
 
 
 def test_the_same_runtime_twice_is_one_part() -> None:
@@ -99,7 +99,7 @@ def test_the_same_runtime_twice_is_one_part() -> None:
     assert plan.create["metadata"]["labels"]["compression-operator.io/part"] == "Run"
 
 
-def test_stages_whose_pod_left_no_words_are_measured_all_the_same() -> None:
+def test_stages_without_a_summary_are_measured() -> None:
     record, _ = settle(observe(split(), measuring_runtime=SERVING, child=child(part="Compress")))
     record, _ = settle(observe(record, measuring_runtime=SERVING, child=complete(part="Compress")), after(600))
     assert record.part == "Measure"
@@ -137,7 +137,7 @@ def test_progress_never_goes_back_from_one_part_to_the_next() -> None:
     assert (record.phase, record.status().progress) == ("Succeeded", 100)
 
 
-def test_what_failed_before_counts_in_the_next_part_too() -> None:
+def test_retries_count_across_parts() -> None:
     record, _ = settle(observe(split(), measuring_runtime=SERVING, child=child(part="Compress", failed=2)))
     done = observe(record, measuring_runtime=SERVING, child=complete(part="Compress", failed=2))
     record, _ = settle(done, after(20))

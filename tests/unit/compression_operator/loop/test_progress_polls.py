@@ -1,4 +1,4 @@
-"""Running pods are asked for their progress, and only they."""
+"""Only running pods get progress requests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -48,11 +48,11 @@ def cache_with(pod_runs: bool, changed: asyncio.Event) -> Cache:
     return cache
 
 
-async def test_what_a_running_pod_says_reaches_the_cache_once_per_change() -> None:
+async def test_progress_reaches_the_cache_once_per_change() -> None:
     changed, metrics = asyncio.Event(), Metrics()
     cache = cache_with(True, changed)
-    said = ("nonsense", '{"stage": "prune", "fraction": 0.25}', '{"stage": "pack", "fraction": 0.5}')
-    async with pod_that_says(*said) as port:
+    answers = ("nonsense", '{"stage": "prune", "fraction": 0.25}', '{"stage": "pack", "fraction": 0.5}')
+    async with pod_that_says(*answers) as port:
         polls = ProgressPolls(cache, metrics, interval=0.02, port=port)
         polls.follow(UID)
         polls.follow(UID)
@@ -72,29 +72,29 @@ async def test_what_a_running_pod_says_reaches_the_cache_once_per_change() -> No
     assert metrics.registry.get_sample_value("compression_operator_progress_polls_total", {"outcome": "failed"}) == 1
 
 
-async def test_it_is_known_when_a_pod_told_something_new() -> None:
+async def test_time_of_the_last_progress_is_recorded() -> None:
     changed = asyncio.Event()
     cache = cache_with(True, changed)
     async with pod_that_says('{"stage": "prune", "fraction": 0.25}') as port:
         polls = ProgressPolls(cache, Metrics(), interval=0.01, port=port)
         polls.follow(UID)
-        began = polls.last_news[UID]
+        began = polls.last_progress[UID]
         asking = asyncio.create_task(polls.run())
         await asyncio.wait_for(changed.wait(), timeout=10)
-        told = polls.last_news[UID]
+        advanced = polls.last_progress[UID]
         await asyncio.sleep(0.1)
-        assert began <= told == polls.last_news[UID]
+        assert began <= advanced == polls.last_progress[UID]
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-    assert polls.last_news == {}
+    assert polls.last_progress == {}
 
 
-async def test_a_replica_that_leads_again_asks_again() -> None:
-    changed, asked = asyncio.Event(), asyncio.Event()
+async def test_polling_restarts_with_leadership() -> None:
+    changed, requested = asyncio.Event(), asyncio.Event()
 
     async def hang(_: web.Request) -> web.Response:
-        asked.set()
+        requested.set()
         await asyncio.sleep(60)
         return web.Response()
 
@@ -104,15 +104,15 @@ async def test_a_replica_that_leads_again_asks_again() -> None:
         polls.follow(UID)
         for _ in range(2):
             asking = asyncio.create_task(polls.run())
-            await asyncio.wait_for(asked.wait(), timeout=10)
-            asked.clear()
+            await asyncio.wait_for(requested.wait(), timeout=10)
+            requested.clear()
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
             polls.follow(UID)
 
 
-async def test_a_pod_that_does_not_run_is_not_asked() -> None:
+async def test_only_running_pods_are_polled() -> None:
     metrics = Metrics()
     polls = ProgressPolls(cache_with(False, asyncio.Event()), metrics, interval=0.01)
     polls.follow(UID)

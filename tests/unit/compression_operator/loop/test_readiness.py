@@ -1,4 +1,4 @@
-"""Tools that know no CompressionJob see by Ready, Reconciling and Stalled how it stands."""
+"""Other tools read the state of a job from Ready, Reconciling and Stalled."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def kstatus(record: JobRecord) -> str:
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.title)
-def test_every_phase_is_read_as_it_is(situation: Situation) -> None:
+def test_kstatus_reads_each_phase_correctly(situation: Situation) -> None:
     record = situation.job()
     assert (record.phase, kstatus(record)) == (situation.phase, situation.kstatus)
     ready = conditions(record)["Ready"]
@@ -53,7 +53,7 @@ def test_every_phase_is_read_as_it_is(situation: Situation) -> None:
     assert ("Stalled" in conditions(record)) == (situation.kstatus == "Failed")
 
 
-def test_a_change_of_the_spec_that_nobody_has_seen_is_in_progress() -> None:
+def test_unobserved_spec_change_is_in_progress() -> None:
     record, _ = settle(observe(job(), child=complete(), pods=(ended_pod(message=summary()),)))
     changed = with_raw_status(record, record.status().to_json(), generation=2, spec__ttl="1h")
     assert kstatus(changed) == "InProgress"
@@ -62,7 +62,7 @@ def test_a_change_of_the_spec_that_nobody_has_seen_is_in_progress() -> None:
     assert kstatus(with_raw_status(changed, dict(plan.status), generation=2)) == "Current"
 
 
-def test_the_end_moves_ready_and_the_steps_of_a_run_do_not() -> None:
+def test_ready_changes_only_at_the_end() -> None:
     record, _ = settle(observe(job(), child=child(active=1), pods=(running_pod(),)))
     written = conditions(record)
     for number, stage in enumerate(("prune", "quantize", "measure")):
@@ -77,7 +77,7 @@ def test_the_end_moves_ready_and_the_steps_of_a_run_do_not() -> None:
     assert (ready.status, ready.reason, ready.last_transition_time) == ("True", "SLAMet", stamp(100))
 
 
-def test_the_status_of_an_older_operator_gets_the_conditions_once_and_stands_since_when_it_stood() -> None:
+def test_status_of_an_older_operator_gets_the_conditions_once() -> None:
     record, _ = settle(observe(job(), child=complete(), pods=(ended_pod(message=summary()),)))
     status = record.status().to_json()
     status["conditions"] = [item for item in status["conditions"] if item["type"] != "Ready"]

@@ -1,11 +1,11 @@
-"""Whatever the cluster shows, in whatever order: no status goes back, no second child, and rest when all is done."""
+"""For any sequence of observations: no status goes back, no second child, and no change in a stable state."""
 
 from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compression_operator.cache.observed import Observed
+from compression_operator.cache.observed_job import ObservedJob
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
@@ -79,18 +79,18 @@ def surroundings(draw: st.DrawFn) -> tuple[ChildRecord | None, tuple[PodRecord, 
     )  # fmt: skip
 
 
-def step(record: JobRecord, seen: tuple[object, ...], seconds: int) -> tuple[JobRecord, Observed]:
-    """Reconcile one observation as the executor would, and check what must hold of every plan."""
-    found, pods, told, suspend, confirmed, has_runtime = seen
+def step(record: JobRecord, seen: tuple[object, ...], seconds: int) -> tuple[JobRecord, ObservedJob]:
+    """Reconcile one observation as the controller would, and check the invariants of plans."""
+    child, pods, progress, suspend, confirmed, has_runtime = seen
     record = replace(record, suspend=bool(suspend))
-    if isinstance(found, ChildRecord) and found.name != record.child_name:
-        found, pods = None, ()  # it was of a part before
-    observed = Observed(
+    if isinstance(child, ChildRecord) and child.name != record.child_name:
+        child, pods = None, ()  # it was of a part before
+    observed = ObservedJob(
         job=record,
         runtime=runtime() if has_runtime else None,
-        child=found,  # type: ignore[arg-type]
+        child=child,  # type: ignore[arg-type]
         pods=pods,  # type: ignore[arg-type]
-        progress=told,  # type: ignore[arg-type]
+        progress=progress,  # type: ignore[arg-type]
         confirmed=bool(confirmed),
     )
     plan = reconcile(observed, after(seconds))
@@ -104,7 +104,7 @@ def step(record: JobRecord, seen: tuple[object, ...], seconds: int) -> tuple[Job
 
 
 def check_forward(old: JobRecord, new: JobRecord) -> None:
-    """What may never go back."""
+    """Check the values that may never go back."""
     before, after_ = old.status(), new.status()
     if before.phase in TERMINAL_PHASES:
         assert (after_.phase, after_.verdict) == (before.phase, before.verdict)
@@ -128,7 +128,7 @@ def seconds_of(status: CompressionJobStatus) -> int:
 
 @settings(max_examples=300)
 @given(st.lists(surroundings(), min_size=1, max_size=8))
-def test_no_sequence_of_observations_takes_anything_back(sequence: list[tuple[object, ...]]) -> None:
+def test_status_never_goes_back(sequence: list[tuple[object, ...]]) -> None:
     record = job()
     for index, seen in enumerate(sequence):
         record, _ = step(record, seen, index)
@@ -149,6 +149,6 @@ def test_the_plan_of_a_stable_state_changes_nothing(sequence: list[tuple[object,
 
 @settings(max_examples=100)
 @given(surroundings())
-def test_reconcile_is_a_function(seen: tuple[object, ...]) -> None:
+def test_reconcile_is_deterministic(seen: tuple[object, ...]) -> None:
     _, observed = step(with_raw_status(job(), {"phase": "Pending"}), seen, 0)
     assert reconcile(observed, NOW) == reconcile(observed, NOW)

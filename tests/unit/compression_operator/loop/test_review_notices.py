@@ -1,4 +1,4 @@
-"""A review that does not count says why in an Event about itself, once."""
+"""A review that does not count gets one Event with the reason."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ OTHER = "sha256:" + "b" * 64
 
 
 class Outbox(EventRecorder):
-    """Keeps what would be sent."""
+    """Keeps the Events."""
 
     def __init__(self) -> None:
         self.notes: list[tuple[Subject, Note]] = []
@@ -38,12 +38,12 @@ class Outbox(EventRecorder):
 
 
 class Cluster:
-    """A cache, and what reviewers are told about its reviews."""
+    """A cache, and the Events about its reviews."""
 
     def __init__(self) -> None:
         self.outbox, self.queue, self.version = Outbox(), WorkQueue(), 1000
         self.cache = Cache(lambda _: None)
-        self.cache.reviews.looked = self.queue.add
+        self.cache.reviews.changed = self.queue.add
         self.notices = ReviewNotices(self.cache, self.outbox, self.queue)
 
     def put_job(self, status: Mapping[str, Any], **options: Any) -> None:
@@ -55,8 +55,8 @@ class Cluster:
     def put_review(self, **options: Any) -> None:
         self.cache.put(REVIEWS, raw_review(**options))
 
-    async def told(self) -> list[str]:
-        """What has been told once the queue is empty, as type and text."""
+    async def reported(self) -> list[str]:
+        """Return type and text of all Events once the queue is empty."""
         running = asyncio.create_task(self.notices.run())
         await until(lambda: not len(self.queue))
         running.cancel()
@@ -91,61 +91,61 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("status", "review", "text"), CASES, ids=[text[:60] for _, _, text in CASES])
-async def test_a_review_that_does_not_count_says_why(status: dict[str, Any], review: dict[str, Any], text: str) -> None:
+async def test_ignored_review_gets_an_event(status: dict[str, Any], review: dict[str, Any], text: str) -> None:
     cluster = Cluster()
     cluster.put_job(status)
     cluster.put_review(**review)
-    (told,) = await cluster.told()
-    assert told.startswith(text)
+    (reported,) = await cluster.reported()
+    assert reported.startswith(text)
 
 
-async def test_a_review_of_no_job_says_so_and_counts_once_there_is_one() -> None:
+async def test_review_without_a_job_counts_once_the_job_exists() -> None:
     cluster = Cluster()
     cluster.put_review()
-    assert await cluster.told() == [
+    assert await cluster.reported() == [
         "Warning: there is no CompressionJob minilm-int8 in the namespace default: check spec.job"
     ]
     cluster.put_job(AWAITS)
-    assert len(await cluster.told()) == 1
+    assert len(await cluster.reported()) == 1
 
 
-async def test_each_cause_is_told_once() -> None:
+async def test_each_cause_is_reported_once() -> None:
     cluster = Cluster()
     cluster.put_job({"phase": "Running"})
     cluster.put_review(digest=OTHER)
     for _ in range(3):
         cluster.put_job({"phase": "Running"})
-        assert len(await cluster.told()) == 1
+        assert len(await cluster.reported()) == 1
     for _ in range(3):
         cluster.put_job(AWAITS)
-        assert len(await cluster.told()) == 2
+        assert len(await cluster.reported()) == 2
     cluster.put_review(name="review-b", digest=OTHER)
-    assert len(await cluster.told()) == 3
+    assert len(await cluster.reported()) == 3
 
 
 @pytest.mark.parametrize(
     "status", [AWAITS, {"phase": "Succeeded", "review": DECIDED | {"name": "review-a"}}], ids=["awaits", "has decided"]
 )
-async def test_a_review_that_counts_is_told_nothing(status: dict[str, Any]) -> None:
+async def test_valid_review_gets_no_event(status: dict[str, Any]) -> None:
     cluster = Cluster()
     cluster.put_job(status)
     cluster.put_review()
-    assert await cluster.told() == []
+    assert await cluster.reported() == []
 
 
-async def test_a_status_that_cannot_be_read_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_unreadable_status_does_not_end_the_loop(caplog: pytest.LogCaptureFixture) -> None:
     cluster = Cluster()
     cluster.put_job({"phase": "Succeeded", "retries": "many"})
     cluster.put_review()
-    assert await cluster.told() == []
+    assert await cluster.reported() == []
     assert "this is a bug" in caplog.text
     cluster.put_job(AWAITS)
     cluster.put_review(name="review-b", digest=OTHER)
-    assert len(await cluster.told()) == 1
+    assert len(await cluster.reported()) == 1
 
 
-async def test_a_job_that_is_being_deleted_takes_its_reviews_with_it() -> None:
+async def test_reviews_of_a_deleting_job_get_no_event() -> None:
     cluster = Cluster()
     cluster.put_review(digest=OTHER)
     cluster.put_job(AWAITS, deleting=True)
-    assert await cluster.told() == []
+    assert await cluster.reported() == []

@@ -1,10 +1,10 @@
-"""A status write carries only what changed, and the version it was decided on."""
+"""A status patch has only the changes, and the version of the decision."""
 
 from compression_operator.loop.status_patch import status_patch
 from tests.support.operator.builders import job
 
 
-def test_nothing_changed_is_nothing_written() -> None:
+def test_unchanged_status_gives_no_patch() -> None:
     assert status_patch(job(status={"phase": "Pending", "retries": 0}), {"retries": 0, "phase": "Pending"}) is None
 
 

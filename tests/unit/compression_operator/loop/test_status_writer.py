@@ -1,5 +1,6 @@
-"""A status that the API server refuses: the most of it is written, once, and the condition says what is missing."""
+"""A refused status is reduced and written once, and the condition names the missing fields."""
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +13,11 @@ from compression_operator.cluster.resources import COMPRESSION_JOBS
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.loop.status_levels import LEVELS
 from compression_operator.loop.status_writer import FULL_AGAIN, StatusWriter
+from compression_operator.records.annotations import STORES_ANNOTATION
 from compression_operator.records.job import JobRecord
-from compression_operator.telemetry.figures import Figures
+from compression_operator.telemetry.job_metrics import JobMetrics
 from compression_operator.telemetry.metrics import JobSeries, Metrics
+from compressionjob.status import CompressionJobStatus
 from tests.support.operator.builders import (
     UID,
     after,
@@ -44,7 +47,7 @@ class OldCluster:
         self.fields = set(fields)
         self.code = code
         self.client = FakeClient(statuses=self._rule)
-        self.metrics, self.seconds, self.news = Metrics(), 0.0, 0
+        self.metrics, self.seconds, self.recorded = Metrics(), 0.0, 0
         self.cache = Cache(lambda _: None)
         self.cache.put(COMPRESSION_JOBS, raw_job())
         self.writer = self.replica()
@@ -53,19 +56,19 @@ class OldCluster:
         return refused(self.code, TOO_LONG) if self.fields & status.keys() else None
 
     def replica(self) -> StatusWriter:
-        figures = Figures(self.metrics, JobSeries())
+        figures = JobMetrics(self.metrics, JobSeries())
         return StatusWriter(
-            cache=self.cache, client=self.client, metrics=self.metrics, figures=figures,
+            cache=self.cache, client=self.client, metrics=self.metrics, job_metrics=figures,
             now=lambda: after(self.seconds), clock=lambda: self.seconds,
         )  # fmt: skip
 
     async def look(self, **more: Any) -> bool:
-        """Look at the job as the controller does: says whether anything was written or recorded."""
+        """Reconcile the job; return whether anything was written or recorded."""
         job = self.cache.job(UID)
         assert job is not None
         observed = observe(self.writer.restore(job), **more)
         plan = reconcile(observed, after(self.seconds))
-        self.news += len(plan.events)
+        self.recorded += len(plan.events)
         return plan.status is not None and await self.writer.write(observed.job, plan.status)
 
     async def run(self, fraction: float = 0.1) -> bool:
@@ -76,8 +79,8 @@ class OldCluster:
 
     def condition(self) -> dict[str, Any]:
         """StatusComplete as it is stored."""
-        found = [item for item in self.stored["conditions"] if item["type"] == "StatusComplete"]
-        return found[0] if found else {}
+        conditions = [item for item in self.stored["conditions"] if item["type"] == "StatusComplete"]
+        return conditions[0] if conditions else {}
 
     @property
     def stored(self) -> dict[str, Any]:
@@ -104,15 +107,42 @@ async def test_the_job_ends_with_its_verdict_where_figures_are_refused() -> None
     assert (cluster.refusals("full"), cluster.refusals("minimal")) == (1, 0)
 
 
+async def test_a_job_goes_on_with_the_stores_that_it_began_with_where_figures_are_refused() -> None:
+    """Their addresses are a decision: a later pod must not get those that a store has by then."""
+    cluster = OldCluster("progress")
+    began = {"name": "team-a", "endpoint": "http://old:9000", "secretName": "keys", "region": "eu-1"}
+    annotations = {STORES_ANNOTATION: json.dumps([began])}
+    running = child(active=1, annotations=annotations)
+    await cluster.look(child=running, pods=(running_pod(),), progress=progress("export", 0.5))
+    assert cluster.condition()["status"] == "False"
+    assert "progress" not in cluster.stored
+    assert cluster.stored["stores"] == [began]
+    job = cluster.cache.job(UID)
+    assert job is not None
+    assert job.endpoints == (("team-a", "http://old:9000"),)
+
+
+def test_only_what_is_shown_is_left_out_of_the_minimal_status() -> None:
+    """A new field of the status is either added to the minimal level, or here: no decision may rest on it then."""
+    shown = {
+        "stage", "progress", "progressText", "steps", "sizeRatio", "latencyP99", "fallback", "objectives", "anomalies",
+        "baseline", "compressed",
+    }  # fmt: skip
+    fields = {field.alias for field in CompressionJobStatus.model_fields.values()}
+    minimal = next(level for level in LEVELS if level.name == "minimal")
+    assert fields - minimal.fields == shown
+    assert minimal.fields < fields
+
+
 @pytest.mark.parametrize("fields", [("objectives",), ("objectives", "usage")])
-async def test_nothing_is_written_again_while_nothing_changes(fields: tuple[str, ...]) -> None:
+async def test_refused_status_is_not_written_again_without_changes(fields: tuple[str, ...]) -> None:
     cluster = OldCluster(*fields)
     await cluster.end()
-    requests, news = len(cluster.client.offered), cluster.news
+    requests, recorded = len(cluster.client.offered), cluster.recorded
     for cluster.seconds in (1.0, FULL_AGAIN + 1):
         assert not await cluster.end()
         cluster.writer = cluster.replica()  # another leader knows of no refusal
-    assert (len(cluster.client.offered), cluster.news) == (requests, news)
+    assert (len(cluster.client.offered), cluster.recorded) == (requests, recorded)
 
 
 async def test_the_least_is_written_where_the_minimal_status_is_refused_too() -> None:
@@ -132,7 +162,7 @@ async def test_a_status_that_is_refused_altogether_is_an_error() -> None:
     assert cluster.refusals("least") == 1
 
 
-async def test_a_request_that_is_malformed_is_no_old_crd() -> None:
+async def test_malformed_request_is_not_reduced() -> None:
     cluster = OldCluster("phase", code=400)
     with pytest.raises(Invalid):
         await cluster.end()
@@ -140,7 +170,7 @@ async def test_a_request_that_is_malformed_is_no_old_crd() -> None:
     assert cluster.refusals("full") == 0
 
 
-async def test_a_running_job_offers_its_full_status_only_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+async def test_full_status_is_tried_again_at_intervals(caplog: pytest.LogCaptureFixture) -> None:
     cluster = OldCluster("progress")
     with caplog.at_level(logging.WARNING):
         for fraction in range(1, 50):
@@ -151,15 +181,15 @@ async def test_a_running_job_offers_its_full_status_only_now_and_then(caplog: py
     assert cluster.refusals("full") == 2
     assert len(caplog.records) == 1
     assert len(cluster.client.offered) <= 50 + 2  # one request a change, as ever, and the two refusals
-    assert cluster.news == 2  # Started and Running, once
+    assert cluster.recorded == 2  # Started and Running, once
     assert cluster.stored["childrenCreated"] == 1
 
 
-async def test_a_job_on_the_least_status_is_decided_about_once() -> None:
+async def test_least_status_causes_no_second_decision() -> None:
     cluster = OldCluster("progress", "childJob")
     for fraction in range(1, 20):
         await cluster.run(fraction / 100)
-    assert cluster.news == 2
+    assert cluster.recorded == 2
     assert len(cluster.client.offered) == 3
     await cluster.end()
     assert cluster.stored["phase"] == "Succeeded"
@@ -181,7 +211,7 @@ async def test_the_condition_ends_with_the_upgrade() -> None:
     assert cluster.condition() == {}
 
 
-async def test_another_leader_takes_the_condition_back_too() -> None:
+async def test_new_leader_removes_the_condition_after_the_upgrade() -> None:
     cluster = OldCluster("progress")
     await cluster.run()
     cluster.writer = cluster.replica()
@@ -200,8 +230,8 @@ async def test_a_reduced_status_that_is_reduced_again_has_the_condition_once() -
         assert types.count("StatusComplete") == 1
 
 
-def test_the_minimal_status_says_where_the_job_is_measured() -> None:
-    """Another leader knows only what is stored: the next part would run on the hardware that compressed."""
+def test_minimal_status_has_the_measuring_runtime() -> None:
+    """A new leader knows only the stored status: without the field, it would measure on the compressing runtime."""
     status = {"phase": "Running", "part": "Measure", "measuringRuntime": "quiet", "objectives": []}
     kept = LEVELS[0].reduce(job(), status, TOO_LONG, after(60))
     assert JobRecord.of(raw_job(status=kept)).present_runtime == "quiet"

@@ -1,4 +1,4 @@
-"""The file of --network-policy: what is wrong with it is said by field, value and remedy."""
+"""The file of --network-policy: errors name field, value and remedy."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_without_a_file_no_policies_are_kept(tmp_path: Path) -> None:
         ({"metadataAddresses": ["cloud"]}, r"egress.metadataAddresses.*must be an address block"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, egress: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_named(tmp_path: Path, egress: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSpec, match=message):
         read_settings(write(tmp_path, egress=egress))
 

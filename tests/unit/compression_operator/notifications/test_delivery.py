@@ -1,4 +1,4 @@
-"""Whatever a receiver does, each notification reaches it once per id in the end, and no other receiver waits for it."""
+"""Delivery to failing receivers: each notification arrives once per id, and no other receiver is delayed."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel, "LONGEST_PAUSE", 0.2)
 
 
-async def test_what_is_owed_is_sent_in_order_and_noted() -> None:
+async def test_pending_notifications_are_sent_in_order_and_recorded() -> None:
     with receiving() as ops:
         loop = ControlLoop(ops={"url": ops.url})
         loop.end_job("a", "ops", events=("Verdict", "Completed"))
@@ -38,7 +38,7 @@ async def test_what_is_owed_is_sent_in_order_and_noted() -> None:
     assert loop.notes == []
 
 
-async def test_a_receiver_that_fails_gets_it_later_under_the_same_id() -> None:
+async def test_failed_notification_is_retried_with_the_same_id() -> None:
     with receiving(answers=[500, 503, 404]) as ops:
         loop = ControlLoop(ops={"url": ops.url})
         loop.end_job("a", "ops")
@@ -50,7 +50,7 @@ async def test_a_receiver_that_fails_gets_it_later_under_the_same_id() -> None:
     assert (loop.count("ops", "delivered"), loop.count("ops", "retried")) == (1, 3)
 
 
-async def test_a_dead_receiver_holds_up_no_other_and_gets_everything_once_it_is_back() -> None:
+async def test_dead_receiver_delays_no_other_and_catches_up() -> None:
     with receiving() as gone:
         pass
     with receiving() as alive:
@@ -69,7 +69,7 @@ async def test_a_dead_receiver_holds_up_no_other_and_gets_everything_once_it_is_
     assert set(alive.ids().values()) == {1}
 
 
-async def test_a_slow_receiver_holds_up_no_other_and_is_not_waited_for_longer_than_its_timeout() -> None:
+async def test_slow_receiver_delays_no_other_and_times_out() -> None:
     with receiving(slow=3.0) as slow, receiving() as quick:
         loop = ControlLoop(slow={"url": slow.url, "timeout": "100ms"}, quick={"url": quick.url})
         loop.end_job("a", "slow", "quick")
@@ -80,7 +80,7 @@ async def test_a_slow_receiver_holds_up_no_other_and_is_not_waited_for_longer_th
             await until(lambda: loop.results("a") == ["Delivered", "Delivered"])
 
 
-async def test_one_notification_that_is_refused_holds_up_no_other_for_ever() -> None:
+async def test_refused_notification_does_not_block_others() -> None:
     with receiving(answers=[400] * 3) as ops:
         loop = ControlLoop(ops={"url": ops.url})
         for number in range(20):
@@ -90,7 +90,7 @@ async def test_one_notification_that_is_refused_holds_up_no_other_for_ever() -> 
     assert set(ops.ids().values()) == {1}
 
 
-async def test_what_is_too_old_is_tried_once_more_and_then_dropped_with_a_reason() -> None:
+async def test_old_notification_is_tried_once_and_dropped() -> None:
     old = (datetime.now(UTC) - timedelta(hours=73)).strftime("%Y-%m-%dT%H:%M:%SZ")
     with receiving(code=500) as ops:
         loop = ControlLoop(ops={"url": ops.url})
@@ -101,10 +101,10 @@ async def test_what_is_too_old_is_tried_once_more_and_then_dropped_with_a_reason
     assert (loop.count("ops", "dropped"), loop.count("ops", "retried")) == (1, 0)
     (note,) = loop.notes
     assert note.reason == "NotificationDropped"
-    assert note.text == f"the receiver ops was not told of Completed ({old}): answered 500"
+    assert note.text == f"the receiver ops did not get the notification Completed ({old}): answered 500"
 
 
-async def test_a_receiver_that_says_gone_is_not_asked_again() -> None:
+async def test_gone_response_drops_the_notification() -> None:
     with receiving(code=410) as ops:
         loop = ControlLoop(ops={"url": ops.url})
         loop.end_job("a", "ops", events=("Verdict", "Completed"))
@@ -122,7 +122,7 @@ async def test_redirects_are_not_followed() -> None:
     assert elsewhere.requests == []
 
 
-async def test_an_answer_is_not_read() -> None:
+async def test_response_body_is_not_read() -> None:
     with receiving(code=200, headers={"Content-Length": "1000000000"}, body=b"x") as ops:
         loop = ControlLoop(ops={"url": ops.url})
         loop.end_job("a", "ops")
@@ -146,7 +146,7 @@ async def test_the_signature_verifies_also_after_the_key_has_changed(tmp_path: P
         assert event["id"] == item.headers["webhook-id"]
 
 
-async def test_nothing_is_sent_unsigned_for_want_of_a_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_missing_key_prevents_sending(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "key"
     file.write_text("hunter2")
     with receiving() as ops, caplog.at_level(logging.DEBUG):
@@ -161,9 +161,7 @@ async def test_nothing_is_sent_unsigned_for_want_of_a_key(tmp_path: Path, caplog
     assert "hunter2" not in caplog.text
 
 
-async def test_a_certificate_that_nobody_vouches_for_gets_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_untrusted_certificate_prevents_sending(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     made = make_server(make_authority(tmp_path), tmp_path, "receiver", ["127.0.0.1"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made.certificate, made.key)
@@ -176,7 +174,7 @@ async def test_a_certificate_that_nobody_vouches_for_gets_nothing(
     assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
 
 
-async def test_a_job_that_is_looked_at_often_does_not_shorten_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_frequent_reconciles_do_not_shorten_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel, "FIRST_PAUSE", 1000.0)
     monkeypatch.setattr(channel, "LONGEST_PAUSE", 1000.0)
     with receiving(code=500) as ops:
@@ -185,13 +183,13 @@ async def test_a_job_that_is_looked_at_often_does_not_shorten_the_pause(monkeypa
         async with loop.leading():
             await until(lambda: loop.count("ops", "retried") == 1)
             for _ in range(50):
-                loop.notifier.show("a")
+                loop.notifier.update("a")
                 await asyncio.sleep(0)
             await asyncio.sleep(0.1)
     assert len(ops.requests) == 1
 
 
-async def test_what_a_deleted_job_owes_is_dropped() -> None:
+async def test_notifications_of_a_deleted_job_are_dropped() -> None:
     with receiving(code=500) as ops:
         loop = ControlLoop(ops={"url": ops.url})
         loop.end_job("a", "ops")
@@ -206,7 +204,7 @@ async def test_what_a_deleted_job_owes_is_dropped() -> None:
     assert loop.pending("ops") == 0
 
 
-async def test_whoever_leads_next_sends_what_the_one_before_did_not() -> None:
+async def test_new_leader_sends_the_unsent_notifications() -> None:
     with receiving(code=500) as ops:
         loop = ControlLoop(ops={"url": ops.url})
         loop.end_job("a", "ops")
@@ -215,13 +213,13 @@ async def test_whoever_leads_next_sends_what_the_one_before_did_not() -> None:
         seen = len(ops.requests)
         ops.code = 204
         await asyncio.sleep(0.3)
-        assert len(ops.requests) == seen, "sent while nobody led"
+        assert len(ops.requests) == seen, "sent while no replica led"
         async with loop.leading():
             await until(lambda: loop.results("a") == ["Delivered"])
     assert list(ops.ids().values()) == [1]
 
 
-async def test_what_is_owed_to_a_receiver_that_no_longer_exists_waits_for_its_return() -> None:
+async def test_notifications_of_a_removed_receiver_stay_pending() -> None:
     with receiving() as ops:
         loop = ControlLoop(ops={"url": ops.url})
         loop.end_job("a", "ops", "former")
@@ -230,7 +228,7 @@ async def test_what_is_owed_to_a_receiver_that_no_longer_exists_waits_for_its_re
     assert loop.pending("former") is None
 
 
-async def test_a_status_that_makes_no_sense_ends_neither_the_channel_nor_the_operator(
+async def test_invalid_status_does_not_end_the_channel(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with receiving() as ops:

@@ -1,4 +1,4 @@
-"""What docs/notifications.md tells receivers to do accepts what is sent and refuses what is not."""
+"""The verification in docs/notifications.md accepts real messages and refuses others."""
 
 import base64
 import re
@@ -19,7 +19,7 @@ KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS)
-def test_a_receiver_made_after_the_page_tells_right_from_wrong(snippet: str, tmp_path: Path) -> None:
+def test_documented_receiver_accepts_only_valid_messages(snippet: str, tmp_path: Path) -> None:
     scope: dict[str, Any] = {}
     exec(snippet, scope)
     file = tmp_path / "key"
@@ -37,7 +37,7 @@ def test_a_receiver_made_after_the_page_tells_right_from_wrong(snippet: str, tmp
             scope["receive"](wrong_headers, wrong_body, KEY)
 
 
-def test_the_page_has_both_ways() -> None:
+def test_page_documents_both_verifications() -> None:
     assert len(SNIPPETS) == 2
 
 

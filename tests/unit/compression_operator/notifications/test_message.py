@@ -1,4 +1,4 @@
-"""What goes over the wire: a CloudEvent that the SDK reads back, the same at every try."""
+"""Messages: a CloudEvent that the SDK can read, equal at each attempt."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ def ended(verdict: str = "Pass") -> JobRecord:
     return settle(observe(job(), child=complete(), pods=pods))[0]
 
 
-def told(event: str, record: JobRecord, source: str = "") -> tuple[dict[str, Any], Any]:
+def event_of(event: str, record: JobRecord, source: str = "") -> tuple[dict[str, Any], Any]:
     content = message(record, record.status(), ("ops", event, stamp()), source)
     assert content.headers == {"content-type": "application/cloudevents+json"}
     read = from_http_event(content)
@@ -30,7 +30,7 @@ def told(event: str, record: JobRecord, source: str = "") -> tuple[dict[str, Any
 
 
 def test_the_attributes_say_what_happened_to_which_job_and_when() -> None:
-    attributes, _ = told("Completed", ended(), "https://cluster-a.example.com")
+    attributes, _ = event_of("Completed", ended(), "https://cluster-a.example.com")
     assert attributes == {
         "specversion": "1.0",
         "id": f"{UID}-completed-20261124T120000Z",
@@ -44,7 +44,7 @@ def test_the_attributes_say_what_happened_to_which_job_and_when() -> None:
 
 
 def test_a_verdict_comes_with_its_limits() -> None:
-    _, data = told("Verdict", ended("Fail"))
+    _, data = event_of("Verdict", ended("Fail"))
     assert data["job"] == {"namespace": "default", "name": "minilm-int8", "uid": UID, "runtime": "cpu"}
     assert (data["event"], data["verdict"], data["reason"], data["digest"]) == ("Verdict", "Fail", "Fail", "sha256:ab")
     assert data["objectives"][0]["measured"] == 0.25
@@ -53,15 +53,15 @@ def test_a_verdict_comes_with_its_limits() -> None:
 
 
 def test_an_end_says_why() -> None:
-    _, good = told("Completed", ended())
+    _, good = event_of("Completed", ended())
     assert (good["reason"], good["artifact"]) == ("SLAMet", "s3://models/minilm-int8")
-    _, bad = told("Failed", ended("Fail"))
+    _, bad = event_of("Failed", ended("Fail"))
     assert bad["reason"] == "SLAViolated"
     assert "nothing was published" in bad["message"]
 
 
-def test_an_event_that_is_told_late_says_nothing_of_what_came_after_it() -> None:
-    _, data = told("Started", ended())
+def test_late_event_excludes_later_changes() -> None:
+    _, data = event_of("Started", ended())
     assert set(data) == {"job", "event"}
 
 

@@ -1,4 +1,4 @@
-"""The file of receivers: what is right in it, and what it says of what is wrong, without showing secrets."""
+"""The file of receivers: valid settings, and errors that show no secrets."""
 
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,12 @@ def test_a_receiver_needs_a_url_only(tmp_path: Path) -> None:
     assert (receiver.timeout, receiver.key_file) == ("10s", None)
 
 
-def test_everything_can_be_said(tmp_path: Path) -> None:
-    told = {"url": "https://h.example.com", "events": ["Failed"], "timeout": "1500ms", "keyFile": "/etc/keys/ops"}
-    found = read_receivers(write(tmp_path, {"source": "https://cluster-a", "receivers": {"ops": told}}))
-    assert found.source == "https://cluster-a"
-    assert found.subscriptions == {"ops": frozenset({"Failed"})}
-    assert found.receivers["ops"].key_file == Path("/etc/keys/ops")
+def test_all_settings_are_read(tmp_path: Path) -> None:
+    settings = {"url": "https://h.example.com", "events": ["Failed"], "timeout": "1500ms", "keyFile": "/etc/keys/ops"}
+    receivers = read_receivers(write(tmp_path, {"source": "https://cluster-a", "receivers": {"ops": settings}}))
+    assert receivers.source == "https://cluster-a"
+    assert receivers.subscriptions == {"ops": frozenset({"Failed"})}
+    assert receivers.receivers["ops"].key_file == Path("/etc/keys/ops")
 
 
 @pytest.mark.parametrize("content", ["", "receivers: {}\n"])
@@ -58,7 +58,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("receiver", "field", "says"), WRONG)
-def test_what_is_wrong_names_field_value_and_remedy(
+def test_invalid_receivers_name_field_value_and_remedy(
     tmp_path: Path, receiver: dict[str, Any], field: str, says: str
 ) -> None:
     with pytest.raises(InvalidSpec) as caught:
@@ -80,7 +80,7 @@ def test_names_are_dns_labels_and_bounded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"), [("receivers: [", "line 1"), ("- a", "notifications"), (b"\xff\xfe\x00", "UTF-8")]
 )
-def test_what_is_no_such_file_is_said(tmp_path: Path, content: str | bytes, says: str) -> None:
+def test_unreadable_file_is_reported(tmp_path: Path, content: str | bytes, says: str) -> None:
     file = tmp_path / "receivers.yaml"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InvalidSpec, match=says):
@@ -98,6 +98,6 @@ def test_the_operator_does_not_start_with_wrong_receivers(
 
 def test_a_key_that_cannot_be_used_is_named_at_the_start(tmp_path: Path) -> None:
     missing = {"url": "https://h/", "keyFile": str(tmp_path / "absent")}
-    found = read_receivers(write(tmp_path, {"receivers": {"ops": missing, "plain": {"url": "https://h/"}}}))
-    (problem,) = found.unusable_keys()
+    receivers = read_receivers(write(tmp_path, {"receivers": {"ops": missing, "plain": {"url": "https://h/"}}}))
+    (problem,) = receivers.unusable_keys()
     assert str(tmp_path / "absent") in problem

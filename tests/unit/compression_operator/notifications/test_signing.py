@@ -1,4 +1,4 @@
-"""Signatures are Standard Webhooks', from keys that are read at each use; a bad key file says so and shows nothing."""
+"""Signatures follow Standard Webhooks; keys are read at each use; errors of key files show no content."""
 
 import base64
 import hashlib
@@ -19,10 +19,10 @@ def test_the_signature_is_an_hmac_of_id_time_and_body(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(f"{KEY}\n")
     sent = datetime(2026, 11, 24, 12, 0, 0, 900000, tzinfo=UTC)
-    found = headers(file, "id-1", sent, b'{"a": "\xc3\xa9"}')
+    sent_headers = headers(file, "id-1", sent, b'{"a": "\xc3\xa9"}')
     signed = f"id-1.{int(sent.timestamp())}.".encode() + b'{"a": "\xc3\xa9"}'
     expected = base64.b64encode(hmac.new(bytes(range(32)), signed, hashlib.sha256).digest()).decode()
-    assert found == {
+    assert sent_headers == {
         "webhook-id": "id-1",
         "webhook-timestamp": str(int(sent.timestamp())),
         "webhook-signature": f"v1,{expected}",
@@ -58,7 +58,7 @@ def test_a_receiver_verifies_it_with_either_key_while_keys_change(tmp_path: Path
         (base64.b64encode(b"hunter2" * 5).decode(), "each whsec_"),
     ],
 )
-def test_a_key_that_is_none_is_said_and_not_shown(tmp_path: Path, content: str, says: str) -> None:
+def test_invalid_key_is_reported_but_not_shown(tmp_path: Path, content: str, says: str) -> None:
     file = tmp_path / "key"
     file.write_text(content)
     with pytest.raises(UnusableKey) as caught:

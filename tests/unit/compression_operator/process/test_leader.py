@@ -1,4 +1,4 @@
-"""Only another holder's name ends leadership; a Lease that changed meanwhile is read again."""
+"""Only another holder's name ends leadership; a changed Lease is read again."""
 
 import asyncio
 import contextlib
@@ -60,7 +60,7 @@ class Leader:
         self.error: Exception | None = None
 
     async def lead(self) -> None:
-        """Lead until cancelled or told to end."""
+        """Lead until cancelled or asked to end."""
         self.starts, self.leads = self.starts + 1, True
         try:
             await self.end.wait()
@@ -84,7 +84,7 @@ async def running(leases: Leases, leader: Leader, times: LeaseTimes = TIMES) -> 
 
 
 @pytest.mark.parametrize("error", [Conflict, AlreadyExists, TooManyRequests])
-async def test_a_refused_renewal_is_tried_again_with_a_fresh_look(error: type[Conflict]) -> None:
+async def test_refused_renewal_reads_the_lease_again(error: type[Conflict]) -> None:
     leases, leader = Leases(), Leader()
     async with running(leases, leader):
         leases.errors = [error(409, "changed", request="put", retry_after=60)] * 3
@@ -94,7 +94,7 @@ async def test_a_refused_renewal_is_tried_again_with_a_fresh_look(error: type[Co
 
 
 @pytest.mark.parametrize("change", [None, {"holderIdentity": ""}])
-async def test_a_lease_that_names_no_other_is_kept(change: dict[str, Any] | None) -> None:
+async def test_lease_without_another_holder_is_kept(change: dict[str, Any] | None) -> None:
     leases, leader = Leases(), Leader()
     async with running(leases, leader):
         leases.lease = None if change is None else {"spec": change}
@@ -129,7 +129,7 @@ async def test_a_race_for_a_free_lease_is_no_error(error: ApiError, caplog: pyte
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
-async def test_the_lease_is_given_back_although_it_has_changed() -> None:
+async def test_changed_lease_is_released() -> None:
     leases, leader = Leases(), Leader()
     async with running(leases, leader, LeaseTimes(duration=30, renew_deadline=20, retry_period=5)):
         leases.errors = [Conflict(409, "changed", request="put")]
@@ -147,7 +147,7 @@ async def test_work_that_ends_by_itself_is_an_error(error: Exception | None) -> 
     assert leases.holder == ""
 
 
-async def test_work_that_another_hand_cancels_is_an_error() -> None:
+async def test_cancelled_work_is_an_error() -> None:
     async def cancelled() -> None:
         raise asyncio.CancelledError
 

@@ -1,4 +1,4 @@
-"""Who may read the metrics is the API server's decision; it is remembered for a short time."""
+"""The API server decides about access to the metrics; decisions are cached for a short time."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from compression_operator.cluster.client import Client
 from compression_operator.cluster.errors import Unreachable
 from compression_operator.cluster.resources import TOKEN_REVIEWS, Resource
 from compression_operator.process import metrics_access
-from compression_operator.process.metrics_access import ALLOWED_FOR, MAX_QUESTIONS, REFUSED_FOR, MetricsAccess
+from compression_operator.process.metrics_access import ALLOWED_FOR, MAX_CHECKS, REFUSED_FOR, MetricsAccess
 
 USER = {"username": "system:serviceaccount:m:prometheus", "uid": "7", "groups": ["g"], "extra": {"a": ["b"]}}
 
@@ -20,7 +20,7 @@ class Reviews(Client):
 
     def __init__(self, *known: str, allowed: tuple[str, ...] = ()) -> None:
         self.known, self.allowed = set(known), set(allowed)
-        self.asked: list[str] = []
+        self.checked: list[str] = []
         self.specs: list[Mapping[str, Any]] = []
         self.away = False
         self.open = self.most_open = 0
@@ -34,7 +34,7 @@ class Reviews(Client):
         if self.away:
             raise Unreachable("away")
         if resource is TOKEN_REVIEWS:
-            self.asked.append(spec["token"])
+            self.checked.append(spec["token"])
             known = spec["token"] in self.known
             return {"authenticated": True, "user": {**USER, "uid": spec["token"]}} if known else {"error": "expired"}
         self.specs.append(spec)
@@ -48,12 +48,12 @@ class Clock:
         return self.seconds
 
 
-async def test_no_token_and_unknown_tokens_are_401_no_right_403_and_the_right_200() -> None:
+async def test_status_of_each_kind_of_token() -> None:
     reviews = Reviews("known", "reader", allowed=("reader",))
     access = MetricsAccess(reviews)
     for header in ("", "Bearer", "Bearer ", "Basic cmVhZGVy", "reader", f"Bearer {'x' * 20000}"):
         assert await access.check(header) == 401
-    assert reviews.asked == []
+    assert reviews.checked == []
     assert await access.check("Bearer forged") == 401
     assert await access.check("Bearer known") == 403
     assert await access.check("bearer reader") == 200
@@ -62,12 +62,12 @@ async def test_no_token_and_unknown_tokens_are_401_no_right_403_and_the_right_20
     assert reviews.specs[-1] == {"nonResourceAttributes": attributes, **user}
 
 
-async def test_an_answer_holds_for_a_while_a_refusal_for_less() -> None:
+async def test_decisions_are_cached_and_refusals_for_less_time() -> None:
     reviews, clock = Reviews("a", "b", allowed=("a",)), Clock()
     access = MetricsAccess(reviews, clock)
     for _ in range(3):
         assert (await access.check("Bearer a"), await access.check("Bearer b")) == (200, 403)
-    assert reviews.asked == ["a", "b"]
+    assert reviews.checked == ["a", "b"]
     clock.seconds += REFUSED_FOR + 1
     reviews.known, reviews.allowed = {"b"}, {"b"}
     assert (await access.check("Bearer a"), await access.check("Bearer b")) == (200, 200)
@@ -84,20 +84,20 @@ async def test_an_api_server_that_is_away_is_503_and_not_remembered() -> None:
     assert await access.check("Bearer a") == 200
 
 
-async def test_many_tokens_at_a_time_ask_only_a_few_questions_at_a_time() -> None:
+async def test_concurrent_checks_are_limited() -> None:
     reviews = Reviews()
     access = MetricsAccess(reviews)
     assert set(await asyncio.gather(*(access.check(f"Bearer {number}") for number in range(50)))) == {401}
-    assert reviews.most_open <= MAX_QUESTIONS
-    reviews.asked.clear()
+    assert reviews.most_open <= MAX_CHECKS
+    reviews.checked.clear()
     await asyncio.gather(*(access.check("Bearer same") for _ in range(20)))
-    assert len(reviews.asked) <= MAX_QUESTIONS
+    assert len(reviews.checked) <= MAX_CHECKS
 
 
-async def test_only_so_many_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cached_decisions_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics_access, "MAX_REMEMBERED", 2)
     reviews = Reviews()
     access = MetricsAccess(reviews)
     for token in ("a", "b", "c", "a"):
         await access.check(f"Bearer {token}")
-    assert reviews.asked == ["a", "b", "c", "a"]
+    assert reviews.checked == ["a", "b", "c", "a"]

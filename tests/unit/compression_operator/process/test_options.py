@@ -1,4 +1,4 @@
-"""Options come from the command line, and from the environment where it says nothing."""
+"""Options come from the command line, else from the environment."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def test_the_command_line_wins_over_the_environment() -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["walk"], ["run", "--workers=0"], ["run", "--progress-interval=0"]])
-def test_mistakes_end_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_options_end_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse(arguments, {})
     assert ended.value.code == 2

@@ -1,4 +1,4 @@
-"""What a replica does before it leads."""
+"""The steps of a replica before it leads."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from compression_operator.process import replica
 
 
 async def test_a_new_leader_compares_its_cache_with_the_cluster_before_it_acts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Job of the last leader that no watch has told of yet may write where another job is about to."""
+    """A Job of the last leader that no watch has reported yet may write where another job is about to write."""
     steps: list[str] = []
-    found = MagicMock()
-    found._caught_up = asyncio.Event()
-    found._caught_up.set()  # at the start of the process, hours ago
+    standby = MagicMock()
+    standby._caught_up = asyncio.Event()
+    standby._caught_up.set()  # at the start of the process, hours ago
 
     async def catch_up() -> None:
         steps.append("compare")
@@ -23,7 +23,7 @@ async def test_a_new_leader_compares_its_cache_with_the_cluster_before_it_acts(m
     async def run_together(_: Mapping[str, Any]) -> None:
         steps.append("lead")
 
-    found._catch_up = catch_up
+    standby._catch_up = catch_up
     monkeypatch.setattr(replica, "run_together", run_together)
-    await replica.Replica._lead(found)
+    await replica.Replica._lead(standby)
     assert steps == ["compare", "lead"]

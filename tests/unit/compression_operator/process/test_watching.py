@@ -1,4 +1,4 @@
-"""The watches are begun again whatever ends them, with growing pauses, and counted."""
+"""The watches restart after any end, with backoff, and restarts are counted."""
 
 import asyncio
 import contextlib
@@ -29,9 +29,7 @@ class Watches:
             raise end
 
 
-async def test_watches_begin_again_whatever_ends_them(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_watches_restart_after_any_end(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(watching, "FIRST_BACKOFF", 0.001)
     metrics, watches = Metrics(), Watches(ValueError("500"), None, Unreachable("no API server"), KeyError("code"))
     task = asyncio.create_task(keep_watching(watches.begin, metrics))
@@ -65,5 +63,5 @@ async def test_the_pauses_grow_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> No
         await task
 
 
-def test_kopf_never_kills_the_process_that_goes_on_without_it() -> None:
+def test_kopf_has_no_exit_timeout() -> None:
     assert settings().process.ultimate_exiting_timeout is None

@@ -1,4 +1,4 @@
-"""Probes are plain; metrics are plain or behind a check, and the certificate follows its files."""
+"""Probes are public; metrics are public or access-controlled, and the certificate follows its files."""
 
 import asyncio
 import ssl
@@ -54,7 +54,7 @@ async def test_a_check_that_refuses_shows_no_metric_and_says_why(status: int, te
 
 
 def write(folder: Path, name: str) -> ssl.SSLContext:
-    """Write tls.crt and tls.key of a server's name; returns what trusts them."""
+    """Write tls.crt and tls.key of a server's name; return a client context that trusts them."""
     authority = certificates.make_authority(folder.parent / f"authority-{name}")
     made = certificates.make_server(authority, folder.parent / f"certificate-{name}", name, ["127.0.0.1"])
     folder.mkdir(exist_ok=True)

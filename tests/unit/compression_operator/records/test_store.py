@@ -1,4 +1,4 @@
-"""What is kept of a CompressionStore: where the pods of its jobs connect to."""
+"""The record of a CompressionStore: the endpoints for its jobs."""
 
 from typing import Any
 

@@ -1,10 +1,11 @@
-"""Events are sent, repeated ones counted, dropped ones counted too, and never in the way."""
+"""Events are sent; repeated and dropped ones are counted; they never block the control loop."""
 
 import asyncio
 from typing import Any
 
 import pytest
 from aiohttp import web
+from tenacity import RetryCallState
 
 from compression_operator.cluster.client import Client
 from compression_operator.telemetry import event_recorder as events
@@ -48,7 +49,7 @@ async def test_a_repeated_event_becomes_a_series() -> None:
     assert requests == [("POST", root), ("PATCH", f"{root}/{name}")]
 
 
-async def test_what_cannot_be_sent_is_counted_and_the_next_is_sent() -> None:
+async def test_failed_event_is_counted_and_the_next_is_sent() -> None:
     def answer(request: web.Request) -> Answer:
         answers.append(request.path)
         return (403, {}, {}) if len(answers) == 1 else (201, {"metadata": {}}, {})
@@ -60,6 +61,27 @@ async def test_what_cannot_be_sent_is_counted_and_the_next_is_sent() -> None:
         await sent(recorder, metrics, "failed", 1)
         recorder.record(job(), NOTE)
         await sent(recorder, metrics, "sent", 1)
+
+
+async def test_an_event_is_sent_again_after_the_pause_that_the_server_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    def at_once(state: RetryCallState) -> float:
+        pauses.append(pause(state))
+        return 0.0
+
+    pause = events._pause
+    monkeypatch.setattr(events, "_pause", at_once)
+    refusals: list[Answer] = [(503, {}, {"Retry-After": "7"}), (500, {}, {})]
+    async with server(lambda _: refusals.pop(0) if refusals else (201, {"metadata": {}}, {})) as (client, _, metrics):
+        recorder = EventRecorder(client, metrics, "me")
+        recorder.record(job(), NOTE)
+        await sent(recorder, metrics, "sent", 1)
+        assert pauses == [7.0, 4.0]
+        refusals += [(500, {}, {})] * events.ATTEMPTS
+        recorder.record(job(), NOTE)
+        await sent(recorder, metrics, "failed", 1)
+    assert refusals == []
 
 
 async def test_a_full_outbox_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:

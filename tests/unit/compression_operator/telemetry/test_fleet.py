@@ -1,4 +1,4 @@
-"""Gauges that are worked out from the cache: who waits longest, what runs where, who stands still."""
+"""Gauges from the cache: oldest jobs, running jobs by runtime, stalled jobs."""
 
 from typing import Any
 
@@ -22,13 +22,13 @@ def standing(number: int, phase: str, reason: str, since: float, **fields: Any) 
     return raw
 
 
-def gauges(*jobs: dict[str, Any], news: dict[str, float] | None = None) -> dict[tuple[str, ...], float]:
+def gauges(*jobs: dict[str, Any], progress_times: dict[str, float] | None = None) -> dict[tuple[str, ...], float]:
     """Name and labels -> value, a minute after NOW."""
     cache = Cache(lambda _: None)
     cache.put(RUNTIMES, raw_runtime(resources=RESOURCES))
     for raw in jobs:
         cache.put(COMPRESSION_JOBS, raw)
-    series = FleetSeries(cache, lambda: news or {}, now=lambda: NOW.timestamp() + 60)
+    series = FleetSeries(cache, lambda: progress_times or {}, now=lambda: NOW.timestamp() + 60)
     return {
         (family.name.removeprefix("compression_operator_"), *sample.labels.values()): sample.value
         for family in series.collect()
@@ -36,21 +36,21 @@ def gauges(*jobs: dict[str, Any], news: dict[str, float] | None = None) -> dict[
     }
 
 
-def test_the_oldest_of_each_phase_and_reason_tells_its_age() -> None:
-    found = gauges(
+def test_age_of_the_oldest_job_by_phase_and_reason() -> None:
+    values = gauges(
         standing(1, "Pending", "Unschedulable", -100),
         standing(2, "Pending", "Unschedulable", -300),
         standing(3, "Pending", "Queued", -5),
         standing(4, "Succeeded", "", -9000),
     )
-    assert found == {
+    assert values == {
         ("oldest_job_seconds", "Pending", "Unschedulable"): 360,
         ("oldest_job_seconds", "Pending", "Queued"): 65,
     }
 
 
 def test_jobs_that_wait_for_a_measuring_slot_are_counted_by_runtime() -> None:
-    """Those of runtimes that are gone together: anybody who creates pods may write any name into them."""
+    """Missing runtimes share one label: any user who creates pods may write any name into them."""
     cache = Cache(lambda _: None)
     for number, (name, isolation) in enumerate([("alone", "Node"), ("quiet", "Node"), ("any", "Shared")]):
         cache.put(RUNTIMES, raw_runtime(name, uid=f"r-{number}", measuring={"isolation": isolation}))
@@ -67,15 +67,15 @@ def test_jobs_that_wait_for_a_measuring_slot_are_counted_by_runtime() -> None:
     assert {sample.labels["runtime"]: sample.value for sample in samples} == {"alone": 2, "quiet": 0, "unknown": 2}
 
 
-def test_a_job_that_nobody_has_looked_at_has_waited_since_it_was_created() -> None:
+def test_unobserved_job_waits_since_its_creation() -> None:
     assert gauges(versioned_job(1)) == {("oldest_job_seconds", "Pending", ""): 60}
 
 
 def test_running_jobs_and_their_resources_are_counted_by_runtime() -> None:
     running = [standing(number, "Running", "", 0) for number in (1, 2)]
     nowhere = [standing(number, "Running", "", 0, spec__runtime=f"gone-{number}") for number in (3, 4)]
-    found = gauges(*running, *nowhere)
-    assert {key[1:]: value for key, value in found.items() if key[0].startswith("runtime")} == {
+    values = gauges(*running, *nowhere)
+    assert {key[1:]: value for key, value in values.items() if key[0].startswith("runtime")} == {
         ("cpu",): 2,
         ("unknown",): 2,
         ("cpu", "cpu"): 1.0,
@@ -84,8 +84,8 @@ def test_running_jobs_and_their_resources_are_counted_by_runtime() -> None:
     }
 
 
-def test_the_last_news_of_a_job_bears_its_name() -> None:
+def test_last_progress_is_labelled_with_the_job() -> None:
     job = standing(1, "Running", "", 0)
-    found = gauges(job, news={job["metadata"]["uid"]: 123.0, "gone": 5.0})
-    assert found["job_last_progress_timestamp_seconds", "default", "minilm-int8"] == 123.0
-    assert len([key for key in found if key[0] == "job_last_progress_timestamp_seconds"]) == 1
+    values = gauges(job, progress_times={job["metadata"]["uid"]: 123.0, "gone": 5.0})
+    assert values["job_last_progress_timestamp_seconds", "default", "minilm-int8"] == 123.0
+    assert len([key for key in values if key[0] == "job_last_progress_timestamp_seconds"]) == 1

@@ -1,7 +1,7 @@
 """Metrics have bounded labels, and a job's series end with the job."""
 
 from compression_operator.telemetry import event_reasons
-from compression_operator.telemetry.figures import Figures
+from compression_operator.telemetry.job_metrics import JobMetrics
 from compression_operator.telemetry.metrics import JobSeries, Metrics
 from compressionjob.conditions import FAILURE_REASONS
 from tests.support.operator.builders import complete, ended_pod, job, observe, settle, summary
@@ -40,7 +40,7 @@ def test_a_replica_that_leads_no_more_shows_no_jobs() -> None:
     assert ("2" in series, "3" in series) == (True, False)
 
 
-def test_the_first_failure_of_a_kind_is_seen_to_happen() -> None:
+def test_counters_of_failures_begin_at_zero() -> None:
     value = Metrics().registry.get_sample_value
     for reason in FAILURE_REASONS:
         assert value("compression_operator_jobs_ended_total", {"phase": "Failed", "reason": reason}) == 0
@@ -52,9 +52,9 @@ def test_a_verdict_and_its_saved_bytes_are_counted_once() -> None:
     metrics.registry.register(series)
     record, plan = settle(observe(child=complete(), pods=(ended_pod(message=summary("Pass")),)))
     assert plan.status is not None
-    figures = Figures(metrics, series)
-    figures.tell(job(), plan.status)
-    figures.tell(record, plan.status)
+    figures = JobMetrics(metrics, series)
+    figures.record_status(job(), plan.status)
+    figures.record_status(record, plan.status)
     value = metrics.registry.get_sample_value
     assert value("compression_operator_verdicts_total", {"verdict": "Pass"}) == 1
     assert value("compression_operator_bytes_saved_total") == 91_000_000 - 22_750_000

@@ -1,4 +1,4 @@
-"""Which nodes are layers, how their weights lie, and which share an input."""
+"""Detection of layers in a graph, the orientation of their weights, and groups that share an input."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from compression_runner.calibration.layers import find_layers, group_layers, set
 from tests.support.graphs import graph, language_model, random
 
 
-def test_layers_of_a_language_model_are_grouped_by_what_they_multiply() -> None:
+def test_layers_are_grouped_by_their_input() -> None:
     model = language_model()
     layers = find_layers(model)
     assert [(layer.name, layer.outputs, layer.inputs) for layer in layers] == [
@@ -26,20 +26,20 @@ def test_layers_of_a_language_model_are_grouped_by_what_they_multiply() -> None:
     assert (head.weight, head.by_output, head.through) == ("table", True, 8)
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_weights_are_read_and_written_as_outputs_by_inputs(turned: bool) -> None:
-    weight = random(6, 4) if turned else random(4, 6)
-    node = helper.make_node("Gemm", ["x", "w"], ["y"], transB=int(turned))
+@pytest.mark.parametrize("transposed", [False, True])
+def test_weights_are_read_and_written_as_outputs_by_inputs(transposed: bool) -> None:
+    weight = random(6, 4) if transposed else random(4, 6)
+    node = helper.make_node("Gemm", ["x", "w"], ["y"], transB=int(transposed))
     model = graph([node], {"x": [None, 4]}, ["y"], {"w": weight})
     (layer,) = find_layers(model)
     matrix = weight_matrix(model, layer)
-    np.testing.assert_array_equal(matrix, weight if turned else weight.T)
+    np.testing.assert_array_equal(matrix, weight if transposed else weight.T)
     set_weights(model, layer, matrix * 2)
     np.testing.assert_array_equal(weight_matrix(model, layer), matrix * 2)
     assert tuple(model.graph.initializer[0].dims) == weight.shape
 
 
-def test_what_is_no_product_with_constant_weights_is_no_layer() -> None:
+def test_products_without_constant_float_weights_are_no_layers() -> None:
     node = helper.make_node
     nodes = [
         node("MatMul", ["x", "x"], ["a"]),
@@ -51,7 +51,7 @@ def test_what_is_no_product_with_constant_weights_is_no_layer() -> None:
     assert find_layers(graph(nodes[:3], {"x": [4, 4]}, ["a", "b", "c"], weights)) == []
 
 
-def test_a_convolution_is_a_layer_of_patches_and_stays_alone() -> None:
+def test_a_convolution_is_a_layer_in_a_group_of_its_own() -> None:
     node = helper.make_node
     nodes = [
         node("Conv", ["x", "w"], ["a"], kernel_shape=[3, 3]),

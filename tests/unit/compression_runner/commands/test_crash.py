@@ -1,4 +1,4 @@
-"""What is left of an exception that nothing foresaw: a crash report without secrets, and one line that names it."""
+"""An unexpected exception writes a crash report without secrets, and one line that names it."""
 
 import logging
 import sys
@@ -19,7 +19,7 @@ REPORT = "crash-report.txt"
 
 
 def crash(reporter: CrashReporter, error: BaseException) -> None:
-    """Raise as a library within a stage would, and end as Python would end."""
+    """Raise like a library within a stage, and end like Python."""
     try:
         raise error
     except BaseException as caught:  # noqa: BLE001 - what the hook is for
@@ -53,7 +53,7 @@ def test_a_pods_log_has_the_traceback_too(tmp_path: Path, caplog: pytest.LogCapt
     assert caplog.records[0].exc_info
 
 
-def test_without_a_place_for_reports_it_is_a_temporary_file(
+def test_without_a_reports_location_a_temporary_file_is_written(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -68,7 +68,9 @@ def test_without_a_place_for_reports_it_is_a_temporary_file(
         assert "ZeroDivisionError" in place.read_text()
 
 
-def test_an_interrupt_is_no_crash(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupt_writes_no_crash_report(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     crash(CrashReporter(), KeyboardInterrupt())
     assert not caplog.messages
     assert "KeyboardInterrupt" in capsys.readouterr().err
@@ -90,7 +92,7 @@ def test_no_secret_is_in_the_report() -> None:
     assert without_secrets("a banana", environment) == "a banana"
 
 
-def test_a_run_leaves_it_in_its_work_directory_until_the_next(
+def test_the_crash_report_stays_in_the_work_directory_until_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The hook is Python's last step before it ends with status 1; no traceback is on the terminal."""

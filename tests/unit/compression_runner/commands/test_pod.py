@@ -1,4 +1,4 @@
-"""What the operator says of a pod's CPUs, as the pod reads it."""
+"""The CPU reservation of a pod, from the operator's variables."""
 
 import os
 from collections.abc import Mapping
@@ -38,13 +38,13 @@ def test_the_reservation_is_read(environment: Mapping[str, str], expected: CpuRe
         ({ISOLATION_VARIABLE: "Node", CPUS_VARIABLE: "many"}, CPUS_VARIABLE),
     ],
 )
-def test_another_operators_words_are_refused(environment: Mapping[str, str], field: str) -> None:
+def test_unknown_values_of_another_operator_are_refused(environment: Mapping[str, str], field: str) -> None:
     with pytest.raises(InvalidSpec, match="upgrade the operator") as caught:
         reservation_of(environment)
     assert caught.value.problems[0].field == field
 
 
-def test_the_runtime_that_is_measured_on_is_named() -> None:
+def test_the_error_names_the_runtime_of_the_measurement() -> None:
     reservation = CpuReservation("StaticCPUs", len(os.sched_getaffinity(0)) + 1)
     spec = parse_job(job()).spec
     with pytest.raises(InvalidInput) as caught:

@@ -1,4 +1,4 @@
-"""A pod reads its job from the file that its operator gave it, or from the variables of an older operator."""
+"""A pod reads its job from the operator's file, or from the variables of an older operator."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def given(folder: Path, documents: dict[str, Any], **changes: str) -> dict[str, 
     return {"COMPRESSION_INPUT": str(folder / "input"), "COMPRESSION_INPUT_DIGEST": digest_of(text)} | changes
 
 
-def test_the_file_is_read_and_the_variables_of_an_older_operator_are_not(tmp_path: Path) -> None:
+def test_the_file_takes_precedence_over_variables(tmp_path: Path) -> None:
     names = ["$(HOME)", "$$", *(f"größe-{number}" * 10 for number in range(998))]
     manifest = job(spec__data__evaluation__columns={"features": names})
     environment = given(tmp_path, {"job": manifest, "review": REVIEW, "judged": JUDGED})
@@ -32,7 +32,7 @@ def test_the_file_is_read_and_the_variables_of_an_older_operator_are_not(tmp_pat
     assert read.judged().digest == JUDGED["digest"]
 
 
-def test_a_pod_of_an_older_operator_goes_on() -> None:
+def test_variables_of_an_older_operator_are_read() -> None:
     environment = {
         "COMPRESSION_JOB": json.dumps(job()),
         "COMPRESSION_REVIEW": json.dumps(REVIEW),
@@ -43,7 +43,7 @@ def test_a_pod_of_an_older_operator_goes_on() -> None:
     assert (read.review().reviewer, read.judged().report_digest) == ("rita", JUDGED["reportDigest"])
 
 
-def test_a_file_that_was_changed_after_the_operator_wrote_it_is_refused(tmp_path: Path) -> None:
+def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     environment = given(tmp_path, {"job": job()})
     changed = given(tmp_path, {"job": job(spec__output__destination="s3://elsewhere/model")})
     assert PodInput.read(changed).job()
@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, text: bytes | Non
 
 
 @pytest.mark.parametrize("from_file", [True, False])
-def test_what_is_missing_is_named_where_it_should_be(tmp_path: Path, from_file: bool) -> None:
+def test_missing_documents_are_named_with_their_file(tmp_path: Path, from_file: bool) -> None:
     read = PodInput.read(given(tmp_path, {"job": job()}) if from_file else {"COMPRESSION_JOB": json.dumps(job())})
     for look, name, variable in (
         (read.review, "review", "COMPRESSION_REVIEW"), (read.judged, "judged", "COMPRESSION_JUDGED"),

@@ -1,4 +1,4 @@
-"""What `plan` says of a run's power."""
+"""The statistical power of a run that `plan` shows."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def _said(planned: Planned) -> dict[str, str]:
     return {objective.name: str(power_of(objective, planned)) for objective in objectives_of(planned.spec.sla)}
 
 
-def test_every_objective_has_words() -> None:
+def test_every_objective_has_a_power() -> None:
     sla = {
         "quality": {"metric": "accuracy", "maxDrop": "0.01", "min": "0.9"},
         "latency": {"percentile": "p99", "max": "20ms", "minSpeedup": "1.2"},
@@ -48,7 +48,7 @@ def test_every_objective_has_words() -> None:
     assert said["memory"].startswith("about 1.2% with 12 processes")
 
 
-def test_more_limits_and_more_results_tell_less_apart() -> None:
+def test_more_limits_and_results_lower_the_power() -> None:
     def reach(planned: Planned) -> float:
         return float(_said(planned)["throughput"].split()[1].rstrip("%"))
 
@@ -63,12 +63,12 @@ def test_a_time_that_is_too_short_for_a_percentile_decides_nothing() -> None:
     assert "nothing with queries of 20ms" in _said(planned)["latency"]
 
 
-def test_queries_that_wait_for_each_other_are_not_forecast() -> None:
+def test_the_power_of_queued_queries_is_not_predicted() -> None:
     server = {"latency": {"max": "20ms", "scenario": "Server", "targetRate": "50"}}
     assert "after the first look" in _said(_planned(server))["latency"]
 
 
-def test_no_longer_time_is_named_where_the_number_of_queries_ends_a_run() -> None:
+def test_no_longer_time_is_proposed_at_the_maximum_of_queries() -> None:
     planned = _planned({"latency": {"percentile": "p50", "max": "1ms"}}, spec__benchmark={"timeLimit": "1h"})
     assert _said(planned)["latency"].endswith("half of that: not in one run, which ends at 50,000 queries")
 
@@ -79,7 +79,7 @@ def test_no_longer_time_is_named_where_the_number_of_queries_ends_a_run() -> Non
     ({"maxDrop": "0.01"}, "text-classification", "accuracy"),
     ({"metric": "f1", "min": "0.8"}, "text-classification", "f1"),
 ])  # fmt: skip
-def test_the_metric_is_one_that_the_limits_fit(limits: dict[str, str], task: str, metric: QualityMetric) -> None:
+def test_the_metric_fits_the_limits(limits: dict[str, str], task: str, metric: QualityMetric) -> None:
     assert _planned({"quality": limits}, spec__model__task=task).metric == metric
 
 
@@ -88,7 +88,7 @@ def test_the_metric_is_one_that_the_limits_fit(limits: dict[str, str], task: str
     ({"metric": "accuracy", "min": "0.999"}, "spec.sla.quality.min (0.999)"),
     ({"metric": "agreement", "maxDrop": "0.001"}, "spec.sla.quality.maxDrop (0.001)"),
 ])  # fmt: skip
-def test_samples_that_cannot_decide_are_a_warning_with_the_number_that_can(quality: dict[str, str], field: str) -> None:
+def test_too_few_samples_cause_a_warning_with_the_needed_number(quality: dict[str, str], field: str) -> None:
     few = _planned({"quality": quality}, samples=100, spec__model__task="text-classification")
     (warning,) = undecidable(few)
     assert warning.startswith(f"{field}: 100 evaluation samples cannot decide it")
@@ -98,14 +98,31 @@ def test_samples_that_cannot_decide_are_a_warning_with_the_number_that_can(quali
     assert 1.0 - share(np.ones(needed, dtype=bool), enough.of_samples).low <= 0.001
 
 
-def test_flips_and_limits_of_nothing_are_warned_of_too() -> None:
-    task = {"spec__model__task": "text-classification"}
-    (warning,) = undecidable(_planned({"flips": {"max": "0.001"}}, samples=100, **task))
+def test_flips_and_limits_of_0_cause_warnings() -> None:
+    task = "text-classification"
+    (warning,) = undecidable(_planned({"flips": {"max": "0.001"}}, samples=100, spec__model__task=task))
     assert "spec.sla.flips.max (0.001)" in warning
-    (warning,) = undecidable(_planned({"quality": {"metric": "agreement", "maxDrop": "0"}}, **task))
+    (warning,) = undecidable(_planned({"quality": {"metric": "agreement", "maxDrop": "0"}}, spec__model__task=task))
     assert warning.endswith("no number of samples can")
 
 
-def test_what_a_perfect_model_keeps_is_no_warning() -> None:
+def test_a_limit_that_a_perfect_model_passes_causes_no_warning() -> None:
     assert list(undecidable(_planned({"quality": {"metric": "cosine", "maxDrop": "0.0001"}}, samples=10))) == []
     assert list(undecidable(_planned({"size": {"maxRatio": "0.5"}}, samples=10))) == []
+
+
+def test_the_power_of_recovery_is_that_of_the_smallest_judged_task() -> None:
+    source = "s3://data/words.jsonl"
+    tasks = [
+        {"name": name, "source": source, "kind": "multiple-choice", "limit": limit}
+        for name, limit in (("few", 200), ("many", 5000))
+    ]
+
+    def said(**limit: Any) -> str:
+        sla = {"recovery": {"min": "0.9", **limit}}
+        changes = {"spec__model__task": "text-generation", "spec__data__tasks": tasks}
+        return _said(_planned(sla, **changes))["recovery"]
+
+    assert "200 questions" in said()
+    assert said().endswith("half of that: 800 questions")
+    assert "5,000 questions" in said(tasks=["many"])

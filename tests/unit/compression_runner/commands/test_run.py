@@ -1,4 +1,4 @@
-"""What `run` returns."""
+"""The exit status of `run`."""
 
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,13 @@ def test_the_exit_status_is_that_of_the_verdict(
     assert capsys.readouterr().out.startswith(f"{fields['verdict']}: ")
 
 
+def _job_with(sla: dict[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"spec.sla": sla}
+    return manifests.job(**fields)
+
+
 @pytest.mark.parametrize(
     ("sla", "warnings"), [({"confidence": "0.9"}, [NO_LIMITS_WARNING]), (manifests.job()["spec"]["sla"], [])]
 )
 def test_a_job_without_limits_is_warned_of(sla: dict[str, Any], warnings: list[str]) -> None:
-    assert without_limits(parse_job(manifests.job(**{"spec.sla": sla}))) == warnings
+    assert without_limits(parse_job(_job_with(sla))) == warnings

@@ -1,4 +1,4 @@
-"""What `compression-runner run` prints at the end."""
+"""The final output of `compression-runner run`."""
 
 import io
 from pathlib import Path
@@ -15,12 +15,12 @@ def printed(verdict: str) -> str:
     return screen.getvalue()
 
 
-def test_a_verdict_that_is_no_pass_comes_with_what_to_do() -> None:
+def test_a_verdict_other_than_pass_has_a_remedy() -> None:
     assert "to do: try " in printed("Inconclusive")
     assert "to do: see the report, then change the pipeline or the limits" in printed("Fail")
     assert "to do" not in printed("Pass")
 
 
-def test_a_figure_that_was_counted_is_exact() -> None:
+def test_a_counted_figure_is_exact() -> None:
     (size,) = (line for line in printed("Pass").splitlines() if "size.ratio" in line)
     assert [cell.strip() for cell in size.split("│")][4] == "exact"

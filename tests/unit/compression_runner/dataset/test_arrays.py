@@ -1,4 +1,4 @@
-"""Arrays by the names of a model's inputs: along their own batch axis, shared by all samples, and texts."""
+"""Arrays by the names of a model's inputs: batch axes, arrays shared by all samples, and texts."""
 
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,13 @@ def load(
     return load_samples(data, place / "data.npz", task=task, model_dir=place, sequence_length=8, inputs=inputs)
 
 
-def test_samples_lie_along_the_axis_of_each_input() -> None:
+def test_samples_are_stacked_along_the_batch_axis_of_each_input() -> None:
     states = numbers(4, 2, 5)
     data = array_samples(x=numbers(4, 3), state=states)
     state = TensorInfo("state", FLOAT, (2, None, 5), axis=1)
-    found = data.batch([1, 3], [X, state])
-    assert found["state"].shape == (2, 2, 5)
-    assert np.array_equal(found["state"][:, 1], states[3])
+    batch = data.batch([1, 3], [X, state])
+    assert batch["state"].shape == (2, 2, 5)
+    assert np.array_equal(batch["state"][:, 1], states[3])
     with pytest.raises(InvalidInput, match=r"'state'.*shape \(2, 5\) in the data; the model takes \(3, 5\)"):
         data.batch([0], [X, TensorInfo("state", FLOAT, (3, None, 5), axis=1)])
 
@@ -50,14 +50,14 @@ def test_a_single_number_holds_for_all_samples(tmp_path: Path) -> None:
     assert boxed["rate"].shape == (1,)
 
 
-def test_an_array_in_the_shape_of_an_input_without_a_batch_axis_is_read_whole(tmp_path: Path) -> None:
+def test_an_input_without_a_batch_axis_is_shared(tmp_path: Path) -> None:
     anchors = TensorInfo("anchors", FLOAT, (7, 2), axis=None)
     data = load(tmp_path, {"anchors": numbers(7, 2), "x": numbers(5, 3)}, X, anchors, limit=4)
     assert len(data) == 4
     assert np.array_equal(data.batch([3], [anchors])["anchors"], numbers(7, 2))
 
 
-def test_a_free_first_dimension_counts_the_samples_where_nothing_else_does(tmp_path: Path) -> None:
+def test_a_free_first_dimension_counts_samples_if_no_other(tmp_path: Path) -> None:
     frames = TensorInfo("frames", FLOAT, (None, 3), axis=None, symbols=("frames", ""))
     rate = TensorInfo("rate", np.dtype(np.int64), (), axis=None)
     data = load(tmp_path, {"frames": numbers(5, 3), "rate": np.array(2)}, frames, rate)
@@ -67,7 +67,7 @@ def test_a_free_first_dimension_counts_the_samples_where_nothing_else_does(tmp_p
     assert len(both) == 2, "frames are shared by samples of x"
 
 
-def test_samples_that_differ_in_what_a_batch_shares_come_one_at_a_time(tmp_path: Path) -> None:
+def test_samples_that_differ_in_a_shared_input_come_singly(tmp_path: Path) -> None:
     rate = TensorInfo("rate", np.dtype(np.int64), (), axis=None)
     data = load(tmp_path, {"rate": np.array([1, 2, 2]), "x": numbers(3, 3)}, X, rate)
     assert list(data.batches([X, rate], 2)) == [[0], [1], [2]]
@@ -76,7 +76,7 @@ def test_samples_that_differ_in_what_a_batch_shares_come_one_at_a_time(tmp_path:
         data.batch([0, 1], [rate])
 
 
-def test_what_is_fixed_at_one_may_be_given_for_each_sample() -> None:
+def test_an_input_of_fixed_size_one_may_vary_by_sample() -> None:
     data = array_samples(x=numbers(4, 3), mask=numbers(4, 6))
     mask = TensorInfo("mask", FLOAT, (1, 6), axis=None)
     assert np.array_equal(data.batch([2], [X, mask])["mask"], numbers(4, 6)[[2]])
@@ -85,23 +85,23 @@ def test_what_is_fixed_at_one_may_be_given_for_each_sample() -> None:
 
 
 def test_single_numbers_alone_are_no_samples(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="no array counts the samples: rate"):
+    with pytest.raises(InvalidInput, match="no array counts the samples: all samples share rate"):
         load(tmp_path, {"rate": np.array(3)})
 
 
-def test_axes_that_were_found_by_running_the_model_count() -> None:
+def test_measured_batch_axes_are_used() -> None:
     data = array_samples(x=numbers(4, 6, 2))
     assert data.batch([0, 1], [TensorInfo("x", FLOAT, (None, None, 2))])["x"].shape == (2, 6, 2)
-    found = SampleSet(data.samples, data.digest, axes={"x": 1})
-    assert found.batch([0, 1], [TensorInfo("x", FLOAT, (None, None, 2))])["x"].shape == (6, 2, 2)
+    measured = SampleSet(data.samples, data.digest, axes={"x": 1})
+    assert measured.batch([0, 1], [TensorInfo("x", FLOAT, (None, None, 2))])["x"].shape == (6, 2, 2)
 
 
-def test_texts_are_given_as_the_model_takes_them(tmp_path: Path) -> None:
+def test_texts_have_the_type_of_the_input(tmp_path: Path) -> None:
     city = TensorInfo("city", np.dtype(np.object_), (None, 1))
     data = load(tmp_path, {"city": np.array([["Oslo"], ["Rio"]]), "label": np.array([0, 1])}, city)
-    found = data.batch([1, 0], [city])["city"]
-    assert found.dtype == np.object_
-    assert found.tolist() == [["Rio"], ["Oslo"]]
+    batch = data.batch([1, 0], [city])["city"]
+    assert batch.dtype == np.object_
+    assert batch.tolist() == [["Rio"], ["Oslo"]]
     objects = np.array([["Oslo"], ["Rio"]], dtype=object)
     with pytest.raises(InvalidInput, match="city holds Python objects; store texts as an array of dtype str"):
         load(tmp_path, {"city": objects}, city)

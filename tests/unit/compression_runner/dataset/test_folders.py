@@ -1,4 +1,4 @@
-"""Folders of images and recordings as data: what is read, in which order, what is fetched, and what is refused."""
+"""Folders of images and recordings as data: files, order, fetching and refusals."""
 
 import io
 from collections.abc import Sequence
@@ -55,24 +55,24 @@ def shades(data: SampleSet) -> list[int]:
     return [round(float(np.asarray(sample["pixel_values"]).max()) * 255) for sample in data.samples]
 
 
-def test_classes_take_turns_and_are_numbered_by_their_names(animals: Path) -> None:
+def test_classes_alternate_and_are_numbered_by_name(animals: Path) -> None:
     data = load(animals)
     assert shades(data) == [2, 3, 4, 0, 5, 1], "1.png before 2.png before 10.png"
     assert data.labels is not None
     assert data.labels.tolist() == [0, 1, 2, 0, 2, 0]
 
 
-def test_what_is_fetched_for_a_limit_is_what_is_read(animals: Path, tmp_path: Path) -> None:
-    """Two rows come from two classes, and the third class keeps its number though none of its files is there."""
-    found = find_data(open_store(animals), "image-classification", FIELD)
-    place = fetch_data(open_store(animals), found, range(2), tmp_path / "here")
+def test_fetching_for_a_limit_gets_the_files_that_are_read(animals: Path, tmp_path: Path) -> None:
+    """Two rows come from two classes; the third class keeps its number although its files are not fetched."""
+    files = find_data(open_store(animals), "image-classification", FIELD)
+    place = fetch_data(open_store(animals), files, range(2), tmp_path / "here")
     assert sorted(file.name for file in place.rglob("*.png")) == ["1.png", "1.png"]
     data = load(place, limit=2)
     assert shades(data) == [2, 3]
     assert shades(data) == shades(load(animals, limit=2))
     assert sorted(each.name for each in place.iterdir()) == ["cat", "dog", "emu"]
-    again = fetch_data(open_store(animals), found, range(1), tmp_path / "here")
-    assert len(list(again.rglob("*.png"))) == 1, "nothing of the fetch before is left"
+    again = fetch_data(open_store(animals), files, range(1), tmp_path / "here")
+    assert len(list(again.rglob("*.png"))) == 1, "the files of the previous fetch are gone"
 
 
 def test_the_identity_of_a_folder_changes_with_its_files(animals: Path) -> None:
@@ -116,7 +116,7 @@ def test_hidden_files_are_no_samples(animals: Path) -> None:
     assert len(find_data(open_store(animals), "image-classification", FIELD).entries) == len(before)
 
 
-def test_a_damaged_image_is_named(animals: Path) -> None:
+def test_a_damaged_image_is_reported_with_its_file(animals: Path) -> None:
     fill(animals, {"dog/1.png": b"no image"})
     with pytest.raises(InvalidInput, match=r"columns\.image.*row 1 \(dog/1\.png\)"):
         load(animals)
@@ -124,10 +124,10 @@ def test_a_damaged_image_is_named(animals: Path) -> None:
 
 MIXTURES: dict[str, tuple[Sequence[str], str]] = {
     "two kinds": (["a/1.png", "b/1.wav"], r"mixes images and recordings \(a/1\.png and b/1\.wav\)"),
-    "two depths": (["a/1.png", "2.png"], r"files in folders \(a/1\.png\) and files in none \(2\.png\)"),
-    "too deep": (["train/a/1.png", "test/a/1.png"], r"more than one folder deep.*that part"),
-    "foreign file": (["a/1.png", "a/notes.txt"], r"a/notes\.txt lies among the image files"),
-    "foreign file in a flat folder": (["1.png", "notes.txt"], r"notes\.txt lies among the image files"),
+    "two depths": (["a/1.png", "2.png"], r"files in class folders \(a/1\.png\) and files outside \(2\.png\)"),
+    "too deep": (["train/a/1.png", "test/a/1.png"], r"more than one folder deep.*that folder"),
+    "foreign file": (["a/1.png", "a/notes.txt"], r"a/notes\.txt is among the image files"),
+    "foreign file in a flat folder": (["1.png", "notes.txt"], r"notes\.txt is among the image files"),
 }
 
 
@@ -144,7 +144,7 @@ def test_a_folder_with_a_table_too_is_refused(animals: Path) -> None:
 
 
 @pytest.mark.parametrize("task", ["audio-classification", "text-embedding", "onnx"])
-def test_a_folder_is_for_the_tasks_that_take_one(task: Task, animals: Path) -> None:
+def test_a_folder_of_images_is_refused_for_other_tasks(task: Task, animals: Path) -> None:
     with pytest.raises(InvalidInput, match=rf"{FIELD}.*image files, which task {task} does not take"):
         find_data(open_store(animals), task, FIELD)
 

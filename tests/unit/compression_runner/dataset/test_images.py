@@ -1,4 +1,4 @@
-"""Images of every mode and orientation, read as transformers' own loader and processor read them."""
+"""Images of every mode and orientation are read like in the loader and processor of transformers."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ from compression_runner.errors import InvalidInput
 PIXELS = np.random.default_rng(5).integers(0, 256, (4, 6, 3)).astype(np.uint8)
 COLOUR = Image.fromarray(PIXELS)
 TURNED = 6
-"""EXIF's orientation of a telephone that is held upright."""
+"""EXIF orientation of a phone in portrait position."""
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -64,7 +64,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", IMAGES)
 @pytest.mark.filterwarnings("ignore:Palette images with Transparency")
-def test_an_image_is_what_transformers_loads(name: str, model: Path) -> None:
+def test_images_equal_those_that_transformers_loads(name: str, model: Path) -> None:
     content = IMAGES[name]()
     own = load_image(f"data:image/png;base64,{base64.b64encode(content).decode()}")
     expected = ViTImageProcessor.from_pretrained(model)(own, return_tensors="np")["pixel_values"][0]
@@ -73,25 +73,25 @@ def test_an_image_is_what_transformers_loads(name: str, model: Path) -> None:
     assert np.array_equal(among[1], alone[0])
 
 
-def test_arrays_of_grey_and_with_alpha_become_those_of_the_model(model: Path) -> None:
+def test_grey_and_alpha_arrays_get_the_channels_of_the_model(model: Path) -> None:
     grey, alpha = PIXELS[:, :, 0], np.dstack([PIXELS, PIXELS[:, :, :1]])
-    found = prepare_images([grey, alpha], model)
+    prepared = prepare_images([grey, alpha], model)
     expected = prepare_images([np.dstack([grey] * 3), PIXELS], model)
-    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert all(np.array_equal(one, other) for one, other in zip(prepared, expected, strict=True))
 
 
 def test_without_a_processor_grey_images_among_others_have_three_channels(tmp_path: Path) -> None:
-    found = prepare_images([encoded(COLOUR.convert("L")), encoded(COLOUR)], tmp_path)
-    assert [image.shape for image in found] == [(3, 4, 6)] * 2
+    prepared = prepare_images([encoded(COLOUR.convert("L")), encoded(COLOUR)], tmp_path)
+    assert [image.shape for image in prepared] == [(3, 4, 6)] * 2
     assert prepare_images([encoded(COLOUR.convert("L"))], tmp_path)[0].shape == (1, 4, 6)
 
 
 def test_a_model_of_one_channel_takes_grey_images_of_any_mode(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"num_channels": 1}))
     grey = COLOUR.convert("L")
-    found = prepare_images([encoded(grey), encoded(grey.convert("RGB")), encoded(grey.convert("P"))], tmp_path)
-    assert all(np.array_equal(image, found[0]) for image in found)
-    assert found[0].shape == (1, 4, 6)
+    prepared = prepare_images([encoded(grey), encoded(grey.convert("RGB")), encoded(grey.convert("P"))], tmp_path)
+    assert all(np.array_equal(image, prepared[0]) for image in prepared)
+    assert prepared[0].shape == (1, 4, 6)
     with pytest.raises(InvalidInput, match=r"columns\.image.*row 1 is a colour image.*greyscale"):
         prepare_images([encoded(grey), encoded(COLOUR)], tmp_path)
 
@@ -102,9 +102,9 @@ def cut(content: bytes) -> bytes:
 
 BAD: dict[str, tuple[Any, str]] = {
     "cut off": ({"bytes": cut(encoded(COLOUR, "JPEG")), "path": "cat/1.jpg"}, r"row 1 \(cat/1\.jpg\) is damaged"),
-    "cut off early": (encoded(COLOUR)[:20], r"row 1 is (damaged|no image)"),
-    "damaged": (encoded(COLOUR).replace(b"IDATx", b"IDAT\0"), r"row 1 is (damaged|no image)"),
-    "another file": (b"%PDF-1.7 and so on", r"row 1 is no image that Pillow can read"),
+    "cut off early": (encoded(COLOUR)[:20], r"row 1 is (damaged|not an image)"),
+    "damaged": (encoded(COLOUR).replace(b"IDATx", b"IDAT\0"), r"row 1 is (damaged|not an image)"),
+    "another file": (b"%PDF-1.7 and so on", r"row 1 is not an image that Pillow can read"),
     "a path alone": ({"bytes": None, "path": "cat.png"}, r"row 1 \(cat\.png\) has no bytes"),
     "rows of unlike length": ([[1, 2], [3]], r"row 1 is not an image: its rows differ in length"),
     "missing": (None, r"row 1 is not an image"),
@@ -112,18 +112,18 @@ BAD: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("image", "message"), BAD.values(), ids=BAD)
-def test_what_is_no_image_names_its_row(image: Any, message: str, model: Path) -> None:
+def test_a_bad_image_is_reported_with_its_row(image: Any, message: str, model: Path) -> None:
     with pytest.raises(InvalidInput, match=rf"columns\.image.*{message}"):
         prepare_images([encoded(COLOUR), image], model)
 
 
-def test_what_the_processor_refuses_names_its_row(model: Path) -> None:
+def test_an_image_that_the_processor_refuses_is_reported_with_its_row(model: Path) -> None:
     wide: NDArray[Any] = np.zeros((4, 4, 7), np.uint8)
     with pytest.raises(InvalidInput, match=r"processor refuses row 1"):
         prepare_images([encoded(COLOUR), wide], model)
 
 
-def test_images_of_unlike_size_that_nothing_resizes_name_the_row(tmp_path: Path) -> None:
+def test_images_of_different_sizes_need_a_resizing_processor(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"row 1 has shape \(3, 3, 3\).*row 0 \(3, 4, 6\).*one size"):
         prepare_images([PIXELS, PIXELS[:3, :3]], tmp_path)
 

@@ -1,4 +1,4 @@
-"""Names of a model's classes: those of both maps of its configuration, or a contradiction that is told."""
+"""Class names of a model: from both maps of its configuration, with an error if they contradict."""
 
 import json
 from pathlib import Path
@@ -38,8 +38,8 @@ def test_both_maps_name_the_classes(config: dict[str, Any], labels: list[object]
     assert class_numbers(labels, names_of(config)).tolist() == numbers
 
 
-def look(folder: Path) -> None:
-    """What `plan` sees of a classifier."""
+def plan_source(folder: Path) -> None:
+    """Inspect a classifier like the command `plan`."""
     inspect(open_store(folder), Model(source=f"file://{folder}", task="text-classification"))
 
 
@@ -47,22 +47,22 @@ def look(folder: Path) -> None:
     ("config", "message"),
     [
         ({"id2label": NAMES, "label2id": {"NO": 2, "MAYBE": 1, "YES": 0}}, "id2label says that 0 is NO, and label2id"),
-        ({"id2label": {"none": "NO", "1": "YES"}}, "'none' where a class's number belongs"),
-        ({"label2id": {"NO": "x", "YES": 1}}, "'x' where a class's number belongs"),
-        ({"id2label": "NO"}, "no map of names and numbers"),
+        ({"id2label": {"none": "NO", "1": "YES"}}, "'none' in place of a class number"),
+        ({"label2id": {"NO": "x", "YES": 1}}, "'x' in place of a class number"),
+        ({"id2label": "NO"}, "not a map of names and numbers"),
     ],
 )
-def test_maps_that_contradict_each_other_are_told(tmp_path: Path, config: dict[str, Any], message: str) -> None:
+def test_contradictory_maps_are_refused(tmp_path: Path, config: dict[str, Any], message: str) -> None:
     folder = text_model(tmp_path / "model", "bert", "text-classification")
-    look(folder)
+    plan_source(folder)
     settings = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(settings | {"id2label": {}, "label2id": {}} | config))
     with pytest.raises(InvalidInput, match=message) as caught:
-        look(folder)
+        plan_source(folder)
     assert caught.value.value == "config.json"
 
 
 @pytest.mark.parametrize("label", ["PERHAPS", "LABEL_3", 3, -1, "3"])
-def test_a_label_of_no_class_is_refused_with_the_names_that_there_are(label: object) -> None:
+def test_an_unknown_label_is_refused_with_the_known_names(label: object) -> None:
     with pytest.raises(InvalidInput, match=r"0 \(NO\), 1 \(MAYBE\), 2 \(YES\)"):
         class_numbers([label], names_of({"id2label": NAMES, "label2id": DEFAULT}))

@@ -1,4 +1,4 @@
-"""Readers of evaluation data on real small files, and what they say of bad ones."""
+"""Readers of evaluation data on small real files, and their errors for bad files."""
 
 import io
 import json
@@ -79,7 +79,7 @@ def test_every_format_gives_the_same_samples(suffix: str, tmp_path: Path, model_
     assert data.labels.tolist() == [0, 1, 1]
 
 
-def test_batches_are_filled_up_to_the_longest_or_to_the_wanted_length(tmp_path: Path, model_dir: Path) -> None:
+def test_batches_are_padded_to_the_longest_or_to_a_given_length(tmp_path: Path, model_dir: Path) -> None:
     data = _load(_write(tmp_path / "d.jsonl", {"text": TEXTS}), model_dir, "text-embedding")
     batch = data.batch([0, 2], [TOKENS, MASK, SEGMENTS])
     assert batch["input_ids"].tolist() == [[2, 4, 6], [5, 0, 0]]
@@ -92,14 +92,14 @@ def test_batches_are_filled_up_to_the_longest_or_to_the_wanted_length(tmp_path: 
     assert cut.dtype == np.int32
 
 
-def test_batches_put_like_lengths_together_and_each_sample_once(tmp_path: Path, model_dir: Path) -> None:
+def test_batches_have_similar_lengths_and_each_sample_once(tmp_path: Path, model_dir: Path) -> None:
     data = _load(_write(tmp_path / "d.jsonl", {"text": TEXTS}), model_dir, "text-embedding")
     batches = list(data.batches([TOKENS], 2))
     assert sorted(index for batch in batches for index in batch) == [0, 1, 2, 3]
     assert batches[0] == [2, 0]
 
 
-def test_a_fixed_batch_is_filled_up_with_the_last_sample(tmp_path: Path, model_dir: Path) -> None:
+def test_a_fixed_batch_repeats_the_last_sample(tmp_path: Path, model_dir: Path) -> None:
     data = _load(_write(tmp_path / "d.jsonl", {"text": TEXTS[:3]}), model_dir, "text-embedding")
     batches = list(data.batches([TensorInfo("input_ids", np.dtype(np.int64), (2, None))], 8))
     assert [len(batch) for batch in batches] == [2, 2]
@@ -121,15 +121,15 @@ def test_samples_may_have_several_labels(suffix: str, tmp_path: Path, model_dir:
     data = _load(_write(tmp_path / f"hot{suffix}", {"text": TEXTS, "label": sets}), model_dir)
     names = [["thing", "place"], [], ["animal"], ["animal", "thing", "place"]]
     named = _load(_write(tmp_path / f"names{suffix}", {"text": TEXTS, "label": names}), model_dir)
-    for found in (data, named):
-        assert found.labels is not None
-        assert found.labels.tolist() == sets
-        assert found.multi_label == MultiLabel(logits=True)
-        assert found.only([3]).labels.tolist() == [[1, 1, 1]]  # type: ignore[union-attr]
+    for loaded in (data, named):
+        assert loaded.labels is not None
+        assert loaded.labels.tolist() == sets
+        assert loaded.multi_label == MultiLabel(logits=True)
+        assert loaded.only([3]).labels.tolist() == [[1, 1, 1]]  # type: ignore[union-attr]
     assert _load(_write(tmp_path / f"none{suffix}", {"text": TEXTS}), model_dir).multi_label is not None
 
 
-def test_a_graph_is_not_known_to_answer_with_logits(tmp_path: Path, model_dir: Path) -> None:
+def test_a_graph_is_not_assumed_to_return_logits(tmp_path: Path, model_dir: Path) -> None:
     config = json.loads((model_dir / "config.json").read_text())
     (model_dir / "config.json").write_text(json.dumps(config | {"problem_type": "multi_label_classification"}))
     path = _write(tmp_path / "d.jsonl", {"text": TEXTS})
@@ -167,7 +167,7 @@ def test_columns_may_have_other_names(tmp_path: Path, model_dir: Path) -> None:
 
 BAD_TABLES: dict[str, tuple[dict[str, list[Any]], dict[str, Any], str]] = {
     "missing text": ({"sentence": TEXTS}, {}, r"columns.*text.*columns are: sentence"),
-    "missing label": ({"text": TEXTS}, {"metric": "f1"}, r"columns\.label.*f1 needs labels.*there are: text"),
+    "missing label": ({"text": TEXTS}, {"metric": "f1"}, r"columns\.label.*f1 needs labels.*the columns are: text"),
     "named label": ({"text": TEXTS}, {"columns": {"label": "y"}}, r"columns\.label.*'y'.*no such column"),
     "label too high": ({"text": TEXTS, "label": [0, 1, 2, 3]}, {}, r"columns\.label.*'3'.*row 3.*0 \(animal\)"),
     "label negative": ({"text": TEXTS, "label": [0, -1, 2, 1]}, {}, r"columns\.label.*'-1'.*row 1"),
@@ -233,7 +233,7 @@ def test_a_damaged_tokenizer_is_refused(tmp_path: Path, model_dir: Path, content
         _load(path, model_dir, "text-embedding")
 
 
-def test_a_length_that_the_model_has_no_positions_for_is_refused(tmp_path: Path, model_dir: Path) -> None:
+def test_a_length_beyond_the_positions_of_the_model_is_refused(tmp_path: Path, model_dir: Path) -> None:
     (model_dir / "config.json").write_text(json.dumps({"model_type": "bert", "max_position_embeddings": 3}))
     path = _write(tmp_path / "d.csv", {"text": TEXTS})
     with pytest.raises(InvalidInput, match=r"benchmark\.sequenceLength.*'4'.*at most 3 tokens; set it to 3 or less"):
@@ -258,7 +258,7 @@ BAD_ARRAYS = [
 
 
 @pytest.mark.parametrize(("arrays", "message"), BAD_ARRAYS)
-def test_arrays_that_do_not_fit_the_model(arrays: dict[str, list[Any]], message: str, tmp_path: Path) -> None:
+def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, list[Any]], message: str, tmp_path: Path) -> None:
     data = _load(_write(tmp_path / "d.npz", arrays), tmp_path, "onnx")
     with pytest.raises(InvalidInput, match=message):
         data.batch([0], [TensorInfo("x", np.dtype(np.float32), (None, 2))])
@@ -289,13 +289,13 @@ def test_images_as_bytes_and_as_arrays_are_the_same(tmp_path: Path) -> None:
     assert batches[0]["pixel_values"].max() == pytest.approx(31 / 255)
 
 
-def test_images_are_prepared_as_the_model_says(tmp_path: Path) -> None:
+def test_images_are_prepared_with_the_settings_of_the_model(tmp_path: Path) -> None:
     settings = {
         "image_processor_type": "ViTImageProcessor", "size": {"height": 2, "width": 2}, "do_resize": True,
         "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.5], "image_std": [0.5],
     }  # fmt: skip
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
-    # AutoImageProcessor would take ConvNext's processor for a ResNet, whatever preprocessor_config.json names.
+    # AutoImageProcessor would use ConvNext's processor for a ResNet and ignore preprocessor_config.json.
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "resnet"}))
     path = _write(tmp_path / "d.npz", {"image": list(np.full((1, 4, 4), 255, dtype=np.uint8))})
     data = _load(path, tmp_path, "image-classification")
@@ -303,7 +303,7 @@ def test_images_are_prepared_as_the_model_says(tmp_path: Path) -> None:
     assert data.samples[0]["pixel_values"].tolist() == [[[1.0, 1.0], [1.0, 1.0]]]
 
 
-def test_what_is_not_an_image_is_refused(tmp_path: Path) -> None:
+def test_values_that_are_not_images_are_refused(tmp_path: Path) -> None:
     path = _write(tmp_path / "d.parquet", {"image": [b"not a picture"]})
     with pytest.raises(InvalidInput, match=r"columns\.image.*13 bytes.*PNG or JPEG"):
         _load(path, tmp_path, "image-classification")

@@ -1,4 +1,4 @@
-"""Labels of models that give a sample any number of them, in every form that data may have."""
+"""Labels of multi-label models, in every form that data may have."""
 
 import json
 from pathlib import Path
@@ -37,11 +37,11 @@ def test_every_form_of_labels_gives_the_same_sets(values: Any, tmp_path: Path) -
     assert label_sets(values, NAMES, _model(tmp_path)).tolist() == SETS
 
 
-def test_ids_are_no_mask_of_a_model_with_more_labels(tmp_path: Path) -> None:
+def test_numbers_shorter_than_the_labels_are_not_a_mask(tmp_path: Path) -> None:
     assert label_sets([[0, 1], [1]], NAMES, _model(tmp_path)).tolist() == [[1, 1, 0], [0, 1, 0]]
 
 
-def test_one_label_alone_is_set_or_not(tmp_path: Path) -> None:
+def test_a_single_label_is_0_or_1(tmp_path: Path) -> None:
     assert label_sets([1, 0, 1], {"spam": 0}, tmp_path).tolist() == [[1], [0], [1]]
 
 
@@ -50,12 +50,12 @@ def test_one_label_alone_is_set_or_not(tmp_path: Path) -> None:
     [
         ([[1, 0, 1], [1, 0, 1, 0]], r"row 1 does not fit a model of 3 labels.*each of the 3 labels"),
         ([[0, 1, 0, 1], [0, 1, 0, 0]], r"row 0 does not fit a model of 3 labels"),
-        ([["toxic"], ["polite"]], r"columns\.label.*'polite'.*row 1 has something that is no label.*0 \(toxic\)"),
-        ([[0, 7]], r"'7'.*row 0 has something that is no label of the model"),
-        ([["toxic"], None], r"row 1 is no list of labels.*an empty list says that no label applies"),
-        ([[0.5, 0, 1]], r"'0\.5'.*row 0 has something"),
-        (["[1, 0"], r"row 0 is no list of labels.*as JSON"),
-        ([[[1, 0, 1]]], r"row 0 is no list of labels"),
+        ([["toxic"], ["polite"]], r"columns\.label.*'polite'.*row 1 has a value that is not a label.*0 \(toxic\)"),
+        ([[0, 7]], r"'7'.*row 0 has a value that is not a label of the model"),
+        ([["toxic"], None], r"row 1 is not a list of labels.*an empty list means that no label applies"),
+        ([[0.5, 0, 1]], r"'0\.5'.*row 0 has a value"),
+        (["[1, 0"], r"row 0 is not a list of labels.*as JSON"),
+        ([[[1, 0, 1]]], r"row 0 is not a list of labels"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(values: Any, message: str, tmp_path: Path) -> None:
@@ -65,11 +65,11 @@ def test_labels_that_do_not_fit_are_refused(values: Any, message: str, tmp_path:
 
 def test_a_model_without_names_takes_a_number_for_each_label(tmp_path: Path) -> None:
     assert label_sets(SETS, {}, tmp_path).tolist() == SETS
-    with pytest.raises(InvalidInput, match=r"row 0 says labels that the model does not name.*id2label"):
+    with pytest.raises(InvalidInput, match=r"row 0 has labels that the model does not name.*id2label"):
         label_sets([[0, 2], [1]], {}, tmp_path)
 
 
-def test_the_configuration_says_how_labels_are_read_and_lists_where_it_does_not(tmp_path: Path) -> None:
+def test_problem_type_decides_before_lists_in_the_data(tmp_path: Path) -> None:
     lists, single = [[1, 0, 1]], [2]
     assert multi_label_of(tmp_path, single) is None
     assert multi_label_of(tmp_path, lists) == MultiLabel(logits=False)

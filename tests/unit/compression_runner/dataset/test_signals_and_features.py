@@ -1,4 +1,4 @@
-"""Readers of recordings, videos and tables of numbers, on real small files."""
+"""Readers of recordings, videos and tables of numbers, on small real files."""
 
 import io
 import json
@@ -70,13 +70,13 @@ def audio_of(data: SampleSet, row: int = 0) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize("kind", ["WAV", "FLAC"])
-def test_an_encoded_recording_is_its_samples(kind: str, tmp_path: Path, plain: Path) -> None:
+def test_an_encoded_recording_is_decoded_to_its_samples(kind: str, tmp_path: Path, plain: Path) -> None:
     data = load(table(tmp_path / "d.parquet", audio=[wav(TONE, kind=kind)]), plain, "audio-classification")
     assert np.allclose(audio_of(data), TONE, atol=2 / 32768)
 
 
 def test_recordings_may_be_mappings_and_arrays(tmp_path: Path, plain: Path) -> None:
-    """As the datasets library writes them, and as lists of numbers."""
+    """Mappings as in the datasets library, and lists of numbers."""
     encoded = table(tmp_path / "a.parquet", audio=[{"bytes": wav(TONE), "path": "tone.wav"}])
     decoded = table(tmp_path / "b.parquet", audio=[{"array": TONE.tolist(), "sampling_rate": RATE}])
     whole = table(tmp_path / "c.parquet", audio=[(TONE * 32768).astype(np.int16).tolist()], sampling_rate=[RATE])
@@ -90,7 +90,7 @@ def test_recordings_may_be_mappings_and_arrays(tmp_path: Path, plain: Path) -> N
 
 
 def test_channels_are_averaged(tmp_path: Path, plain: Path) -> None:
-    """However many a file has; an array may have them first."""
+    """Any number of channels is averaged; arrays may have the channels first."""
     both, many = np.stack([TONE, np.zeros_like(TONE)], axis=1), np.pad(TONE[:, None], ((0, 0), (0, 23)))
     data = load(table(tmp_path / "d.parquet", audio=[wav(both), wav(many)]), plain, "audio-classification")
     assert np.allclose(audio_of(data), TONE / 2, atol=2 / 32768)
@@ -99,27 +99,27 @@ def test_channels_are_averaged(tmp_path: Path, plain: Path) -> None:
     assert np.allclose(audio_of(data), TONE / 2, atol=1e-6)
 
 
-def test_another_rate_is_resampled_to_the_models(tmp_path: Path, waveforms: Path) -> None:
+def test_recordings_are_resampled_to_the_rate_of_the_model(tmp_path: Path, waveforms: Path) -> None:
     data = load(table(tmp_path / "d.parquet", audio=[wav(TONE)]), waveforms, "audio-classification")
-    found = audio_of(data)
-    assert found.shape == (16000,)
-    assert np.abs(np.fft.rfft(found)).argmax() == 440, "the tone keeps its pitch"
-    assert found.mean() == pytest.approx(0.0, abs=1e-5)
-    assert found.std() == pytest.approx(1.0, abs=1e-3), "the extractor normalises"
+    samples = audio_of(data)
+    assert samples.shape == (16000,)
+    assert np.abs(np.fft.rfft(samples)).argmax() == 440, "the tone keeps its pitch"
+    assert samples.mean() == pytest.approx(0.0, abs=1e-5)
+    assert samples.std() == pytest.approx(1.0, abs=1e-3), "the extractor normalises"
 
 
-def test_resampling_is_scipys() -> None:
+def test_resampling_equals_that_of_scipy() -> None:
     assert np.allclose(resampled(TONE, 8000, 44100), signal.resample_poly(TONE, 441, 80), atol=1e-6)
     assert resampled(TONE, 8000, 8000) is TONE
 
 
-def test_the_rate_of_arrays_is_in_its_column(tmp_path: Path, waveforms: Path) -> None:
+def test_arrays_have_their_rate_in_a_column(tmp_path: Path, waveforms: Path) -> None:
     path = table(tmp_path / "d.parquet", sound=[TONE.tolist(), TONE.tolist()], hertz=[8000, 16000])
     data = load(path, waveforms, "audio-classification", columns={"audio": "sound", "samplingRate": "hertz"})
     assert [len(audio_of(data, row)) for row in (0, 1)] == [16000, 8000]
 
 
-def test_recordings_of_other_lengths_are_filled_up_in_a_batch(tmp_path: Path, plain: Path) -> None:
+def test_recordings_of_different_lengths_are_padded(tmp_path: Path, plain: Path) -> None:
     path = table(tmp_path / "d.parquet", audio=[wav(SHORT), wav(TONE), wav(SHORT[:100])])
     data = load(path, plain, "audio-classification")
     free = [TensorInfo("input_values", np.dtype(np.float32), (None, None))]
@@ -128,10 +128,10 @@ def test_recordings_of_other_lengths_are_filled_up_in_a_batch(tmp_path: Path, pl
     assert data.batch([2], free, 128)["input_values"].shape == (1, RATE), "benchmarks are as long as the longest"
     fixed = [TensorInfo("waveform", np.dtype(np.float32), (None, 4000))]
     assert data.batch([0, 1], fixed)["waveform"].shape == (2, 4000)
-    assert next(iter(data.batches(free, 2))) == [2, 0], "like lengths together"
+    assert next(iter(data.batches(free, 2))) == [2, 0], "similar lengths together"
 
 
-def test_spectrograms_are_the_extractors(tmp_path: Path) -> None:
+def test_spectrograms_equal_those_of_the_extractor(tmp_path: Path) -> None:
     extractor = ASTFeatureExtractor(num_mel_bins=16, max_length=64, sampling_rate=RATE)
     extractor.save_pretrained(tmp_path / "ast")
     path = table(tmp_path / "d.parquet", audio=[wav(TONE), wav(SHORT)], label=["a", "b"])
@@ -149,7 +149,7 @@ def test_spectrograms_are_the_extractors(tmp_path: Path) -> None:
 BAD_AUDIO: dict[str, tuple[list[Any], str]] = {
     "not audio": (
         [b"RIFF no sound"],
-        r"columns\.audio.*row 0 is no recording.*Format not recognised; give wav or flac",
+        r"columns\.audio.*row 0 is not a recording.*Format not recognised; give wav or flac",
     ),
     "cut off": ([wav(TONE), wav(TONE, kind="FLAC")[:30]], r"columns\.audio.*row 1 is "),
     "a path alone": ([{"bytes": None, "path": "x.wav"}], r"row 0 \(x\.wav\) has no bytes"),
@@ -168,7 +168,7 @@ def test_bad_recordings_name_row_and_remedy(values: list[Any], message: str, tmp
         load(table(tmp_path / "d.parquet", audio=values), plain, "audio-classification")
 
 
-def test_a_rate_that_is_none_is_refused(tmp_path: Path, plain: Path) -> None:
+def test_a_bad_sampling_rate_is_refused(tmp_path: Path, plain: Path) -> None:
     with pytest.raises(InvalidInput, match=r"columns\.samplingRate.*0\.5.*row 0"):
         load(table(tmp_path / "d.parquet", audio=[SHORT.tolist()], sampling_rate=[0.5]), plain, "audio-classification")
 
@@ -193,32 +193,32 @@ def video_model(folder: Path, frames: int | None = None, size: int | None = None
     return folder
 
 
-def test_videos_are_frames_of_channels(tmp_path: Path) -> None:
-    """Arrays in parquet, arrays in npz and lists of encoded frames give the same."""
+def test_every_form_of_videos_gives_the_same_frames(tmp_path: Path) -> None:
+    """Read arrays in parquet, arrays in npz, and lists of encoded frames."""
     model = video_model(tmp_path / "m")
     nested = table(tmp_path / "a.parquet", video=[CLIP.tolist()])
     frames = table(tmp_path / "b.parquet", video=[[png(frame) for frame in CLIP]])
     np.savez(tmp_path / "c.npz", video=CLIP[np.newaxis])
     for path in (nested, frames, tmp_path / "c.npz"):
-        found = load(path, model, "video-classification").samples[0]["pixel_values"]
-        assert np.allclose(found, CLIP.transpose(0, 3, 1, 2) / 255.0, atol=1e-6), path.name
+        pixels = load(path, model, "video-classification").samples[0]["pixel_values"]
+        assert np.allclose(pixels, CLIP.transpose(0, 3, 1, 2) / 255.0, atol=1e-6), path.name
 
 
-def test_a_model_gets_the_frames_that_it_asks_for(tmp_path: Path) -> None:
+def test_a_model_gets_its_number_of_frames(tmp_path: Path) -> None:
     np.savez(tmp_path / "c.npz", video=CLIP[np.newaxis])
-    found = load(tmp_path / "c.npz", video_model(tmp_path / "m", 3), "video-classification").samples[0]["pixel_values"]
-    assert np.allclose(found, CLIP[[0, 2, 5]].transpose(0, 3, 1, 2) / 255.0, atol=1e-6)
+    pixels = load(tmp_path / "c.npz", video_model(tmp_path / "m", 3), "video-classification").samples[0]["pixel_values"]
+    assert np.allclose(pixels, CLIP[[0, 2, 5]].transpose(0, 3, 1, 2) / 255.0, atol=1e-6)
     assert evenly(2, 4).tolist() == [0, 0, 1, 1]
 
 
-def test_videos_go_through_the_models_processor(tmp_path: Path) -> None:
+def test_videos_are_prepared_by_the_processor_of_the_model(tmp_path: Path) -> None:
     np.savez(tmp_path / "c.npz", video=CLIP[np.newaxis])
     model = video_model(tmp_path / "m", 6, size=16)
-    found = load(tmp_path / "c.npz", model, "video-classification").samples[0]["pixel_values"]
+    pixels = load(tmp_path / "c.npz", model, "video-classification").samples[0]["pixel_values"]
     processor = VideoMAEImageProcessor.from_pretrained(model)
     expected = processor([list(CLIP)], return_tensors="np", input_data_format="channels_last")["pixel_values"][0]
-    assert found.shape == (6, 3, 16, 16)
-    assert np.allclose(found, expected, atol=1e-6)
+    assert pixels.shape == (6, 3, 16, 16)
+    assert np.allclose(pixels, expected, atol=1e-6)
 
 
 BAD_VIDEOS: dict[str, tuple[list[Any], str]] = {
@@ -244,7 +244,7 @@ def features_of(data: SampleSet) -> list[list[float]]:
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl", "npz"])
-def test_features_are_the_columns_of_numbers(suffix: str, tmp_path: Path, plain: Path) -> None:
+def test_features_are_the_numeric_columns(suffix: str, tmp_path: Path, plain: Path) -> None:
     path = tmp_path / f"d.{suffix}"
     if suffix == "parquet":
         table(path, **ROWS)
@@ -287,7 +287,7 @@ BAD_FEATURES: dict[str, tuple[dict[str, list[Any]], dict[str, Any], str]] = {
     "missing": ({"x": [1.0, None]}, {}, r"columns\.features.*row 1 of column x is not a finite number"),
     "none": ({"x": ["a"]}, {}, r"columns\.features.*no column holds numbers"),
     "unknown": ({"x": [1.0]}, {"columns": {"features": ["z"]}}, r"columns.*'z'.*the columns are: x"),
-    "no target": ({"x": [1.0]}, {"metric": "mae"}, r"columns\.target.*mae needs labels.*there are: x"),
+    "no target": ({"x": [1.0]}, {"metric": "mae"}, r"columns\.target.*mae needs labels.*the columns are: x"),
     "bad target": ({"x": [1.0], "target": ["much"]}, {}, r"columns\.target.*'much'.*row 0"),
 }
 

@@ -1,4 +1,4 @@
-"""Lengths and pad tokens of texts, from the files by which a model's own library goes."""
+"""Maximum lengths and pad tokens of text models agree with those of their libraries."""
 
 import json
 from contextlib import nullcontext
@@ -16,8 +16,8 @@ from compression_runner.dataset.texts import tokenize
 from compression_runner.errors import InvalidInput
 from compression_runner.formats.source.inspection import Source, inspect
 from compression_runner.formats.source.text_model import WITHOUT_PAD_TOKEN
-from compression_runner.pipeline.places import of_trial
 from compression_runner.pipeline.preflight import preflight
+from compression_runner.pipeline.run_locations import of_trial
 from compression_runner.storage import Stores
 from compressionjob.spec import CompressionJobSpec, Model
 from compressionjob.tasks import Task
@@ -26,18 +26,18 @@ from tests.support.plans import open_store
 from tests.support.text_families import ENCODER, FAMILIES, SIZES, text_model, word_tokenizer
 
 OTHERS = ("bart", "bert", "distilbert", "gpt2", "gptj", "nystromformer", "openai-gpt", "opt", "xlm")
-"""Families with a table of positions that begins at 0, or that add rows to it themselves."""
+"""Families with a position table that starts at 0, or with rows that the model adds to it."""
 MORE: dict[str, dict[str, object]] = {
     "lilt": {"hidden_size": 24},
     "longformer": {"attention_window": 4},
     "luke": {"entity_vocab_size": 4},
     "xmod": {"default_language": "en_XX"},
 }
-"""What only the configuration of one family needs."""
+"""Additional settings of single families."""
 
 
-def look(folder: Path, task: Task) -> Source:
-    """What `plan` sees of a folder."""
+def plan_source(folder: Path, task: Task) -> Source:
+    """Inspect a folder like the command `plan`."""
     return inspect(open_store(folder), Model(source=f"file://{folder}", task=task))
 
 
@@ -49,7 +49,7 @@ def edit(file: Path, **changes: object) -> None:
 
 
 @pytest.mark.parametrize("family", sorted({*COUNTED_FROM_PADDING, *OTHERS}))
-def test_a_model_has_positions_up_to_its_limit_and_none_beyond(family: str) -> None:
+def test_models_run_at_the_limit_and_fail_beyond(family: str) -> None:
     settings = dict(SIZES | FAMILIES.get(family, ENCODER))
     name = "n_positions" if "n_positions" in settings else "max_position_embeddings"
     config = AutoConfig.for_model(family, **(settings | {name: 14} | MORE.get(family, {})))
@@ -78,7 +78,7 @@ def test_a_model_with_relative_positions_has_no_limit(family: str) -> None:
         ({"max_position_embeddings": 130, "pad_token_id": None}, {"model_max_length": 10**30}, 128, "130"),
     ],
 )
-def test_a_length_beyond_the_limit_is_refused_before_anything_is_fetched(
+def test_preflight_refuses_a_length_beyond_the_limit(
     tmp_path: Path, changes: dict[str, object], settings: dict[str, object], most: int, source: str
 ) -> None:
     text_model(tmp_path / "model", "roberta", "text-classification")
@@ -107,7 +107,7 @@ def test_a_length_beyond_the_limit_is_refused_before_anything_is_fetched(
 
 
 @pytest.mark.parametrize("arrays", [False, True], ids=["texts", "arrays"])
-def test_the_positions_of_a_graph_are_known_from_the_configuration_beside_it(tmp_path: Path, *, arrays: bool) -> None:
+def test_config_json_beside_a_graph_limits_the_length(tmp_path: Path, *, arrays: bool) -> None:
     place = tiny_models.perceptron(tmp_path / "model", width=8)
     (place / "config.json").write_text(
         json.dumps({"model_type": "bert", "num_labels": 4, "max_position_embeddings": 16})
@@ -131,30 +131,30 @@ def test_the_positions_of_a_graph_are_known_from_the_configuration_beside_it(tmp
         preflight(spec, of_trial(spec, Stores(), tmp_path / "work"))
 
 
-def test_sentence_transformers_own_length_is_the_limit(tmp_path: Path) -> None:
+def test_the_length_of_sentence_transformers_is_the_limit(tmp_path: Path) -> None:
     folder = text_model(tmp_path / "model", "bert", "text-embedding")
     edit(folder / "sentence_bert_config.json", max_seq_length=24)
-    limit = look(folder, "text-embedding").limit
+    limit = plan_source(folder, "text-embedding").limit
     assert limit == (24, "sentence_bert_config.json: max_seq_length")
 
 
-def test_configurations_without_a_pad_token_are_known() -> None:
+def test_listed_families_have_no_pad_token() -> None:
     for kind in sorted(WITHOUT_PAD_TOKEN):
         assert CONFIG_MAPPING[kind]().get_text_config().pad_token_id is None, kind
 
 
-def test_a_classifier_that_looks_for_the_pad_token_is_refused_without_one(tmp_path: Path) -> None:
+def test_a_classifier_without_a_pad_token_is_refused(tmp_path: Path) -> None:
     folder = text_model(tmp_path / "model", "gpt2", "text-classification")
-    assert look(folder, "text-classification").limit is not None
+    assert plan_source(folder, "text-classification").limit is not None
     for number in (None, -1, 50257):
         edit(folder / "config.json", pad_token_id=number)
         with pytest.raises(InvalidInput, match="names no pad_token_id") as caught:
-            look(folder, "text-classification")
+            plan_source(folder, "text-classification")
         assert "pad_token_id = tokenizer.eos_token_id" in caught.value.remedy
 
 
 @pytest.mark.parametrize("where", ["config.json", "tokenizer_config.json", "generation_config.json", ""])
-def test_texts_are_filled_up_with_the_token_that_any_file_names(tmp_path: Path, where: str) -> None:
+def test_the_pad_token_may_be_in_any_file(tmp_path: Path, where: str) -> None:
     folder = text_model(tmp_path / "model", "llama", "text-embedding")
     word_tokenizer(folder, pad_token=None)
     edit(folder / "config.json", pad_token_id=None)
@@ -162,10 +162,10 @@ def test_texts_are_filled_up_with_the_token_that_any_file_names(tmp_path: Path, 
         edit(folder / name, pad_token=None)
     if where:
         edit(folder / where, **({"pad_token": "<mask>"} if where == "tokenizer_config.json" else {"pad_token_id": 4}))
-        look(folder, "text-embedding")
+        plan_source(folder, "text-embedding")
         assert tokenize(["a cat"], folder, 8)[1]["input_ids"] == 4
         return
-    for refused in (lambda: look(folder, "text-embedding"), lambda: tokenize(["a cat"], folder, 8)):
+    for refused in (lambda: plan_source(folder, "text-embedding"), lambda: tokenize(["a cat"], folder, 8)):
         with pytest.raises(InvalidInput, match=r"config\.json names a pad token") as caught:
             refused()
         assert "save_pretrained" in caught.value.remedy

@@ -28,26 +28,26 @@ def load(
     )  # fmt: skip
 
 
-def texts(found: SampleSet, model: Path) -> list[str]:
+def texts(data: SampleSet, model: Path) -> list[str]:
     tokenizer = AutoTokenizer.from_pretrained(model)
-    return [tokenizer.decode(sample["input_ids"]) for sample in found.samples]
+    return [tokenizer.decode(sample["input_ids"]) for sample in data.samples]
 
 
-def test_rows_are_joined_and_cut_whatever_ends_there(llama: Path, tmp_path: Path) -> None:
-    found = load(["In the beginning", "God created", "the heaven and the earth."], llama, tmp_path)
-    assert texts(found, llama) == ["In the beginning", "\nGod created\nthe", " heaven and the "]
-    assert {tuple(sample["attention_mask"]) for sample in found.samples} == {(1,) * 16}
-    assert found.labels is None
+def test_rows_are_joined_and_cut_at_fixed_lengths(llama: Path, tmp_path: Path) -> None:
+    data = load(["In the beginning", "God created", "the heaven and the earth."], llama, tmp_path)
+    assert texts(data, llama) == ["In the beginning", "\nGod created\nthe", " heaven and the "]
+    assert {tuple(sample["attention_mask"]) for sample in data.samples} == {(1,) * 16}
+    assert data.labels is None
 
 
-def test_the_limit_counts_windows_and_not_rows(llama: Path, tmp_path: Path) -> None:
+def test_the_limit_counts_windows(llama: Path, tmp_path: Path) -> None:
     rows = [f"verse {number}" for number in range(3 * ROWS_AT_ONCE)]
-    found = load(rows, llama, tmp_path, length=32, limit=40)
-    assert "".join(texts(found, llama)) == "".join(f"{row}\n" for row in rows)[: 32 * 40]
+    data = load(rows, llama, tmp_path, length=32, limit=40)
+    assert "".join(texts(data, llama)) == "".join(f"{row}\n" for row in rows)[: 32 * 40]
     assert len(load(rows, llama, tmp_path, length=32, limit=100_000)) == sum(len(row) + 1 for row in rows) // 32
 
 
-def test_a_text_shorter_than_a_window_is_one(llama: Path, tmp_path: Path) -> None:
+def test_a_short_text_is_one_window(llama: Path, tmp_path: Path) -> None:
     assert texts(load(["short"], llama, tmp_path, length=64), llama) == ["short\n"]
 
 
@@ -55,13 +55,13 @@ def test_a_split_divides_the_rows(llama: Path, tmp_path: Path) -> None:
     rows = [f"verse {number}" for number in range(200)]
     split = Split.model_validate({"evaluation": "0.5"})
     sides = [load(rows, llama, tmp_path, split=split, role=role) for role in ("evaluation", "training")]
-    found = [set("".join(texts(side, llama)).split("\n")[:-1]) for side in sides]
-    assert len(found[0]) > 70
-    assert len(found[1]) > 70
-    assert not found[0] & found[1]
+    verses = [set("".join(texts(side, llama)).split("\n")[:-1]) for side in sides]
+    assert len(verses[0]) > 70
+    assert len(verses[1]) > 70
+    assert not verses[0] & verses[1]
 
 
-def test_a_token_that_begins_every_text_begins_every_window(llama: Path, tmp_path: Path) -> None:
+def test_a_begin_token_starts_every_window(llama: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
     for file in llama.iterdir():
@@ -77,31 +77,31 @@ def test_a_token_that_begins_every_text_begins_every_window(llama: Path, tmp_pat
     (model / "tokenizer.json").write_text(json.dumps(settings))
     config = json.loads((model / "tokenizer_config.json").read_text())
     (model / "tokenizer_config.json").write_text(json.dumps({**config, "bos_token": "<end>"}))
-    found, _ = windows(["abcdefghijklmnopqrst"], model, 6, 10)
-    assert [int(sample["input_ids"][0]) for sample in found] == [0, 0, 0, 0]
+    begun, _ = windows(["abcdefghijklmnopqrst"], model, 6, 10)
+    assert [int(sample["input_ids"][0]) for sample in begun] == [0, 0, 0, 0]
     plain, _ = windows(["abcdefghijklmnopqrst"], llama, 5, 10)
-    np.testing.assert_array_equal(found[1]["input_ids"][1:], plain[1]["input_ids"])
+    np.testing.assert_array_equal(begun[1]["input_ids"][1:], plain[1]["input_ids"])
 
 
-def test_a_graph_that_takes_a_past_is_given_none(llama: Path, tmp_path: Path) -> None:
-    found = load(["In the beginning God created the heaven"], llama, tmp_path)
+def test_a_graph_with_a_cache_gets_an_empty_one(llama: Path, tmp_path: Path) -> None:
+    data = load(["In the beginning God created the heaven"], llama, tmp_path)
     inputs = [
         TensorInfo("input_ids", np.dtype(np.int64), (None, None)),
         TensorInfo("past_key_values.0.key", np.dtype(np.float16), (None, 2, None, 8)),
     ]
-    feed = found.batch([0, 1], inputs)
+    feed = data.batch([0, 1], inputs)
     assert feed["past_key_values.0.key"].shape == (2, 2, 0, 8)
     assert feed["past_key_values.0.key"].dtype == np.float16
     with pytest.raises(InvalidInput, match="width of a head"):
-        found.batch([0], [TensorInfo("past_key_values.0.key", np.dtype(np.float32), (None, None, None, 8))])
+        data.batch([0], [TensorInfo("past_key_values.0.key", np.dtype(np.float32), (None, None, None, 8))])
 
 
 @pytest.mark.parametrize(
-    ("rows", "length", "says"),
+    ("rows", "length", "message"),
     [([""], 16, "fewer than two tokens"), (["text"], 1, "at least two tokens"), (["text"], 4096, "at most 128 tokens")],
 )
-def test_what_cannot_be_measured_is_refused(
-    rows: list[str], length: int, says: str, llama: Path, tmp_path: Path
+def test_texts_and_lengths_without_predictions_are_refused(
+    rows: list[str], length: int, message: str, llama: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(InvalidInput, match=says):
+    with pytest.raises(InvalidInput, match=message):
         load(rows, llama, tmp_path, length=length)

@@ -16,7 +16,7 @@ from tests.support import graphs
 
 @pytest.fixture
 def linear(tmp_path: Path) -> Iterator[graphs.Linear]:
-    """Return a function that makes `logits = x @ weights` ready to answer."""
+    """Return a function that creates a model of `logits = x @ weights`."""
     opened: list[OnnxPredictor] = []
 
     def make(

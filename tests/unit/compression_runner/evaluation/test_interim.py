@@ -1,4 +1,4 @@
-"""Looks at the objectives: what is decided, how the intervals closed, and what would decide those that are open."""
+"""Looks at the objectives: decisions, intervals, and the remedies for undecided ones."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,8 @@ from compression_runner.evaluation.interim import Interim
 from compression_runner.evaluation.machine.noise import Noise
 from compressionjob import sla
 from compressionjob.estimate import Estimate
-from compressionjob.objectives import Sla, ThroughputLimit
+from compressionjob.objectives import Sla
+from compressionjob.performance_limits import ThroughputLimit
 
 LIMITS = Sla.model_validate(
     {"latency": {"percentile": "p50", "max": "10ms", "minSpeedup": "1.2"}, "quality": {"maxDrop": "0.02"}}
@@ -59,7 +60,7 @@ def test_the_looks_are_reported_in_the_order_of_the_limits(interim: Interim) -> 
     assert latency.seconds_for_half == pytest.approx(4 * latency.looks[1].seconds)
 
 
-def test_an_open_figure_says_how_much_more_would_decide_it(interim: Interim) -> None:
+def test_an_undecided_figure_states_the_needed_measurements(interim: Interim) -> None:
     estimate = _at(0.009, 0.002)
     interim.decided({sla.LATENCY: estimate}, "queries", 50)
     spent = interim.report()[0].looks[-1].seconds
@@ -69,14 +70,14 @@ def test_an_open_figure_says_how_much_more_would_decide_it(interim: Interim) -> 
     assert noisy == f"a quiet node, or about {3 * spent:.0f}s more of measuring would decide"
 
 
-def test_quality_says_how_many_samples_more(interim: Interim) -> None:
+def test_undecided_quality_states_the_needed_samples(interim: Interim) -> None:
     estimate = _at(0.01, 0.02, reason="late")
     interim.decided({sla.QUALITY_DROP: estimate}, "samples", 1000)
     reason = interim.explained({sla.QUALITY_DROP: estimate}, NOISY)[sla.QUALITY_DROP].reason
     assert reason == "late; about 3000 more evaluation samples would decide"
 
 
-def test_a_job_learns_how_much_longer_its_time_limit_must_be() -> None:
+def test_an_undecided_job_states_the_needed_time_limit() -> None:
     slow, rate, quality = _at(0.009, 0.002), _at(151.0, 10.0), _at(0.01, 0.02)
     limits = LIMITS.model_copy(update={"throughput": ThroughputLimit.model_validate({"min": "150"})})
     interim = Interim(limits, 2, clock=iter([0.0, 60.0, 160.0, 200.0]).__next__)
@@ -91,35 +92,35 @@ def test_a_job_learns_how_much_longer_its_time_limit_must_be() -> None:
     assert by_name[sla.QUALITY_DROP].more_seconds is None
 
 
-def test_no_time_is_asked_for_where_a_run_ends_before_it(interim: Interim) -> None:
+def test_no_time_is_proposed_if_the_run_ends_earlier(interim: Interim) -> None:
     estimate = _at(0.009, 0.002)
     interim.decided({sla.LATENCY: estimate}, "queries", 48_000)
-    found = interim.explained({sla.LATENCY: estimate}, NOISY)[sla.LATENCY]
-    assert found.reason == "a quiet node, or more queries than the 50,000 of a run would decide"
-    assert found.more_seconds is None
+    estimate_now = interim.explained({sla.LATENCY: estimate}, NOISY)[sla.LATENCY]
+    assert estimate_now.reason == "a quiet node, or more queries than the 50,000 of a run would decide"
+    assert estimate_now.more_seconds is None
     memory = Interim(Sla.model_validate({"memory": {"max": "100"}}), 1, clock=iter([0.0, 9.0]).__next__)
     memory.decided({sla.MEMORY: _at(99.0, 2.0)}, "processes", 12)
-    found = memory.explained({sla.MEMORY: _at(99.0, 2.0)}, NOISY)[sla.MEMORY]
+    estimate_now = memory.explained({sla.MEMORY: _at(99.0, 2.0)}, NOISY)[sla.MEMORY]
     most = "12 processes are the most that are started"
-    assert found.reason == f"{most}: a limit further from the measured value would decide"
-    assert found.more_seconds is None
+    assert estimate_now.reason == f"{most}: a limit further from the measured value would decide"
+    assert estimate_now.more_seconds is None
 
 
-def test_a_limit_on_the_measured_value_is_said_to_be_one(interim: Interim) -> None:
+def test_a_limit_on_the_measured_value_is_reported(interim: Interim) -> None:
     estimate = _at(0.01, 0.002)
     interim.decided({sla.LATENCY: estimate}, "queries", 1000)
     assert "lies on the limit" in interim.explained({sla.LATENCY: estimate}, None)[sla.LATENCY].reason
 
 
-def test_a_perfect_score_against_a_limit_that_asks_for_it_stays_open() -> None:
-    """Samples without a mistake do not show that there is none, and the interval cannot reach beyond 1."""
+def test_a_limit_of_a_perfect_score_stays_undecided() -> None:
+    """Samples without an error do not prove that there is none, and the interval cannot exceed 1."""
     interim = Interim(Sla.model_validate({"quality": {"min": "1"}}), 2, clock=iter([0.0, 9.0]).__next__)
     perfect = Estimate(value=1.0, low=0.97, high=1.0)
     assert not interim.decided({sla.QUALITY_SCORE: perfect}, "samples", 100)
     assert "lies on the limit" in interim.explained({sla.QUALITY_SCORE: perfect}, None)[sla.QUALITY_SCORE].reason
 
 
-def test_what_is_decided_or_has_no_bound_keeps_its_own_words(interim: Interim) -> None:
+def test_decided_or_unbounded_figures_keep_their_reason(interim: Interim) -> None:
     decided, unbounded = _at(0.005, 0.001), Estimate(value=0.005, low=0.004, high=86_400.0, reason="overload")
     interim.decided({sla.LATENCY: decided}, "queries", 10)
     assert interim.explained({sla.LATENCY: decided}, NOISY) == {sla.LATENCY: decided}
@@ -128,14 +129,14 @@ def test_what_is_decided_or_has_no_bound_keeps_its_own_words(interim: Interim) -
     assert noisy == "overload; a quiet node may decide"
 
 
-def test_a_long_reason_leaves_room_for_what_would_decide() -> None:
+def test_a_long_reason_is_truncated_before_the_remedy() -> None:
     estimate = _at(0.01, 0.02, reason="it was late; " * 30)
     interim = Interim(LIMITS, 2, clock=iter([0.0, 9.0]).__next__)
     interim.decided({sla.QUALITY_DROP: estimate}, "samples", 1000)
     explained = interim.explained({sla.QUALITY_DROP: estimate}, None)
-    found = {item.name: item for item in sla.judge(LIMITS, explained).objectives}
-    assert found[sla.QUALITY_DROP].reason.startswith("it was late; ")
-    assert found[sla.QUALITY_DROP].reason.endswith("; about 3000 more evaluation samples would decide")
+    results = {item.name: item for item in sla.judge(LIMITS, explained).objectives}
+    assert results[sla.QUALITY_DROP].reason.startswith("it was late; ")
+    assert results[sla.QUALITY_DROP].reason.endswith("; about 3000 more evaluation samples would decide")
 
 
 def test_too_few_queries_for_a_bound_need_a_longer_time_limit(interim: Interim) -> None:
@@ -147,7 +148,7 @@ def test_too_few_queries_for_a_bound_need_a_longer_time_limit(interim: Interim) 
 @pytest.mark.parametrize(
     ("name", "limits", "estimate"),
     [
-        # Others may have had all of the time: as many samples a second as nobody believes, or a cost of nothing.
+        # Other processes may have taken all of the time: an implausible rate, or a cost of 0.
         (sla.THROUGHPUT, {"throughput": {"min": "200"}}, Estimate(value=100.0, low=90.0, high=1e8)),
         (sla.COST, {"cost": {"maxPerMillion": "0.5"}}, Estimate(value=1.0, low=1e-8, high=1.1)),
         # Or most of it.
@@ -155,7 +156,7 @@ def test_too_few_queries_for_a_bound_need_a_longer_time_limit(interim: Interim) 
     ],
     ids=["throughput", "cost", "speed-up"],
 )
-def test_an_end_that_noise_has_put_far_away_is_not_a_value_on_the_limit(
+def test_an_end_far_away_by_noise_is_not_a_value_on_the_limit(
     name: str, limits: dict[str, Any], estimate: Estimate
 ) -> None:
     interim = Interim(Sla.model_validate(limits), 2, clock=iter([0.0, 9.0]).__next__)
@@ -163,22 +164,22 @@ def test_an_end_that_noise_has_put_far_away_is_not_a_value_on_the_limit(
     assert interim.explained({name: estimate}, NOISY)[name].reason == "a quiet node may decide"
 
 
-def test_where_noise_holds_the_interval_open_more_time_is_not_proposed(interim: Interim) -> None:
-    """Bounds that others' time has put apart do not close, however many queries there are."""
+def test_more_time_is_not_proposed_against_noise(interim: Interim) -> None:
+    """An interval that noise has widened does not narrow with more queries."""
     wide, as_wide = _at(0.009, 0.0045), _at(0.009, 0.004)
     interim.decided({sla.LATENCY: wide}, "queries", 50)
     interim.decided({sla.LATENCY: as_wide}, "queries", 5000)
-    found = interim.explained({sla.LATENCY: as_wide}, NOISY)[sla.LATENCY]
-    assert found.reason.startswith("a quiet node would decide, and more time would not")
-    assert "spec.benchmark.threads 1" in found.reason
-    assert found.more_seconds is None
+    explained = interim.explained({sla.LATENCY: as_wide}, NOISY)[sla.LATENCY]
+    assert explained.reason.startswith("a quiet node would decide, and more time would not")
+    assert "spec.benchmark.threads 1" in explained.reason
+    assert explained.more_seconds is None
     assert "more of measuring would decide" in interim.explained({sla.LATENCY: as_wide}, None)[sla.LATENCY].reason
 
 
-def test_a_lower_end_of_nothing_is_none(interim: Interim) -> None:
+def test_a_lower_end_of_0_is_unbounded(interim: Interim) -> None:
     taken = Estimate(value=1.89, low=1e-8, high=100_000.0, reason="others took 100% of the time")
     interim.decided({sla.SPEEDUP: taken}, "queries", 385)
-    found = interim.explained({sla.SPEEDUP: taken}, NOISY)[sla.SPEEDUP]
-    assert found.reason == "others took 100% of the time; a quiet node may decide"
-    assert found.more_seconds is None
+    explained = interim.explained({sla.SPEEDUP: taken}, NOISY)[sla.SPEEDUP]
+    assert explained.reason == "others took 100% of the time; a quiet node may decide"
+    assert explained.more_seconds is None
     assert interim.report()[0].resolution is None

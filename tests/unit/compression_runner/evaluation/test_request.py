@@ -1,4 +1,4 @@
-"""Data on which trust cannot be measured is refused before any stage runs."""
+"""Data without the inputs for trust measurements is refused before any stage runs."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from compression_runner.dataset.multi_label import MultiLabel
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.quality.comparison import embedding_quality
 from compression_runner.evaluation.request import looks_at_samples, require_data
-from compression_runner.evaluation.statistics.looks import look_of_data
+from compression_runner.evaluation.statistics.alpha_spending import look_of_data
 from compression_runner.inference.similarity import Floats
 from compressionjob.estimate import Estimate
 from compressionjob.sla import QUALITY_DROP, judge
@@ -44,7 +44,7 @@ def spec(task: str, sla: dict[str, Any]) -> CompressionJobSpec:
         ("tabular-regression", EXPLAINED, TWO, r"spec\.sla\.attributions: 'x, y'"),
     ],
 )
-def test_is_refused(task: str, sla: dict[str, Any], data: SampleSet, says: str) -> None:
+def test_unsuitable_requests_are_refused(task: str, sla: dict[str, Any], data: SampleSet, says: str) -> None:
     with pytest.raises(InvalidInput, match=says):
         require_data(spec(task, sla), data)
 
@@ -60,19 +60,17 @@ SEVERAL = SampleSet(samples=TOKENS.samples, digest="", multi_label=MultiLabel(lo
         (TYPOS, SEVERAL, r"spec\.sla\.robustness: 'text-classification': .*gives several labels.*remove it"),
     ],
 )
-def test_a_metric_of_several_labels_is_for_models_that_have_them(
-    sla: dict[str, Any], data: SampleSet, says: str
-) -> None:
+def test_a_multi_label_metric_needs_a_multi_label_model(sla: dict[str, Any], data: SampleSet, says: str) -> None:
     with pytest.raises(InvalidInput, match=says):
         require_data(spec("text-classification", sla), data)
 
 
-def test_models_of_several_labels_are_measured_by_their_metrics() -> None:
+def test_multi_label_models_accept_their_metrics() -> None:
     for metric in ("accuracy", "agreement", "f1Micro", "f1Macro", "subsetAccuracy", "subsetAgreement"):
         require_data(spec("text-classification", {"quality": {"metric": metric, "min": "0.8"}}), SEVERAL)
 
 
-def test_without_such_limits_nothing_is_asked_of_it() -> None:
+def test_without_trust_limits_the_data_is_not_checked() -> None:
     require_data(spec("text-classification", {"flips": {"max": "0.1"}}), TOKENS)
     require_data(spec("tabular-classification", {}), TWO)
 
@@ -81,18 +79,18 @@ def _looks(task: str, quality: dict[str, str], samples: int = 1000, *, has_label
     return looks_at_samples(spec(task, {"quality": quality}), samples, has_labels=has_labels, confidence=0.95)
 
 
-def test_outputs_that_may_vary_in_size_are_looked_at_once() -> None:
-    asked = spec("onnx", {"quality": {"maxDrop": "0.5"}})
-    assert len(looks_at_samples(asked, 1000, has_labels=False, confidence=0.95)) > 1
-    assert looks_at_samples(asked, 1000, has_labels=False, confidence=0.95, may_vary=True) == (1000,)
+def test_outputs_that_may_vary_in_size_have_one_look() -> None:
+    requested = spec("onnx", {"quality": {"maxDrop": "0.5"}})
+    assert len(looks_at_samples(requested, 1000, has_labels=False, confidence=0.95)) > 1
+    assert looks_at_samples(requested, 1000, has_labels=False, confidence=0.95, may_vary=True) == (1000,)
 
 
-def test_a_share_of_right_answers_is_looked_at_early() -> None:
+def test_a_share_of_right_answers_has_an_early_look() -> None:
     assert _looks("image-classification", {"maxDrop": "0.001"}, has_labels=True)[0] == 125
     assert _looks("summarization", {"maxDrop": "0.001"}, has_labels=True)[0] == 125
 
 
-def test_a_score_that_a_sample_can_lose_as_a_whole_waits_for_as_many_as_show_one() -> None:
+def test_the_first_look_at_a_bounded_score_has_enough_samples() -> None:
     first = _looks("text-embedding", {"maxDrop": "0.02"})[0]
     missed = (1.0 - 0.02) ** first
     assert missed <= (1.0 - look_of_data(0.95, 0, 4)) / 2 < missed / (1.0 - 0.02)
@@ -113,11 +111,11 @@ def test_a_score_that_a_sample_can_lose_as_a_whole_waits_for_as_many_as_show_one
         ("automatic-speech-recognition", {"metric": "wer", "maxIncrease": "0.5"}),
     ],
 )
-def test_a_score_of_which_a_part_says_too_little_is_of_all_samples(task: str, quality: dict[str, str]) -> None:
+def test_a_score_that_needs_all_samples_has_one_look(task: str, quality: dict[str, str]) -> None:
     assert _looks(task, quality, has_labels=True) == (1000,)
 
 
-def test_an_early_look_does_not_miss_what_goes_wrong_seldom() -> None:
+def test_an_early_look_does_not_miss_rare_errors() -> None:
     """Of a hundred samples none is lost in every third run, though more are than the limit allows."""
     job = spec("text-embedding", {"quality": {"maxDrop": "0.01"}})
     sizes = looks_at_samples(job, 800, has_labels=False, confidence=0.95)

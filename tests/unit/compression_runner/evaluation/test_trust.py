@@ -1,4 +1,4 @@
-"""A whole measurement with trust: estimates for the verdict, progress, texts, and jobs that do not ask for it."""
+"""A whole measurement with trust: estimates for the verdict, progress, texts, and jobs without trust limits."""
 
 import subprocess
 import sys
@@ -12,7 +12,8 @@ from compression_runner.artifact import seal
 from compression_runner.dataset import SampleSet, load_samples
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation import phases
-from compression_runner.evaluation.evaluate import Measurements, Subject, measure
+from compression_runner.evaluation.evaluate import measure
+from compression_runner.evaluation.measurements import MeasuredModel, Measurements
 from compression_runner.formats.export import export
 from compressionjob.spec import CompressionJobSpec
 from tests.support import tiny_models
@@ -42,10 +43,10 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def subjects(linear: Linear, tmp_path: Path) -> tuple[Subject, Subject]:
+def subjects(linear: Linear, tmp_path: Path) -> tuple[MeasuredModel, MeasuredModel]:
     linear(WEIGHTS)
     linear(OFF)
-    return Subject(tmp_path / "0.onnx", 2000), Subject(tmp_path / "1.onnx", 1000)
+    return MeasuredModel(tmp_path / "0.onnx", 2000), MeasuredModel(tmp_path / "1.onnx", 1000)
 
 
 @pytest.fixture
@@ -69,13 +70,13 @@ def _spec(task: str = "tabular-classification", **changes: Any) -> CompressionJo
     return CompressionJobSpec.model_validate(spec | changes)
 
 
-def test_every_objective_has_an_estimate_and_the_report_its_part(
-    subjects: tuple[Subject, Subject], data: SampleSet
+def test_every_trust_objective_has_an_estimate_and_a_report(
+    subjects: tuple[MeasuredModel, MeasuredModel], data: SampleSet
 ) -> None:
-    told: list[tuple[str, float]] = []
+    progress: list[tuple[str, float]] = []
     spec = _spec()
-    found = measure(spec, *subjects, data, advance=lambda name, share: told.append((name, share)))
-    judgement = found.judgement(spec.sla)
+    measurements = measure(spec, *subjects, data, advance=lambda name, share: progress.append((name, share)))
+    judgement = measurements.judgement(spec.sla)
     assert [objective.name for objective in judgement.objectives] == [
         "fairness.worst",
         "fairness.gap",
@@ -89,49 +90,57 @@ def test_every_objective_has_an_estimate_and_the_report_its_part(
     ]
     assert all(objective.measured is not None for objective in judgement.objectives)
     assert judgement.verdict == "Pass", judgement.sentence()
-    assert found.trust is not None
-    assert found.trust.groups is not None
-    assert {group.name for group in found.trust.groups.groups} == {"old", "young"}
-    assert found.trust.robustness is not None
-    assert [item.kind for item in found.trust.robustness.disturbed] == ["gaussian", "drift", "pgd"]
-    assert found.trust.robustness.samples == 60
-    assert found.trust.attributions is not None
-    assert found.trust.flips is not None
-    assert set(found.timings) == {*phases.SHARES, phases.TRUST}
-    shares = [share for _, share in told]
+    assert measurements.trust is not None
+    assert measurements.trust.groups is not None
+    assert {group.name for group in measurements.trust.groups.groups} == {"old", "young"}
+    assert measurements.trust.robustness is not None
+    assert [item.kind for item in measurements.trust.robustness.disturbed] == ["gaussian", "drift", "pgd"]
+    assert measurements.trust.robustness.samples == 60
+    assert measurements.trust.attributions is not None
+    assert measurements.trust.flips is not None
+    assert set(measurements.timings) == {*phases.SHARES, phases.TRUST}
+    shares = [share for _, share in progress]
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
 
 
-def test_the_same_model_loses_nothing_with_certainty(subjects: tuple[Subject, Subject], data: SampleSet) -> None:
-    found = measure(_spec(), subjects[0], subjects[0], data)
+def test_an_identical_model_loses_exactly_nothing(
+    subjects: tuple[MeasuredModel, MeasuredModel], data: SampleSet
+) -> None:
+    measurements = measure(_spec(), subjects[0], subjects[0], data)
     for name in ("fairness.gap.increase", "robustness.noise.drop", "robustness.attack.drop", "flips"):
-        assert found.estimates[name].low == found.estimates[name].high == 0.0, name
-    assert found.estimates["attributions.agreement"].low == 1.0
+        assert measurements.estimates[name].low == measurements.estimates[name].high == 0.0, name
+    assert measurements.estimates["attributions.agreement"].low == 1.0
 
 
-def test_without_labels_the_baselines_answers_are_right(subjects: tuple[Subject, Subject], data: SampleSet) -> None:
+def test_without_labels_the_baselines_answers_count_as_right(
+    subjects: tuple[MeasuredModel, MeasuredModel], data: SampleSet
+) -> None:
     alone = SampleSet(samples=data.samples, digest="", unnamed=True)
     limits = {"robustness": {"noise": {"level": "0.1", "min": "0.5"}}}
-    found = measure(_spec(sla=limits, data={"evaluation": {"source": "file:///d.parquet"}}), *subjects, alone)
-    assert found.trust is not None
-    assert found.trust.robustness is not None
-    assert found.trust.robustness.judged_by == "the baseline's answers"
-    assert found.trust.robustness.baseline_clean.value == 1.0
+    measurements = measure(_spec(sla=limits, data={"evaluation": {"source": "file:///d.parquet"}}), *subjects, alone)
+    assert measurements.trust is not None
+    assert measurements.trust.robustness is not None
+    assert measurements.trust.robustness.judged_by == "the baseline's answers"
+    assert measurements.trust.robustness.baseline_clean.value == 1.0
 
 
-def test_groups_of_data_without_labels_are_refused(subjects: tuple[Subject, Subject], data: SampleSet) -> None:
+def test_groups_of_data_without_labels_are_refused(
+    subjects: tuple[MeasuredModel, MeasuredModel], data: SampleSet
+) -> None:
     alone = SampleSet(samples=data.samples, digest="", unnamed=True, groups=data.groups)
     with pytest.raises(InvalidInput, match=r"columns\.group.*'age'.*give labels"):
         measure(_spec(sla={}), *subjects, alone)
 
 
-def test_groups_that_are_only_named_are_told_and_not_judged(subjects: tuple[Subject, Subject], data: SampleSet) -> None:
+def test_named_groups_are_reported_without_a_verdict(
+    subjects: tuple[MeasuredModel, MeasuredModel], data: SampleSet
+) -> None:
     spec = _spec(sla={})
-    found = measure(spec, *subjects, data)
-    assert found.trust is not None
-    assert found.trust.groups is not None
-    assert found.judgement(spec.sla).objectives == ()
+    measurements = measure(spec, *subjects, data)
+    assert measurements.trust is not None
+    assert measurements.trust.groups is not None
+    assert measurements.judgement(spec.sla).objectives == ()
 
 
 def test_texts_are_misspelt_and_explained(tmp_path: Path) -> None:
@@ -150,16 +159,16 @@ def test_texts_are_misspelt_and_explained(tmp_path: Path) -> None:
         benchmark={"timeLimit": "2s", "sequenceLength": 16},
     )
     data = load_samples(spec.data.evaluation, table, task="text-classification", model_dir=model, sequence_length=16)
-    subject = Subject(tmp_path / "graph" / "model.onnx", 1000)
-    found: Measurements = measure(spec, subject, subject, data)
-    assert found.trust is not None
-    assert found.trust.robustness is not None
-    assert found.trust.robustness.disturbed[0].kind == "typos"
-    assert found.trust.attributions is not None
-    assert found.trust.attributions.samples == 5
+    subject = MeasuredModel(tmp_path / "graph" / "model.onnx", 1000)
+    measurements: Measurements = measure(spec, subject, subject, data)
+    assert measurements.trust is not None
+    assert measurements.trust.robustness is not None
+    assert measurements.trust.robustness.disturbed[0].kind == "typos"
+    assert measurements.trust.attributions is not None
+    assert measurements.trust.attributions.samples == 5
 
 
-def test_a_job_that_does_not_ask_for_it_imports_none_of_it() -> None:
+def test_a_job_without_trust_limits_imports_no_trust_library() -> None:
     code = (
         "import sys, compression_runner.evaluation.evaluate, compression_runner.pipeline.run;"
         "heavy = ('captum', 'fairlearn', 'pandas', 'matplotlib', 'compression_runner.evaluation.attributions');"

@@ -1,4 +1,4 @@
-"""ModelOpt's FP8 checkpoints are loaded as what they stand for. That ModelOpt writes such ones, tests/engines sees."""
+"""FP8 checkpoints of ModelOpt are dequantized on loading. tests/engines checks files that ModelOpt itself writes."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from compression_runner.artifact import seal
 from compression_runner.errors import BadRecipe
-from compression_runner.formats.export import export, take
-from compression_runner.formats.float8_checkpoint import exactly
+from compression_runner.formats.export import export, load_exportable
+from compression_runner.formats.float8_checkpoint import without_rounding
 from compression_runner.formats.transformers_model import load_model
 from compression_runner.inference.session import open_session
 from tests.support import tiny_models
@@ -20,7 +20,7 @@ LARGEST = 448.0
 
 
 def checkpoint(folder: Path, *, without: str = "", algorithm: str = "FP8") -> Path:
-    """A tiny language model whose projections are FP8, by the arithmetic of the format."""
+    """Write a tiny language model with FP8 projections."""
     place = tiny_models.llama(folder)
     tensors = load_file(place / "model.safetensors")
     for name in [name for name in tensors if name.endswith("proj.weight")]:
@@ -36,7 +36,7 @@ def checkpoint(folder: Path, *, without: str = "", algorithm: str = "FP8") -> Pa
     return place
 
 
-def test_weights_and_inputs_are_what_their_numbers_stand_for(tmp_path: Path) -> None:
+def test_weights_are_dequantized_and_inputs_rounded(tmp_path: Path) -> None:
     model = load_model(checkpoint(tmp_path / "model"), "text-generation")
     stored = load_file(tmp_path / "model" / "model.safetensors")
     name = "model.layers.0.mlp.down_proj"
@@ -50,30 +50,30 @@ def test_weights_and_inputs_are_what_their_numbers_stand_for(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"without": "model.layers.0.mlp.up_proj.weight_scale"}, "up_proj has FP8 weights without"),
-        ({"algorithm": "NVFP4"}, "ModelOpt's NVFP4 is not read, its FP8 is"),
+        ({"algorithm": "NVFP4"}, "ModelOpt's NVFP4 is not supported, only its FP8"),
     ],
 )
-def test_others_are_refused(tmp_path: Path, changes: dict[str, str], says: str) -> None:
-    with pytest.raises(BadRecipe, match=says):
+def test_other_modelopt_checkpoints_are_refused(tmp_path: Path, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(BadRecipe, match=message):
         load_model(checkpoint(tmp_path / "model", **changes), "text-generation")
 
 
-def test_a_graph_rounds_as_the_model_does_and_is_compared_without_it(tmp_path: Path) -> None:
+def test_an_exported_graph_rounds_like_the_model(tmp_path: Path) -> None:
     artifact = seal(checkpoint(tmp_path / "model"), "modelopt", "text-generation")
     (tmp_path / "onnx").mkdir()
     compared = export(artifact, tmp_path / "onnx")
     assert compared.max_abs_difference <= compared.limit
-    taken = take(artifact)
-    feed = {name: part.numpy() for name, part in zip(taken.interface.inputs, taken.inputs[0], strict=True)}
-    (got,) = open_session(tmp_path / "onnx" / "model.onnx").run([taken.interface.outputs[0]], feed)
+    exportable = load_exportable(artifact)
+    feed = {name: part.numpy() for name, part in zip(exportable.interface.inputs, exportable.inputs[0], strict=True)}
+    (got,) = open_session(tmp_path / "onnx" / "model.onnx").run([exportable.interface.outputs[0]], feed)
     with torch.no_grad():
-        rounded = taken.module(*taken.inputs[0])[0]
-        with exactly(taken.module) as rounds:
-            plain = taken.module(*taken.inputs[0])[0]
+        rounded = exportable.module(*exportable.inputs[0])[0]
+        with without_rounding(exportable.module) as rounds:
+            plain = exportable.module(*exportable.inputs[0])[0]
     assert rounds
-    apart = float((rounded - plain).abs().max())
-    assert apart > 100 * compared.max_abs_difference, "FP8 is seen"
-    assert float((torch.from_numpy(got) - rounded).abs().max()) < 0.5 * apart
+    difference = float((rounded - plain).abs().max())
+    assert difference > 100 * compared.max_abs_difference, "rounding to FP8 has an effect"
+    assert float((torch.from_numpy(got) - rounded).abs().max()) < 0.5 * difference

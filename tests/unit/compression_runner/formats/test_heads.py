@@ -1,4 +1,4 @@
-"""Which task a classification head is for, by its config.json alone."""
+"""The task of a classification head by its config.json alone."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def _check(task: str, **config: Any) -> str:
         ("text-regression", {"num_labels": 1}),
     ],
 )
-def test_heads_that_do_the_task(task: str, config: dict[str, Any]) -> None:
+def test_heads_of_the_task_are_accepted(task: str, config: dict[str, Any]) -> None:
     assert _check(task, **config) == "BertForSequenceClassification"
 
 
@@ -48,13 +48,13 @@ def test_heads_of_another_task_are_refused(task: str, config: dict[str, Any], me
         _check(task, **config)
 
 
-def test_a_picture_head_of_one_number_has_no_task_of_its_own() -> None:
+def test_an_image_head_of_one_number_needs_task_onnx() -> None:
     config = {"architectures": ["ViTForImageClassification"], **ONE}
     with pytest.raises(InvalidInput, match=r"answers with numbers.*export the model to ONNX, and use task onnx"):
         check_task(config, "image-classification", FILES)
 
 
-def test_whether_a_sample_has_several_labels_is_stated_or_open() -> None:
+def test_problem_type_determines_several_labels() -> None:
     assert several_labels({"problem_type": "multi_label_classification"}) is True
     assert several_labels({"problem_type": "single_label_classification"}) is False
     assert several_labels(THREE) is None

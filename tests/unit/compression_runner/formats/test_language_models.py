@@ -1,4 +1,4 @@
-"""Causal language models: export with a cache, which a full forward, single steps and padding must agree on."""
+"""Export of causal language models with a cache: whole texts, single steps and padding give equal logits."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +16,17 @@ from compression_runner.dataset import SampleSet
 from compression_runner.dataset.windows import windows
 from compression_runner.errors import BadRecipe
 from compression_runner.evaluation.answers.decoding import decode_step, texts_at_once
-from compression_runner.evaluation.evaluate import Subject, measure
-from compression_runner.evaluation.speed.contender import offline_batch
+from compression_runner.evaluation.evaluate import measure
+from compression_runner.evaluation.measurements import MeasuredModel
+from compression_runner.evaluation.speed.system_under_test import offline_batch
 from compression_runner.formats.decoder import decoder
 from compression_runner.formats.transformers_model import load_model
 from compression_runner.inference.onnx import OnnxPredictor
 from compression_runner.inference.predictor import Predictor
 from compression_runner.stages.method import StageContext
+from compressionjob.estimate import Estimate
 from compressionjob.methods.registry import Quantize
+from compressionjob.objectives import Sla
 from compressionjob.spec import Benchmark, CompressionJobSpec
 from tests.support.stages import apply_method
 from tests.support.tiny_models import LLAMA_TOKENS
@@ -40,7 +43,7 @@ def tokens(count: int, seed: int = 0) -> NDArray[np.int64]:
     return np.random.default_rng(seed).integers(1, 257, size=(1, count))
 
 
-def without_past(predictor: Predictor, batch: int = 1) -> Arrays:
+def empty_cache(predictor: Predictor, batch: int = 1) -> Arrays:
     return {
         info.name: np.zeros((batch, int(info.shape[1] or 0), 0, int(info.shape[3] or 0)), np.float32)
         for info in predictor.inputs
@@ -52,41 +55,41 @@ def answers(predictor: Predictor, feed: Arrays) -> Arrays:
     return dict(zip((info.name for info in predictor.outputs), predictor.run(feed), strict=True))
 
 
-def present(found: Arrays) -> Arrays:
-    return {name.replace("present.", "past_key_values."): array for name, array in found.items() if "present" in name}
+def present(outputs: Arrays) -> Arrays:
+    return {name.replace("present.", "past_key_values."): array for name, array in outputs.items() if "present" in name}
 
 
-def test_the_full_forward_is_that_of_transformers(llama: Path, predictor: Predictor) -> None:
+def test_logits_of_whole_texts_equal_those_of_transformers(llama: Path, predictor: Predictor) -> None:
     ids = tokens(40)
     with torch.no_grad():
         expected = AutoModelForCausalLM.from_pretrained(llama)(torch.from_numpy(ids)).logits.numpy()
-    found = answers(predictor, {"input_ids": ids, "attention_mask": np.ones_like(ids), **without_past(predictor)})
-    np.testing.assert_allclose(found["logits"], expected, atol=1e-3)
+    outputs = answers(predictor, {"input_ids": ids, "attention_mask": np.ones_like(ids), **empty_cache(predictor)})
+    np.testing.assert_allclose(outputs["logits"], expected, atol=1e-3)
 
 
-def test_single_steps_with_a_cache_answer_as_the_full_forward(predictor: Predictor) -> None:
+def test_single_steps_equal_the_whole_text(predictor: Predictor) -> None:
     ids = tokens(20, seed=1)
-    whole = answers(predictor, {"input_ids": ids, "attention_mask": np.ones_like(ids), **without_past(predictor)})
-    past, steps = without_past(predictor), []
+    whole = answers(predictor, {"input_ids": ids, "attention_mask": np.ones_like(ids), **empty_cache(predictor)})
+    past, steps = empty_cache(predictor), []
     for at in range(ids.shape[1]):
         feed = {"input_ids": ids[:, at : at + 1], "attention_mask": np.ones((1, at + 1), np.int64), **past}
-        found = answers(predictor, feed)
-        past = present(found)
-        steps.append(found["logits"][0, 0])
+        outputs = answers(predictor, feed)
+        past = present(outputs)
+        steps.append(outputs["logits"][0, 0])
     np.testing.assert_allclose(np.stack(steps), whole["logits"][0], atol=1e-3)
     assert past["past_key_values.0.key"].shape[2] == 20
 
 
-def test_padding_in_front_changes_nothing(predictor: Predictor) -> None:
+def test_padding_in_front_has_no_effect(predictor: Predictor) -> None:
     ids = tokens(12, seed=2)
-    alone = answers(predictor, {"input_ids": ids, "attention_mask": np.ones_like(ids), **without_past(predictor)})
+    alone = answers(predictor, {"input_ids": ids, "attention_mask": np.ones_like(ids), **empty_cache(predictor)})
     padded = np.concatenate([np.zeros((1, 5), np.int64), ids], axis=1)
     mask = (np.arange(17) >= 5).astype(np.int64)[np.newaxis]
-    found = answers(predictor, {"input_ids": padded, "attention_mask": mask, **without_past(predictor)})
-    np.testing.assert_allclose(found["logits"][:, 5:], alone["logits"], atol=1e-3)
+    outputs = answers(predictor, {"input_ids": padded, "attention_mask": mask, **empty_cache(predictor)})
+    np.testing.assert_allclose(outputs["logits"][:, 5:], alone["logits"], atol=1e-3)
 
 
-def test_an_embedding_that_is_the_head_too_is_stored_once(llama: Path, exported_llama: Artifact) -> None:
+def test_a_tied_embedding_is_stored_once(llama: Path, exported_llama: Artifact) -> None:
     graph = onnx.load(exported_llama.model_file).graph
     vocabulary = [tensor.name for tensor in graph.initializer if len(LLAMA_TOKENS) in tensor.dims]
     assert len(vocabulary) == 1
@@ -94,12 +97,12 @@ def test_an_embedding_that_is_the_head_too_is_stored_once(llama: Path, exported_
     assert sum(len(tensor.raw_data) for tensor in graph.initializer) < 1.1 * stored
 
 
-def test_a_model_without_keys_and_values_is_refused(bert: Path) -> None:
+def test_a_model_without_a_key_value_cache_is_refused(bert: Path) -> None:
     with pytest.raises(BadRecipe, match="one key and one value per layer"):
         decoder(load_model(bert, "text-embedding"))
 
 
-def test_a_language_model_is_measured_by_perplexity_and_single_steps(
+def test_evaluation_measures_perplexity_and_decoding_steps(
     llama: Path, exported_llama: Artifact, tmp_path: Path
 ) -> None:
     quantize = Quantize.model_validate({"method": "dynamic"})
@@ -117,19 +120,30 @@ def test_a_language_model_is_measured_by_perplexity_and_single_steps(
     rows = [f"verse {number}: the cat sat on the mat" for number in range(40)]
     samples, padding = windows(rows, llama, 64, 6)
     data = SampleSet(samples, "sha256:0", padding=padding)
-    before, after = (Subject(model.model_file, model.size_bytes) for model in (exported_llama, smaller))
-    found = measure(spec, before, after, data)
+    before, after = (MeasuredModel(model.model_file, model.size_bytes) for model in (exported_llama, smaller))
+    report = measure(spec, before, after, data)
     logits = torch.stack([_logits(llama, sample["input_ids"]) for sample in samples])
     ids = torch.from_numpy(np.stack([sample["input_ids"] for sample in samples]))
     expected = float(Perplexity()(logits[:, :-1], ids[:, 1:]))
-    assert found.baseline.quality["perplexity"] == pytest.approx(expected, rel=1e-3)
-    assert found.quality_metric == "perplexity"
-    increase = found.compressed.quality["perplexity"] / found.baseline.quality["perplexity"] - 1
-    assert found.estimates["quality.increase"].value == pytest.approx(increase, rel=1e-3)
-    names = [result.name for result in found.judgement(spec.sla).objectives]
+    assert report.baseline.quality["perplexity"] == pytest.approx(expected, rel=1e-3)
+    assert report.quality_metric == "perplexity"
+    increase = report.compressed.quality["perplexity"] / report.baseline.quality["perplexity"] - 1
+    assert report.estimates["quality.increase"].value == pytest.approx(increase, rel=1e-3)
+    names = [result.name for result in report.judgement(spec.sla).objectives]
     assert names == ["quality.increase", "quality.error", "throughput"]
-    assert found.environment.query == "one step of decoding: one token of each text, after 32 tokens"
-    assert found.compressed.throughput_per_second
+    assert report.environment.query == "one step of decoding: one token of each text, after 32 tokens"
+    assert report.compressed.throughput_per_second
+
+    limits = Sla.model_validate({"quality": {"metric": "klDivergence", "max": "0.5"}})
+    apart = measure(spec.model_copy(update={"sla": limits}), before, after, data)
+    assert apart.quality_metric == "klDivergence"
+    assert apart.baseline.quality["klDivergence"] == apart.baseline.quality["klDivergenceP99"] == 0.0
+    assert 0.0 < apart.compressed.quality["klDivergence"] < apart.compressed.quality["klDivergenceP99"]
+    assert "klDivergence" not in apart.quality_drops
+    assert [result.name for result in apart.judgement(limits).objectives] == ["quality.error"]
+    same = measure(spec.model_copy(update={"sla": limits}), before, before, data)
+    assert same.estimates["quality.error"] == Estimate.exact(0.0)
+    assert same.judgement(limits).verdict == "Pass"
 
 
 def _logits(llama: Path, ids: NDArray[np.int64]) -> torch.Tensor:
@@ -138,7 +152,7 @@ def _logits(llama: Path, ids: NDArray[np.int64]) -> torch.Tensor:
     return logits
 
 
-def test_a_step_is_the_token_after_what_the_model_remembers(llama: Path, predictor: Predictor) -> None:
+def test_a_decoding_step_predicts_the_token_after_the_cache(llama: Path, predictor: Predictor) -> None:
     samples, padding = windows(["the cat sat on the mat and the dog ran"], llama, 32, 1)
     benchmark = Benchmark.model_validate({"sequenceLength": 32})
     step = decode_step(predictor, SampleSet(samples, "", padding=padding), [0, 0], benchmark)
@@ -146,11 +160,11 @@ def test_a_step_is_the_token_after_what_the_model_remembers(llama: Path, predict
     assert step["attention_mask"].shape == (2, 17)
     assert step["past_key_values.1.value"].shape == (2, 2, 16, 8)
     expected = _logits(llama, samples[0]["input_ids"])[16].numpy()
-    found = predictor.run(step, ["logits"])[0]
-    np.testing.assert_allclose(found[1, 0], expected, atol=1e-3)
+    logits = predictor.run(step, ["logits"])[0]
+    np.testing.assert_allclose(logits[1, 0], expected, atol=1e-3)
 
 
-def test_many_texts_at_once_stay_within_memory(predictor: Predictor) -> None:
+def test_batches_of_texts_fit_memory(predictor: Predictor) -> None:
     small, large = (Benchmark.model_validate({"sequenceLength": length}) for length in (128, 32768))
     assert offline_batch(predictor, small) == 8
     wide = [replace(info, shape=(None, 64, None, 128)) for info in predictor.inputs if len(info.shape) == 4]

@@ -1,4 +1,4 @@
-"""Graphs as exporters write them, and the one form that methods see."""
+"""Normal form of ONNX graphs of different exporters."""
 
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ def answer(model: onnx.ModelProto, feed: dict[str, NDArray[Any]] | None = None) 
     return np.asarray(session.run(None, feed or X)[0])
 
 
-def same(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
-    """Return the normal form, which is a valid graph that answers alike."""
+def checked_normal_form(model: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
+    """Return the normal form, after checking that it is valid and has equal outputs."""
     expected = answer(model)
     normal = normalize(model, **options)
     onnx.checker.check_model(normal, full_check=True)
@@ -35,8 +35,8 @@ def weights(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     return {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer if len(tensor.dims) > 1}
 
 
-def through(*between: onnx.NodeProto, table: NDArray[Any], last: str = "turned", uses: int = 1) -> onnx.ModelProto:
-    """Return a graph that multiplies x with what `between` makes of `table`, so many times in a row."""
+def product(*between: onnx.NodeProto, table: NDArray[Any], last: str = "transposed", uses: int = 1) -> onnx.ModelProto:
+    """Return a graph that multiplies x by the result of `between` on `table`, `uses` times in a row."""
     nodes = [*between]
     for place in range(uses):
         source = f"h{place}" if place else "x"
@@ -52,10 +52,10 @@ def test_constants_become_initializers_with_their_names() -> None:
     model = graph(
         [constant("w", random(16, 16)), helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": ["b", 16]}, ["y"], {}
     )
-    assert weights(same(model)) == {"w": (16, 16)}
+    assert weights(checked_normal_form(model)) == {"w": (16, 16)}
 
 
-def test_a_graph_in_normal_form_is_left_alone() -> None:
+def test_a_graph_in_normal_form_does_not_change() -> None:
     model = normalize(language_model())
     before = model.SerializeToString()
     assert normalize(model) is model
@@ -66,10 +66,10 @@ def test_a_graph_in_normal_form_is_left_alone() -> None:
 def test_weights_of_bodies_become_initializers_of_the_graph(build: Any) -> None:
     model = build(16)
     assert not [shape for shape in weights(model).values() if shape == (16, 16)]
-    assert [*weights(same(model)).values()].count((16, 16)) == 2
+    assert [*weights(checked_normal_form(model)).values()].count((16, 16)) == 2
 
 
-def test_a_weight_that_layers_share_is_turned_once_and_keeps_its_name() -> None:
+def test_a_shared_weight_is_transposed_once_and_keeps_its_name() -> None:
     turns = [helper.make_node("Transpose", ["table"], [f"t{place}"], perm=[1, 0]) for place in range(3)]
     products = [
         helper.make_node("MatMul", [f"h{place}", f"t{place}"], [f"h{place + 1}"], name=f"m{place}")
@@ -85,15 +85,15 @@ def test_a_weight_that_layers_share_is_turned_once_and_keeps_its_name() -> None:
     np.testing.assert_allclose(answer(normal, {"h0": X["x"]}), expected, rtol=1e-5)
 
 
-def test_what_would_take_more_bytes_is_folded_only_where_that_is_wanted() -> None:
+def test_folding_that_takes_more_bytes_must_be_requested() -> None:
     tied = language_model()
     assert normalize(tied) is tied
     assert weights(normalize(language_model(), folding="all"))["turned"] == (16, 40)
 
     half = random(16, 32).astype(np.float16)
-    stored = through(helper.make_node("Cast", ["table"], ["turned"], to=TensorProto.FLOAT), table=half)
-    assert same(stored).graph.initializer[0].data_type == TensorProto.FLOAT16
-    folded = same(stored, folding="floats")
+    stored = product(helper.make_node("Cast", ["table"], ["transposed"], to=TensorProto.FLOAT), table=half)
+    assert checked_normal_form(stored).graph.initializer[0].data_type == TensorProto.FLOAT16
+    folded = checked_normal_form(stored, folding="floats")
     assert (folded.graph.initializer[0].name, folded.graph.initializer[0].data_type) == ("table", TensorProto.FLOAT)
 
 
@@ -102,22 +102,22 @@ def test_a_weight_norm_is_one_weight() -> None:
         helper.make_node("Mul", ["table", "table"], ["squares"]),
         helper.make_node("Sqrt", ["squares"], ["sizes"]),
         helper.make_node("Div", ["table", "sizes"], ["signs"]),
-        helper.make_node("Identity", ["signs"], ["turned"]),
+        helper.make_node("Identity", ["signs"], ["transposed"]),
     ]
-    normal = same(through(*nodes, table=random(16, 32)))
+    normal = checked_normal_form(product(*nodes, table=random(16, 32)))
     assert [node.op_type for node in normal.graph.node] == ["MatMul"]
     assert weights(normal) == {"table": (16, 32)}
 
 
 @pytest.mark.parametrize("dims", [(512,), (8, 2, 32)])
 def test_a_weight_behind_a_small_constant_is_folded(dims: tuple[int, ...]) -> None:
-    nodes = [constant("dims", np.array([16, 32])), helper.make_node("Reshape", ["table", "dims"], ["turned"])]
-    normal = same(through(*nodes, table=random(*dims)))
+    nodes = [constant("dims", np.array([16, 32])), helper.make_node("Reshape", ["table", "dims"], ["transposed"])]
+    normal = checked_normal_form(product(*nodes, table=random(*dims)))
     assert [node.op_type for node in normal.graph.node] == ["MatMul"]
     assert weights(normal) == {"table": (16, 32)}
 
 
-def test_weights_behind_constants_are_alike_only_where_the_constants_are() -> None:
+def test_weights_with_different_constants_stay_separate() -> None:
     nodes = []
     for place, dims in enumerate([(16, 16), (16, 16), (-1, 16)]):
         nodes.append(constant(f"d{place}", np.array(dims)))
@@ -129,28 +129,28 @@ def test_weights_behind_constants_are_alike_only_where_the_constants_are() -> No
 
 def test_quantized_weights_stay_integers() -> None:
     codes = np.arange(512, dtype=np.int8).reshape(16, 32)
-    dequantize = helper.make_node("DequantizeLinear", ["table", "step"], ["turned"])
-    model = through(dequantize, table=codes)
-    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.01), "step"))
+    dequantize = helper.make_node("DequantizeLinear", ["table", "step"], ["transposed"])
+    model = product(dequantize, table=codes)
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray(0.01, np.float32), "step"))
     assert normalize(model, folding="all") is model
 
 
-def test_initializers_are_no_inputs(tmp_path: Path) -> None:
-    model = through(table=random(16, 16), last="table")
+def test_initializers_are_removed_from_inputs(tmp_path: Path) -> None:
+    model = product(table=random(16, 16), last="table")
     model.ir_version = 3
     model.graph.input.append(helper.make_tensor_value_info("table", TensorProto.FLOAT, [16, 16]))
-    normal = same(model)
+    normal = checked_normal_form(model)
     assert [value.name for value in normal.graph.input] == ["x"]
     assert normal.ir_version == 4
 
 
-def test_sparse_weights_are_stored_in_full() -> None:
+def test_sparse_weights_become_dense() -> None:
     dense = np.zeros((16, 16), np.float32)
     dense[3, 5] = dense[7, 2] = 0.5
     places = np.array([[3, 5], [7, 2]], np.int64)
     values = numpy_helper.from_array(np.full(2, 0.5, np.float32), "table")
     sparse = helper.make_sparse_tensor(values, numpy_helper.from_array(places, "at"), [16, 16])
-    model = through(table=random(1, 1), last="table")
+    model = product(table=random(1, 1), last="table")
     del model.graph.initializer[:]
     model.graph.sparse_initializer.append(sparse)
     np.testing.assert_allclose(answer(normalize(model)), X["x"] @ dense, rtol=1e-6)
@@ -163,10 +163,10 @@ def test_functions_are_inlined() -> None:
     model = graph([helper.make_node("Layer", ["x"], ["y"], domain="own")], {"x": ["b", 16]}, ["y"], {})
     model.functions.append(function)
     model.opset_import.append(helper.make_opsetid("own", 1))
-    assert [*weights(same(model)).values()] == [(16, 16)]
+    assert [*weights(checked_normal_form(model)).values()] == [(16, 16)]
 
 
-def test_nodes_stand_in_order() -> None:
+def test_nodes_are_sorted() -> None:
     model = language_model()
     shuffled = [*model.graph.node][::-1]
     kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in shuffled]
@@ -186,7 +186,7 @@ def test_the_opset_is_raised_in_bodies_too(build: Any) -> None:
     assert raise_opset(raised, 11, "spec") is raised
 
 
-def test_an_opset_that_cannot_be_raised_names_itself() -> None:
+def test_an_opset_that_cannot_be_raised_is_reported() -> None:
     model = graph([helper.make_node("Upsample", ["x"], ["y"], scales=[1.0, 2.0])], {"x": [3, 16]}, ["y"], {})
     model.opset_import[0].version = 7
     model.graph.node[0].op_type = "Unheard"
@@ -195,11 +195,11 @@ def test_an_opset_that_cannot_be_raised_names_itself() -> None:
 
 
 @pytest.mark.parametrize("where", ["value_info", "output"])
-def test_shapes_that_do_not_fit_are_dropped(where: str, tmp_path: Path) -> None:
-    model = through(helper.make_node("Relu", ["table"], ["turned"]), table=random(16, 16))
+def test_wrong_shapes_are_dropped(where: str, tmp_path: Path) -> None:
+    model = product(helper.make_node("Relu", ["table"], ["transposed"]), table=random(16, 16))
     values = getattr(model.graph, where)
     del values[:]
-    name = "turned" if where == "value_info" else "y"
+    name = "transposed" if where == "value_info" else "y"
     values.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [5, 7]))
     onnx.save(model, tmp_path / "model.onnx")
     with pytest.raises(BadRecipe, match=r"fails onnx\.checker"):

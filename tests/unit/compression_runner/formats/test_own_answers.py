@@ -1,4 +1,4 @@
-"""The property that every text baseline has: on the same rows it answers what the model's own library answers."""
+"""Text baselines give the same outputs as the libraries of their models."""
 
 import os
 from collections.abc import Callable
@@ -16,47 +16,47 @@ from tests.support.tiny_models import sentences
 
 ROWS = 12
 TOLERANCE = 1e-4
-"""Of the largest answer. The largest difference of each family is recorded as a property of its test."""
+"""Relative to the largest output. Each test records the largest difference of its family as a property."""
 EXPORTED = {"gpt2"} if not os.environ.get("EXPORT_EVERY_FAMILY") else {*FAMILIES}
-"""Families whose export is measured; every export is compared with its module, by which the others are judged."""
+"""Families whose export is measured. For the others the module is measured, with which each export is compared."""
 PADDING_COUNTS = {"convbert", "fnet", "nystromformer"}
-"""Families whose answers depend on how far a text is filled up, in their library too: judged one text at a time."""
+"""Families whose outputs depend on the padding, in their library too: compared one text at a time."""
 EMBEDDED = ("albert", "bert", "distilbert", "electra", "gpt2", "llama", "modernbert", "mpnet", "qwen3", "roberta", "t5")
 
 
 def differences(
     folder: Path, task: Task, own: Callable[[Path, list[str], int], Answers], into: Path | None
 ) -> dict[int, float]:
-    """Return for each batch size how far baseline and library are apart at most, over the largest answer."""
+    """Return batch size -> largest difference of baseline and library, relative to the largest output."""
     rows = sentences(ROWS)
-    found = {}
+    result = {}
     with baseline(folder, task, into=into) as predictor:
         data = samples(folder, task, rows)
         for batch in (1,) if folder.name in PADDING_COUNTS else (1, 8):
             expected = own(folder, rows, batch)
-            apart = np.abs(measured(predictor, data, task, batch) - expected).max()
-            found[batch] = float(apart / np.abs(expected).max())
-    return found
+            difference = np.abs(measured(predictor, data, task, batch) - expected).max()
+            result[batch] = float(difference / np.abs(expected).max())
+    return result
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
-def test_a_classifier_answers_as_its_pipeline(
+def test_classifiers_equal_the_pipeline_of_transformers(
     tmp_path: Path, family: str, record_property: Callable[[str, object], None]
 ) -> None:
     folder = text_model(tmp_path / family, family, "text-classification")
-    found = differences(folder, "text-classification", classified, tmp_path / "out" if family in EXPORTED else None)
-    record_property("largest difference", max(found.values()))
-    assert max(found.values()) < TOLERANCE, found
+    result = differences(folder, "text-classification", classified, tmp_path / "out" if family in EXPORTED else None)
+    record_property("largest difference", max(result.values()))
+    assert max(result.values()) < TOLERANCE, result
 
 
 @pytest.mark.parametrize("family", EMBEDDED)
-def test_an_encoder_embeds_as_sentence_transformers(
+def test_encoders_equal_sentence_transformers(
     tmp_path: Path, family: str, record_property: Callable[[str, object], None]
 ) -> None:
     folder = text_model(tmp_path / family, family, "text-embedding")
-    found = differences(folder, "text-embedding", embedded, None)
-    record_property("largest difference", max(found.values()))
-    assert max(found.values()) < TOLERANCE, found
+    result = differences(folder, "text-embedding", embedded, None)
+    record_property("largest difference", max(result.values()))
+    assert max(result.values()) < TOLERANCE, result
 
 
 def wrong_pad(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def dropped_mask(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("family", "fault"), [("gpt2", wrong_pad), ("bert", dropped_mask)])
-def test_a_fault_of_the_runner_is_seen(
+def test_the_comparison_detects_faults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str, fault: Callable[[pytest.MonkeyPatch], Any]
 ) -> None:
     folder = text_model(tmp_path / family, family, "text-classification")

@@ -1,4 +1,4 @@
-"""Inputs that models are tried with are valid for them, and what a library raises of one is a refusal in one line."""
+"""Example inputs are valid for their models, and library errors on them become refusals in one line."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
-from compression_runner.formats.comparison import compare_answers
+from compression_runner.formats.comparison import compare_outputs
 from compression_runner.formats.probes import probes
 from compression_runner.formats.task_module import Interface, wrap
 from compression_runner.formats.transformers_model import load_model
@@ -14,8 +14,8 @@ from tests.support.text_families import text_model
 
 
 @pytest.mark.parametrize("family", ["bart", "t5"])
-def test_texts_of_an_encoder_and_a_decoder_end_once(tmp_path: Path, family: str) -> None:
-    # Of so many tokens, random ones hardly ever have the one that ends a text.
+def test_texts_of_encoder_decoders_have_one_end_token(tmp_path: Path, family: str) -> None:
+    # With a vocabulary of this size, random tokens rarely include the end token.
     folder = text_model(tmp_path / family, family, "text-classification", vocab_size=50265)
     model = load_model(folder, "text-classification")
     module, interface = wrap(model, folder, "text-classification")
@@ -36,19 +36,19 @@ def test_texts_of_an_encoder_and_a_decoder_end_once(tmp_path: Path, family: str)
         (IndexError("index out of range in self"), "index out of range in self"),
     ],
 )
-def test_whatever_a_model_raises_of_an_input_is_a_refusal_in_one_line(error: Exception, cause: str) -> None:
+def test_an_error_of_a_model_becomes_a_refusal_in_one_line(error: Exception, cause: str) -> None:
     class Broken(torch.nn.Module):
         def forward(self, *_tensors: torch.Tensor) -> torch.Tensor:
             raise error
 
     assert isinstance(error, LIBRARY_ERRORS)
     with pytest.raises(BadRecipe) as caught:
-        compare_answers(Broken(), lambda _tensors: [], Interface(("x",), "y"), [(torch.zeros(2, 5),)])
+        compare_outputs(Broken(), lambda _tensors: [], Interface(("x",), "y"), [(torch.zeros(2, 5),)])
     assert caught.value.problem == f"the model itself does not run on an input of (2, 5): {cause}"
     assert caught.value.remedy
 
 
-def test_the_cause_of_a_chain_is_what_began_it() -> None:
+def test_the_cause_of_an_error_chain_is_its_root() -> None:
     step = RuntimeError("Failed to export the model. This is step 1/3 of exporting")
     step.__cause__ = ValueError("\n  Could not guard on u0  \n more")
     assert cause(step) == "Could not guard on u0"

@@ -1,4 +1,4 @@
-"""Results as programs of torch.export: they answer as the model does, and are refused where there is only a graph."""
+"""Programs of torch.export as output: outputs equal those of the model, and sources without a module are refused."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def run(name: str, artifact: Any, parameters: Any, into: Path) -> Any:
     return apply_method(name, artifact, parameters, StageContext(into, "spec.pipeline[0]"))
 
 
-def test_a_program_answers_as_the_model_for_any_batch(tmp_path: Path) -> None:
+def test_a_program_equals_the_model_for_any_batch(tmp_path: Path) -> None:
     source = seal(tiny_models.bert(tmp_path / "bert", labels=3), "transformers", "text-classification")
     outcome = run("export-program", source, None, tmp_path / "program")
     assert outcome.artifact.format == "torch-export"
@@ -37,13 +37,13 @@ def test_a_program_answers_as_the_model_for_any_batch(tmp_path: Path) -> None:
             torch.testing.assert_close(program(*given), model(*given).logits)
 
 
-def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_programs_are_reproducible(tmp_path: Path) -> None:
     source = seal(tiny_models.resnet(tmp_path / "resnet"), "transformers", "image-classification")
     first, second = (run("export-program", source, None, tmp_path / name).artifact for name in ("first", "second"))
     assert first.digest == second.digest
 
 
-def test_a_program_is_packed_and_comes_back(tmp_path: Path) -> None:
+def test_a_program_is_packed_and_unpacked(tmp_path: Path) -> None:
     source = seal(tiny_models.resnet(tmp_path / "resnet"), "transformers", "image-classification")
     program = run("export-program", source, None, tmp_path / "program").artifact
     packed = run("pack", program, Pack(codec="zstd"), tmp_path / "packed").artifact
@@ -51,7 +51,7 @@ def test_a_program_is_packed_and_comes_back(tmp_path: Path) -> None:
     assert unpack(packed, tmp_path / "unpacked").digest == program.digest
 
 
-def test_the_plan_ends_with_the_program_and_measures_the_model_before_it(tmp_path: Path) -> None:
+def test_the_plan_measures_the_model_before_the_program(tmp_path: Path) -> None:
     tiny_models.bert(tmp_path / "bert", labels=3)
     plan = plan_for(
         tmp_path / "bert", "text-classification", {"prune": {"sparsity": "0.5"}}, {"pack": {}}, format="torch-export"
@@ -62,7 +62,7 @@ def test_the_plan_ends_with_the_program_and_measures_the_model_before_it(tmp_pat
     assert plan.measured.parent is plan.steps[0]
 
 
-def test_a_graph_is_no_program(tmp_path: Path) -> None:
+def test_a_program_of_a_graph_is_refused(tmp_path: Path) -> None:
     tiny_models.perceptron(tmp_path / "model")
     with pytest.raises(BadRecipe, match="made of a Transformers model") as refused:
         plan_for(tmp_path / "model", "onnx", {"prune": {"sparsity": "0.5"}}, format="torch-export")
@@ -77,8 +77,8 @@ def test_a_graph_is_no_program(tmp_path: Path) -> None:
         {"quantize": {"method": "cast", "dtype": "bfloat16"}},
     ],
 )
-def test_stages_that_give_a_graph_are_refused_with_the_spec(tmp_path: Path, stage: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="no program can be made of what"):
+def test_validation_refuses_a_program_after_graph_stages(tmp_path: Path, stage: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="cannot be exported as a program"):
         plan_for(tmp_path, "text-classification", stage, format="torch-export")
 
 
@@ -91,7 +91,7 @@ def test_stages_that_give_a_graph_are_refused_with_the_spec(tmp_path: Path, stag
         {"factorize": {"method": "tucker", "rank": 4}},
     ],
 )
-def test_what_is_left_of_a_checkpoint_becomes_a_program(tmp_path: Path, stage: dict[str, Any]) -> None:
+def test_stages_on_checkpoints_allow_a_program(tmp_path: Path, stage: dict[str, Any]) -> None:
     tiny_models.resnet(tmp_path / "model")
     plan = plan_for(tmp_path / "model", "image-classification", stage, format="torch-export")
     assert [step.method.name for step in plan.steps] == [next(iter(stage)), "export-program"]

@@ -1,4 +1,4 @@
-"""Whether a model is made of equal layers: config.json shows what the library's own configuration has."""
+"""config.json shows whether a model consists of equal layers, in agreement with the library's configuration."""
 
 import json
 from pathlib import Path
@@ -15,11 +15,11 @@ KINDS = {family.config: family for family in families()}
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_a_saved_configuration_shows_the_same_as_the_library(kind: str, tmp_path: Path) -> None:
+def test_a_saved_configuration_agrees_with_the_library(kind: str, tmp_path: Path) -> None:
     config: Any = getattr(transformers, kind)(**sizes_of(KINDS[kind]))
     config.save_pretrained(tmp_path)
     saved = json.loads((tmp_path / "config.json").read_text())
-    # GPT-2 computes the width of its feed-forward blocks where its configuration has none.
+    # GPT-2 computes the width of its feed-forward blocks if its configuration has none.
     missing = [name for name in NAMES if not isinstance(getattr(config, name, None), int)]
     if getattr(config, "is_encoder_decoder", False):
         missing.append("one stack")
@@ -34,5 +34,5 @@ def sizes_of(family: Family) -> dict[str, Any]:
     return dict(family.sizes)
 
 
-def test_a_key_that_may_have_a_default_shows_nothing() -> None:
+def test_missing_keys_with_defaults_are_accepted() -> None:
     require_regular({"model_type": "gpt2", "n_layer": 12, "n_embd": 768, "n_head": 12}, "field")

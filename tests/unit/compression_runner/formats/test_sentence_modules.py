@@ -1,4 +1,4 @@
-"""The pooling of a sentence-transformers folder: as that library has it, or refused before anything is fetched."""
+"""The pooling of a sentence-transformers folder equals that of the library, or is refused before any download."""
 
 import contextlib
 import json
@@ -45,7 +45,7 @@ TANH = "torch.nn.modules.activation.Tanh"
 
 
 def old(*modes: str) -> dict[str, object]:
-    """A pooling as versions before 5.4 write it."""
+    """Return a pooling in the format of versions before 5.4."""
     return OLD | {f"pooling_mode_{mode}": True for mode in modes}
 
 
@@ -56,7 +56,7 @@ def sentence_model(
     prompts: dict[str, object] | None = None,
     family: str = "bert",
 ) -> Path:
-    """A folder with a pooling and the modules behind it; Dense and LayerNorm get random weights."""
+    """Write a folder with a pooling and the modules behind it; Dense and LayerNorm get random weights."""
     text_model(folder, family, "text-embedding")
     modules = [("Transformer", {}), ("Pooling", pooling), *more]
     listed = []
@@ -77,16 +77,16 @@ def sentence_model(
 def _weights(kind: str, config: dict[str, Any]) -> dict[str, torch.Tensor]:
     torch.manual_seed(5)
     if kind == "Dense":
-        found = {"linear.weight": torch.randn(config["out_features"], config["in_features"])}
-        found |= {"linear.bias": torch.randn(config["out_features"])} if config.get("bias", True) else {}
+        weights = {"linear.weight": torch.randn(config["out_features"], config["in_features"])}
+        weights |= {"linear.bias": torch.randn(config["out_features"])} if config.get("bias", True) else {}
         if config.get("use_residual"):
-            found["residual.weight"] = torch.randn(config["out_features"], config["in_features"])
-        return found
+            weights["residual.weight"] = torch.randn(config["out_features"], config["in_features"])
+        return weights
     return {"norm.weight": torch.randn(HIDDEN), "norm.bias": torch.randn(HIDDEN)} if kind == "LayerNorm" else {}
 
 
-def look(folder: Path) -> None:
-    """What `plan` sees of a folder."""
+def plan_source(folder: Path) -> None:
+    """Inspect a folder like the command `plan`."""
     inspect(open_store(folder), Model(source=f"file://{folder}", task="text-embedding"))
 
 
@@ -118,7 +118,7 @@ def look(folder: Path) -> None:
         (NEW | {"pooling_mode": ["mean", "cls", "weightedmean", "lasttoken"], "include_prompt": False}, (), PROMPT),
     ],
 )
-def test_a_baseline_pools_as_sentence_transformers_does(
+def test_embeddings_equal_those_of_sentence_transformers(
     tmp_path: Path,
     pooling: dict[str, object],
     more: tuple[tuple[str, dict[str, object]], ...],
@@ -132,31 +132,31 @@ def test_a_baseline_pools_as_sentence_transformers_does(
         np.testing.assert_allclose(measured(predictor, data, "text-embedding", batch), own, atol=1e-5 * abs(own).max())
 
 
-def test_a_folder_as_the_newest_version_saves_it_is_exported_whole_but_for_the_prompt(tmp_path: Path) -> None:
+def test_an_exported_graph_includes_all_modules_but_the_prompt(tmp_path: Path) -> None:
     pooling = NEW | {"pooling_mode": ["cls", "lasttoken", "weightedmean"], "include_prompt": False}
     more = ("Dense", DENSE | {"in_features": 3 * HIDDEN, "activation_function": TANH})
     SentenceTransformer(
         str(sentence_model(tmp_path / "old", pooling, more, ("Normalize", {}), prompts=PROMPT)), device="cpu"
     ).save_pretrained(str(tmp_path / "model"), create_model_card=False)
     folder = tmp_path / "model"
-    look(folder)
+    plan_source(folder)
     rows = tiny_models.sentences(12)
     with baseline(folder, "text-embedding", into=tmp_path / "out") as predictor:
-        found = measured(predictor, samples(folder, "text-embedding", rows), "text-embedding", 8)
+        embeddings = measured(predictor, samples(folder, "text-embedding", rows), "text-embedding", 8)
     copy_companions(seal(folder, "transformers", "text-embedding"), tmp_path / "out", exported=True)
     assert not (tmp_path / "out" / "modules.json").exists()
     again = samples(tmp_path / "out", "text-embedding", rows)
     assert [sample["input_ids"].tolist() for sample in again.samples] == [
         sample["input_ids"].tolist() for sample in samples(folder, "text-embedding", rows).samples
     ], "texts for the exported graph get the prompt too"
-    np.testing.assert_allclose(found, embedded(folder, rows, 8), atol=1e-5)
+    np.testing.assert_allclose(embeddings, embedded(folder, rows, 8), atol=1e-5)
 
 
 def test_training_keeps_the_modules_behind_the_pooling(tmp_path: Path) -> None:
     folder = sentence_model(tmp_path / "model", NEW, ("Dense", DENSE))
     before = seal(folder, "transformers", "text-embedding")
     trainable = training.load(before)
-    assert not list(trainable.module.pooling.parameters()), "nothing of them is trained, pruned or factorized"  # type: ignore[union-attr, operator]
+    assert not list(trainable.module.pooling.parameters()), "they are never trained, pruned or factorized"  # type: ignore[union-attr, operator]
     (tmp_path / "out").mkdir()
     after = training.save(trainable, before, tmp_path / "out")
     rows = tiny_models.sentences(4)
@@ -171,13 +171,13 @@ def test_training_keeps_the_modules_behind_the_pooling(tmp_path: Path) -> None:
         (NEW | {"pooling_mode": ["mean", "first"]}, (), BadRecipe, '"first" is unknown'),
         (NEW | {"pooling_mode": None}, (), BadRecipe, "null is unknown"),
         (OLD | {"pooling_mode_median_tokens": True}, (), BadRecipe, "pooling_mode_median_tokens is unknown"),
-        ({}, (), InvalidInput, "says nothing"),
+        ({}, (), InvalidInput, "missing or empty"),
         (NEW, (("CNN", {}),), BadRecipe, "the module CNN is not supported"),
         (NEW, (("Dense", DENSE | {"activation_function": "mine.Wave"}),), BadRecipe, "activation_function mine.Wave"),
         (NEW, (("Normalize", {"module_input_name": "token_embeddings"}),), BadRecipe, "works on token_embeddings"),
     ],
 )
-def test_what_is_unknown_is_refused_by_name_and_never_replaced(
+def test_unknown_modules_and_modes_are_refused_by_name(
     tmp_path: Path,
     pooling: dict[str, object],
     more: tuple[tuple[str, dict[str, object]], ...],
@@ -186,7 +186,7 @@ def test_what_is_unknown_is_refused_by_name_and_never_replaced(
 ) -> None:
     folder = sentence_model(tmp_path / "model", pooling, *more)
     with pytest.raises(kind, match=message):
-        look(folder)
+        plan_source(folder)
 
 
 def write(folder: Path, name: str, content: object) -> None:
@@ -196,40 +196,50 @@ def write(folder: Path, name: str, content: object) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("modules.json", [{"type": "sentence_transformers.models.Transformer", "path": ""}], "none of Transformer"),
-        ("modules.json", [{"type": "custom_st.Transformer", "path": ""}], "code of the model's own"),
-        ("modules.json", [{"type": "sentence_transformers.models.Transformer", "path": "../x"}], "leads out"),
-        ("modules.json", {"a": 1}, "no list of modules"),
-        ("config_sentence_transformers.json", {"prompts": {}, "default_prompt_name": "query"}, "none of its prompts"),
+        (
+            "modules.json",
+            [{"type": "sentence_transformers.models.Transformer", "path": ""}],
+            "do not begin with Transformer",
+        ),
+        ("modules.json", [{"type": "custom_st.Transformer", "path": ""}], "is code of the model"),
+        (
+            "modules.json",
+            [{"type": "sentence_transformers.models.Transformer", "path": "../x"}],
+            "outside the model's folder",
+        ),
+        ("modules.json", {"a": 1}, "not a list of modules"),
+        (
+            "config_sentence_transformers.json",
+            {"prompts": {}, "default_prompt_name": "query"},
+            "not one of its prompts",
+        ),
         ("sentence_bert_config.json", {"processing_kwargs": {"text": {"max_length": 3}}}, "processing_kwargs"),
         ("sentence_bert_config.json", {"modality_config": {"message": {"method": "forward"}}}, "chat messages"),
-        ("sentence_bert_config.json", ["max_seq_length"], "no JSON object"),
+        ("sentence_bert_config.json", ["max_seq_length"], "not a JSON object"),
     ],
 )
-def test_settings_that_would_change_the_answers_are_refused(
-    tmp_path: Path, name: str, content: object, message: str
-) -> None:
+def test_unsupported_settings_are_refused(tmp_path: Path, name: str, content: object, message: str) -> None:
     folder = sentence_model(tmp_path / "model", NEW)
     write(folder, name, content)
     with pytest.raises((InvalidInput, BadRecipe), match=message):
-        look(folder)
+        plan_source(folder)
 
 
-def test_weights_of_a_module_are_fetched_and_a_pickle_is_refused(tmp_path: Path) -> None:
+def test_weights_of_modules_are_fetched_and_pickles_refused(tmp_path: Path) -> None:
     folder = sentence_model(tmp_path / "model", NEW, ("Dense", DENSE))
     source = inspect(open_store(folder), Model(source=f"file://{folder}", task="text-embedding"))
     assert source.weights == {"model.safetensors", "2_Dense/model.safetensors"}
     (folder / "2_Dense" / "model.safetensors").rename(folder / "2_Dense" / "pytorch_model.bin")
     with pytest.raises(InvalidInput, match=r"2_Dense.*pickle") as caught:
-        look(folder)
+        plan_source(folder)
     assert caught.value.reason == "PickleRefused"
 
 
-def test_prompts_without_modules_are_not_guessed_about(tmp_path: Path) -> None:
+def test_prompts_without_modules_are_refused(tmp_path: Path) -> None:
     folder = sentence_model(tmp_path / "model", NEW, prompts=PROMPT)
     (folder / "modules.json").unlink()
     with pytest.raises(InvalidInput, match=r"modules\.json is missing"):
-        look(folder)
+        plan_source(folder)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +251,7 @@ def test_prompts_without_modules_are_not_guessed_about(tmp_path: Path) -> None:
         ("sentence_embedding", old("cls_token"), (), False),
     ],
 )
-def test_a_graph_of_token_states_is_refused_where_their_mean_is_not_the_embedding(
+def test_a_graph_of_token_states_needs_mean_pooling(
     tmp_path: Path,
     output: str,
     pooling: dict[str, object],

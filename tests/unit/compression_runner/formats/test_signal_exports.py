@@ -1,4 +1,4 @@
-"""Models of recordings and videos become graphs that answer as they do, with free axes where the model has them."""
+"""Graphs of audio and video models have the outputs and the free axes of the models."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +32,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Artifact, tupl
     return seal(make(tmp_path / "source"), "transformers", task), shape, tmp_path / "out"
 
 
-def test_answers_and_axes_are_those_of_the_model(case: tuple[Artifact, tuple[int | None, ...], Path]) -> None:
+def test_graphs_have_the_outputs_and_axes_of_the_model(case: tuple[Artifact, tuple[int | None, ...], Path]) -> None:
     source, shape, out = case
     out.mkdir()
     comparison = export(source, out)
@@ -40,7 +40,7 @@ def test_answers_and_axes_are_those_of_the_model(case: tuple[Artifact, tuple[int
     (declared,) = onnx.load(out / "model.onnx").graph.input
     dims = [dim.dim_value or None for dim in declared.type.tensor_type.shape.dim]
     assert tuple(dims) == (None, *shape)
-    # A batch and a length that no probe has.
+    # A batch and a length unlike those of the probes.
     size = tuple(5000 if dim is None else dim for dim in shape)
     values = np.random.default_rng(5).normal(size=(5, *size)).astype(np.float32)
     got = open_session(out / "model.onnx").run(["logits"], {declared.name: values})[0]
@@ -49,25 +49,27 @@ def test_answers_and_axes_are_those_of_the_model(case: tuple[Artifact, tuple[int
     np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
-def test_probes_are_distinct_and_of_the_models_shape(case: tuple[Artifact, tuple[int | None, ...], Path]) -> None:
+def test_probes_are_distinct_and_have_the_models_shape(
+    case: tuple[Artifact, tuple[int | None, ...], Path],
+) -> None:
     source, shape, _ = case
     model = load_model(source.path, source.task)
     _, interface = wrap(model, source.path, source.task)
-    found = [tensors[0] for tensors in probes(model, source.path, interface)]
-    assert len({tuple(tensor.shape) for tensor in found}) == len(found)
-    for tensor in found:
+    inputs = [tensors[0] for tensors in probes(model, source.path, interface)]
+    assert len({tuple(tensor.shape) for tensor in inputs}) == len(inputs)
+    for tensor in inputs:
         fits = zip(tensor.shape[1:], shape, strict=True)
         assert all(want is None or have == want for have, want in fits)
 
 
 @pytest.mark.parametrize("task", ["tabular-classification", "tabular-regression", "onnx"])
-def test_a_transformers_model_does_no_task_of_tables(task: Task) -> None:
+def test_a_transformers_model_is_refused_for_tasks_of_tables(task: Task) -> None:
     config = {"model_type": "bert", "architectures": ["BertForSequenceClassification"]}
     with pytest.raises(InvalidInput, match=r"spec\.model\.task.*BertForSequenceClassification.*name an ONNX model"):
         check_task(config, task, ["config.json"])
 
 
-def test_an_image_model_does_not_classify_videos() -> None:
+def test_an_image_model_is_refused_for_videos() -> None:
     config = {"model_type": "resnet", "architectures": ["ResNetForImageClassification"]}
     with pytest.raises(InvalidInput, match=r"needs \*ForVideoClassification"):
         check_task(config, "video-classification", ["config.json"])

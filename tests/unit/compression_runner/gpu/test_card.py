@@ -1,4 +1,4 @@
-"""One GPU through pynvml's real calls: which one it is, what it tells, and where it tells nothing."""
+"""One GPU through pynvml's real calls: its identity, its values, and missing values."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from compression_runner.gpu.card import HARDWARE, HEAT, POWER, Card, State, open_card
+from compression_runner.gpu.card import HARDWARE, HEAT, POWER, Card, GpuState, open_card
 from tests.support.nvml.driver import GPU_IS_LOST, LIBRARY, MIB, UUID, Driver, compiled, installed
 
 ME = os.getpid()
@@ -21,8 +21,8 @@ def opened(uuid: str = UUID) -> Card:
     return card
 
 
-def told_by_the_systems_library(folder: Path, says: Path) -> str:
-    """What another process, whose loader looks into a folder first, is told of a GPU."""
+def seen_by_another_process(folder: Path, says: Path) -> str:
+    """Return the GPU as seen by another process, whose loader searches a folder first."""
     program = (
         f"from compression_runner.gpu.card import open_card; card = open_card('{UUID}'); print(card and card.look())"
     )
@@ -32,14 +32,14 @@ def told_by_the_systems_library(folder: Path, says: Path) -> str:
     return ran.stdout.strip()
 
 
-def test_the_drivers_library_is_found_by_its_name(driver: Driver, library: Path, tmp_path: Path) -> None:
-    assert "joules=5000.0" in told_by_the_systems_library(library.parent, tmp_path / "says")
+def test_the_drivers_library_is_loaded_by_its_name(driver: Driver, library: Path, tmp_path: Path) -> None:
+    assert "joules=5000.0" in seen_by_another_process(library.parent, tmp_path / "says")
 
 
 def test_without_a_library_there_is_no_gpu(driver: Driver, tmp_path: Path) -> None:
     """A file that is no library, so that the loader finds no other one on a machine that has a driver."""
     (tmp_path / LIBRARY).write_text("no library")
-    assert told_by_the_systems_library(tmp_path, tmp_path / "says") == "None"
+    assert seen_by_another_process(tmp_path, tmp_path / "says") == "None"
 
 
 def test_without_a_driver_there_is_no_gpu(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,35 +47,35 @@ def test_without_a_driver_there_is_no_gpu(driver: Driver, monkeypatch: pytest.Mo
     assert open_card(UUID) is None
 
 
-def test_a_gpu_that_the_driver_does_not_know_is_none(driver: Driver) -> None:
+def test_an_unknown_gpu_is_none(driver: Driver) -> None:
     assert open_card("00000000-0000-0000-0000-000000000000") is None
     driver.say(gpu=None)
     assert open_card(UUID) is None
     assert driver.times_open == 0
 
 
-def test_all_that_a_gpu_tells(driver: Driver) -> None:
+def test_all_values_of_a_gpu_are_read(driver: Driver) -> None:
     driver.say(processes=[(ME, 800 * MIB), (77, 4096 * MIB)], used=4900 * MIB, energy=1_234_567)
     card = opened()
     assert card.name == "NVIDIA Test"
-    found = card.look()
-    assert found == State(1234.567, 4900 * MIB, [(ME, 800 * MIB), (77, 4096 * MIB)], None, frozenset())
+    state = card.look()
+    assert state == GpuState(1234.567, 4900 * MIB, [(ME, 800 * MIB), (77, 4096 * MIB)], None, frozenset())
     assert driver.times_open == 1
     card.close()
     assert driver.times_open == 0
 
 
 @pytest.mark.parametrize("written", [UUID, f"GPU-{UUID}"])
-def test_the_uuid_is_taken_as_torch_or_nvml_writes_it(driver: Driver, written: str) -> None:
+def test_the_uuid_may_have_torchs_or_nvmls_form(driver: Driver, written: str) -> None:
     assert opened(written).look().joules == 5000.0
 
 
-def test_what_is_not_supported_is_not_told_and_the_rest_is(driver: Driver) -> None:
+def test_unsupported_values_are_none_and_others_are_read(driver: Driver) -> None:
     driver.say(energy=None, processes=None, used=None)
-    assert opened().look() == State(slowed_by=frozenset())
+    assert opened().look() == GpuState(slowed_by=frozenset())
 
 
-def test_memory_that_the_driver_keeps_to_itself_is_none(driver: Driver) -> None:
+def test_hidden_memory_of_a_process_is_none(driver: Driver) -> None:
     not_available = 2**64 - 1
     driver.say(processes=[(ME, not_available)])
     assert opened().look().processes == [(ME, None)]
@@ -93,12 +93,12 @@ def test_memory_that_the_driver_keeps_to_itself_is_none(driver: Driver) -> None:
         (pynvml.nvmlClocksEventReasonGpuIdle | pynvml.nvmlClocksEventReasonApplicationsClocksSetting, set()),
     ],
 )
-def test_why_clocks_are_low(driver: Driver, reasons: int, by: set[str]) -> None:
+def test_causes_of_throttling(driver: Driver, reasons: int, by: set[str]) -> None:
     driver.say(reasons=reasons)
-    assert opened().look().slowed_by == by
+    assert opened().look().slowed_by == frozenset(by)
 
 
-def test_shares_are_of_the_time_since_the_last_look(driver: Driver) -> None:
+def test_shares_are_of_the_time_since_the_last_reading(driver: Driver) -> None:
     start = int(time.time() * 1e6)
     driver.say(samples=[(ME, 1_000_000, 99)])
     card = opened()
@@ -112,25 +112,25 @@ def test_shares_are_of_the_time_since_the_last_look(driver: Driver) -> None:
 def test_an_instance_has_its_own_processes_and_no_energy(driver: Driver) -> None:
     """The clocks are the whole GPU's. The energy is too, so that it says nothing of an instance."""
     driver.say(gpu="GPU-other", instance=f"MIG-{UUID}", mig=1, reasons=0x20, samples=[(ME, 2**62, 50)])
-    found = opened().look()
-    assert found == State(None, 900 * MIB, [(ME, 800 * MIB)], None, frozenset({HEAT}))
+    state = opened().look()
+    assert state == GpuState(None, 900 * MIB, [(ME, 800 * MIB)], None, frozenset({HEAT}))
 
 
-def test_of_a_gpu_in_instances_nothing_is_told_that_may_be_anothers(driver: Driver) -> None:
+def test_values_of_other_instances_are_not_reported(driver: Driver) -> None:
     driver.say(mig=1, processes=[(77, 4096 * MIB)])
-    assert opened().look() == State(slowed_by=frozenset())
+    assert opened().look() == GpuState(slowed_by=frozenset())
 
 
-def test_an_older_driver_tells_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_driver_reports_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     older = installed(compiled(tmp_path, "-DOLD_DRIVER"), tmp_path / "says", monkeypatch)
     older.say(reasons=0x04)
-    found = opened().look()
-    assert (found.slowed_by, found.used_bytes) == ({POWER}, 900 * MIB)
+    state = opened().look()
+    assert (state.slowed_by, state.used_bytes) == (frozenset({POWER}), 900 * MIB)
 
 
-def test_a_gpu_that_is_lost_tells_nothing_more(driver: Driver) -> None:
+def test_a_lost_gpu_reports_nothing(driver: Driver) -> None:
     card = opened()
     driver.say(every_call=GPU_IS_LOST)
-    assert card.look() == State()
+    assert card.look() == GpuState()
     card.close()
     assert open_card(UUID) is None

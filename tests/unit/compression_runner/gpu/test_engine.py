@@ -1,4 +1,4 @@
-"""An engine, in a process of its own, whose GPU is watched from here."""
+"""An engine in its own process, whose GPU the runner watches."""
 
 from pathlib import Path
 
@@ -21,27 +21,25 @@ def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_an_engine_used_and_who_else_was_there_is_told(driver: Driver, engines: Path) -> None:
+def test_an_engines_energy_and_other_processes_are_reported(driver: Driver, engines: Path) -> None:
     says = engines / "says"
     uses = f"sed -i 's/^energy .*/energy 7000000/' {says}; echo \"process $$ 1000\" >> {says}"
     stand_in(engines, f'{uses}; echo "process 77 1000" >> {says}; sleep 0.1; echo "{{}}" > "$4"')
-    told, seen = run(LLM_COMPRESSOR, {}, engines, FIELD, UUID)
-    assert told == {}
+    report, seen = run(LLM_COMPRESSOR, {}, engines, FIELD, UUID)
+    assert report == {}
     assert (seen["energyJoules"], seen["mostOtherProcesses"]) == (2000.0, 1)
     assert driver.times_open == 0
 
 
-def test_an_engine_that_fails_lets_go_of_the_driver(driver: Driver, engines: Path) -> None:
+def test_a_failed_engine_releases_the_driver(driver: Driver, engines: Path) -> None:
     stand_in(engines, "exit 3")
-    with pytest.raises(BadRecipe, match="ended with 3"):
+    with pytest.raises(BadRecipe, match="ended with exit code 3"):
         run(LLM_COMPRESSOR, {}, engines, FIELD, UUID)
     assert driver.times_open == 0
 
 
-def test_an_engine_ends_with_the_stage_that_asked_for_it(
-    driver: Driver, engines: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing computes on after a stage was broken off."""
+def test_an_engine_ends_with_its_stage(driver: Driver, engines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process continues after an interrupted stage."""
     stand_in(engines, "echo $$ > pid.txt; exec sleep 600")
 
     def broken_off(_watch: object) -> None:

@@ -1,4 +1,4 @@
-"""A training whose GPU is watched: the stage tells of it, and learns the same."""
+"""A training with a watched GPU: the stage reports it, and the result is the same."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def on_a_gpu(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> Driver:
     return driver
 
 
-def test_a_training_tells_its_gpus_energy_and_who_else_was_there(
+def test_a_training_reports_energy_and_other_processes(
     classifier: Artifact, tmp_path: Path, on_a_gpu: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def halfway(fraction: float) -> None:
@@ -43,13 +43,13 @@ def test_a_training_tells_its_gpus_energy_and_who_else_was_there(
             on_a_gpu.say(processes=[(1, 1 << 30), (2, 1 << 30)], reasons=0x20)
 
     trained = run_stage("distill", classifier, PARAMETERS, tmp_path / "watched", advance=halfway)
-    told = trained.details["gpu"]
-    assert told["energyJoules"] == 1000.0
-    assert told["mostOtherProcesses"] == 1
-    assert 0 < told["sharedLooks"] < told["looks"]
-    assert told["looks"] == trained.details["steps"] + 1
-    assert [note.split(" in ")[0] for note in told["notes"]] == [
-        "heat slowed the GPU",
+    gpu = trained.details["gpu"]
+    assert gpu["energyJoules"] == 1000.0
+    assert gpu["mostOtherProcesses"] == 1
+    assert 0 < gpu["sharedLooks"] < gpu["looks"]
+    assert gpu["looks"] == trained.details["steps"] + 1
+    assert [note.split(" in ")[0] for note in gpu["notes"]] == [
+        "the GPU was throttled",
         "other processes were on the GPU",
     ]
     assert on_a_gpu.times_open == 0
@@ -59,9 +59,7 @@ def test_a_training_tells_its_gpus_energy_and_who_else_was_there(
     assert alone.artifact.digest == trained.artifact.digest
 
 
-def test_a_gpu_whose_driver_fails_in_the_middle_ends_no_training(
-    classifier: Artifact, tmp_path: Path, on_a_gpu: Driver
-) -> None:
+def test_a_failing_driver_does_not_end_a_training(classifier: Artifact, tmp_path: Path, on_a_gpu: Driver) -> None:
     lost = run_stage(
         "distill",
         classifier,
@@ -74,7 +72,7 @@ def test_a_gpu_whose_driver_fails_in_the_middle_ends_no_training(
     assert "energyJoules" not in lost.details["gpu"]
 
 
-def test_a_training_that_diverges_lets_go_of_the_driver(classifier: Artifact, tmp_path: Path, on_a_gpu: Driver) -> None:
+def test_a_diverging_training_releases_the_driver(classifier: Artifact, tmp_path: Path, on_a_gpu: Driver) -> None:
     settings = SETTINGS.model_copy(update={"learning_rate": 1e30})
     with pytest.raises(BadRecipe):
         run_stage("distill", classifier, PARAMETERS.model_copy(update={"training": settings}), tmp_path / "diverged")
@@ -82,7 +80,7 @@ def test_a_training_that_diverges_lets_go_of_the_driver(classifier: Artifact, tm
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="torch has a GPU")
-def test_a_cpu_is_no_gpu() -> None:
+def test_a_training_on_a_cpu_reports_no_gpu() -> None:
     compute = fastest("float32")
     assert compute.gpu is None
     assert compute.own_bytes() == 0

@@ -1,4 +1,4 @@
-"""Which dimension counts the samples, by names, sizes and convention, and feeds along it."""
+"""The batch axis by names, sizes and convention, and feeds along it."""
 
 from collections.abc import Sequence
 
@@ -22,6 +22,8 @@ KNOWN: list[tuple[list[Dims], list[int | None], int | None]] = [
     ([["batch", 16], [2, "batch", 32]], [0, 1], None),
     ([["N", 3, "H", "W"], [1]], [0, None], None),
     ([["time", "batch_size", 80]], [1], None),
+    ([["batch_size", "N"], ["batch_size"]], [0, 0], None),
+    ([["N", "batch"], ["B", 4]], [1, 0], None),
     ([["time", None, 80]], [1], None),
     ([["seq", 1, 80]], [1], 1),
     ([[None, "seq"], [2, None, 32]], [0, 1], None),
@@ -38,9 +40,9 @@ KNOWN: list[tuple[list[Dims], list[int | None], int | None]] = [
 
 @pytest.mark.parametrize(("shapes", "axes", "fixed"), KNOWN)
 def test_the_batch_axis_of_each_input(shapes: list[Dims], axes: list[int | None], fixed: int | None) -> None:
-    found, _ = locate_batch([tensor(f"x{place}", *dims) for place, dims in enumerate(shapes)])
-    assert [info.axis for info in found] == axes
-    assert fixed_batch(found) == fixed
+    located, _ = locate_batch([tensor(f"x{place}", *dims) for place, dims in enumerate(shapes)])
+    assert [info.axis for info in located] == axes
+    assert fixed_batch(located) == fixed
 
 
 def test_outputs_share_the_name_of_the_inputs_batch() -> None:
@@ -51,7 +53,7 @@ def test_outputs_share_the_name_of_the_inputs_batch() -> None:
     assert outputs[0].sample_shape == (20, 37)
 
 
-def test_feeds_are_joined_and_taken_apart_along_their_axes() -> None:
+def test_feeds_are_joined_and_split_along_their_axes() -> None:
     inputs, _ = locate_batch([tensor("x", "batch", 3), tensor("state", 2, "batch", 4), tensor("rate")])
     one, other = (
         {"x": np.full((1, 3), value), "state": np.full((2, 1, 4), value), "rate": np.array(7.0)} for value in (1.0, 2.0)

@@ -8,8 +8,9 @@ import openvino
 import pytest
 
 from compression_runner.dataset import SampleSet
-from compression_runner.evaluation.evaluate import Subject, measure
+from compression_runner.evaluation.evaluate import measure
 from compression_runner.evaluation.machine.memory import MemoryProbes
+from compression_runner.evaluation.measurements import MeasuredModel
 from compression_runner.formats.graph_files import files_of_graph
 from compression_runner.formats.openvino_files import read, save
 from compression_runner.inference.onnx import OnnxPredictor
@@ -36,7 +37,7 @@ def converted(graph: Path, tmp_path: Path) -> Path:
     return save(read(graph), tmp_path / "ir")
 
 
-def test_an_ir_and_an_onnx_file_answer_as_in_onnxruntime(graph: Path, converted: Path) -> None:
+def test_an_ir_and_an_onnx_file_have_onnxruntimes_answers(graph: Path, converted: Path) -> None:
     feed = {"x": np.random.default_rng(1).normal(size=(3, WIDTH)).astype(np.float32)}
     with OnnxPredictor(graph, 1) as onnx, OpenVinoPredictor(graph, 1) as same, OpenVinoPredictor(converted, 1) as ir:
         expected = onnx.run(feed)[0]
@@ -47,7 +48,7 @@ def test_an_ir_and_an_onnx_file_answer_as_in_onnxruntime(graph: Path, converted:
         assert ir.outputs == onnx.outputs
 
 
-def test_answers_stay_what_they_are_when_the_next_query_comes(converted: Path) -> None:
+def test_answers_do_not_change_with_the_next_query(converted: Path) -> None:
     random = np.random.default_rng(1)
     with open_predictor(converted, 1, "openvino") as predictor:
         first = predictor.run({"x": random.normal(size=(2, WIDTH)).astype(np.float32)})[0]
@@ -59,7 +60,7 @@ def test_answers_stay_what_they_are_when_the_next_query_comes(converted: Path) -
 
 
 def test_openvino_pins_no_thread_itself(converted: Path) -> None:
-    """It would choose among the CPUs that it knows since it was first used, whatever the process is pinned to now."""
+    """It would choose among the CPUs that it knew at its first use, even if the process is pinned to others now."""
     compiled = openvino.Core().compile_model(str(converted), "CPU", cpu_settings(1))
     assert compiled.get_property("ENABLE_CPU_PINNING") is False
 
@@ -73,9 +74,9 @@ def test_the_same_model_is_written_as_the_same_bytes(graph: Path, tmp_path: Path
     assert len(written[0]) == 2
 
 
-def test_memory_of_an_ir_is_that_of_a_process_with_openvino(converted: Path) -> None:
-    found = MemoryProbes(converted, {"x": np.ones((1, WIDTH), np.float32)}, 1, 0.95, "openvino").measure(1)
-    assert 0 < found.floor_bytes < found.value
+def test_memory_of_an_ir_is_measured_with_openvino(converted: Path) -> None:
+    figures = MemoryProbes(converted, {"x": np.ones((1, WIDTH), np.float32)}, 1, 0.95, "openvino").measure(1)
+    assert 0 < figures.floor_bytes < figures.value
 
 
 def test_a_result_for_openvino_is_compared_with_its_baseline_in_openvino(
@@ -93,10 +94,14 @@ def test_a_result_for_openvino_is_compared_with_its_baseline_in_openvino(
         }
     )
     assert engine_of(converted) == "openvino"
-    found = measure(spec, Subject(graph, 1000), Subject(converted, 1000), data, answers_cache=tmp_path / "answers")
-    assert found.environment.measured_in.startswith("openvino 20")
-    assert found.environment.max_abs_difference is not None
-    assert found.environment.max_abs_difference < 1e-5
-    within_onnx = measure(spec, Subject(graph, 1000), Subject(graph, 1000), data, answers_cache=tmp_path / "answers")
+    measurements = measure(
+        spec, MeasuredModel(graph, 1000), MeasuredModel(converted, 1000), data, answers_cache=tmp_path / "answers"
+    )
+    assert measurements.environment.measured_in.startswith("openvino 20")
+    assert measurements.environment.max_abs_difference is not None
+    assert measurements.environment.max_abs_difference < 1e-5
+    within_onnx = measure(
+        spec, MeasuredModel(graph, 1000), MeasuredModel(graph, 1000), data, answers_cache=tmp_path / "answers"
+    )
     assert within_onnx.environment.measured_in.startswith("onnxruntime ")
     assert len(list((tmp_path / "answers").iterdir())) == 2, "answers of one engine are not taken for another's"

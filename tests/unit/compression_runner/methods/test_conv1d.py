@@ -1,4 +1,4 @@
-"""GPT-2's linear layers, which it keeps as Conv1D, are linear layers for every method, and are kept as Conv1D again."""
+"""GPT-2's Conv1D layers are linear layers for every method, and are stored as Conv1D."""
 
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from transformers.pytorch_utils import Conv1D
 from compression_runner.artifact import Artifact, seal
 from compression_runner.formats.linear import as_linear, as_stored, features
 from compression_runner.formats.transformers_model import load_model
-from compression_runner.methods.quantize.qat.layers import put_on_grid
+from compression_runner.methods.quantize.qat.layers import add_quantizers
 from compression_runner.training import model
-from compression_runner.training.narrowing import derive
+from compression_runner.training.student_initialization import derive
 from compressionjob.methods.distill import Student
 from compressionjob.methods.factorize import Factorize
 from compressionjob.methods.prune import Prune
@@ -42,12 +42,12 @@ def layers_of(loaded: nn.Module) -> list[str]:
 
 
 def shapes(artifact: Artifact) -> dict[str, Shape]:
-    """Return the shapes in the file, whose Conv1D weights have the inputs first."""
+    """Return the shapes in the file; weights of Conv1D have the inputs first."""
     tensors = load_file(artifact.path / "model.safetensors")
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-def test_a_model_is_the_same_as_linear_layers_and_back(gpt2: Artifact) -> None:
+def test_converting_to_linear_layers_and_back_keeps_the_model(gpt2: Artifact) -> None:
     loaded = model.load(gpt2)
     names, before, stored = layers_of(loaded.inner), answers(loaded), dict(loaded.inner.state_dict())
     as_linear(loaded.inner)
@@ -67,15 +67,15 @@ PRUNED: dict[str, dict[str, Shape]] = {
 
 
 @pytest.mark.parametrize("structure", PRUNED)
-def test_structures_go(structure: str, gpt2: Artifact, tmp_path: Path) -> None:
+def test_structures_are_pruned(structure: str, gpt2: Artifact, tmp_path: Path) -> None:
     parameters = Prune(method="structured", structure=structure, sparsity=0.5)  # type: ignore[arg-type]
     pruned = run_stage("prune", gpt2, parameters, tmp_path / "out").artifact
-    found = shapes(pruned)
-    assert PRUNED[structure].items() <= {name: found[f"{FIRST}.{name}"] for name in PRUNED[structure]}.items()
+    shapes_after = shapes(pruned)
+    assert PRUNED[structure].items() <= {name: shapes_after[f"{FIRST}.{name}"] for name in PRUNED[structure]}.items()
     assert answers(model.load(pruned)).shape == (2, 3)
 
 
-def test_the_head_that_goes_is_the_weakest_of_query_key_and_value(gpt2: Artifact, tmp_path: Path) -> None:
+def test_the_weakest_head_of_query_key_and_value_is_pruned(gpt2: Artifact, tmp_path: Path) -> None:
     weakened = model.load(gpt2)
     attention: Any = weakened.inner.get_submodule(f"{FIRST}.attn")
     with torch.no_grad():
@@ -92,7 +92,7 @@ def test_the_head_that_goes_is_the_weakest_of_query_key_and_value(gpt2: Artifact
     assert (left.num_heads, left.split_size) == (1, 16)
 
 
-def test_layers_go(gpt2: Artifact, tmp_path: Path) -> None:
+def test_layers_are_pruned(gpt2: Artifact, tmp_path: Path) -> None:
     outcome = run_stage("prune", gpt2, Prune(method="structured", structure="layers", sparsity=0.5), tmp_path / "out")
     assert outcome.artifact.format == "transformers"
     (removed,) = outcome.details["removedLayers"]
@@ -101,7 +101,7 @@ def test_layers_go(gpt2: Artifact, tmp_path: Path) -> None:
         assert torch.equal(after.get_submodule("transformer.h.0").state_dict()[name], tensor), name
 
 
-def test_two_of_four_go_along_the_inputs(gpt2: Artifact, tmp_path: Path) -> None:
+def test_two_of_four_are_pruned_along_the_inputs(gpt2: Artifact, tmp_path: Path) -> None:
     pruned = run_stage("prune", gpt2, Prune(method="magnitude", pattern="2:4", sparsity=0.5), tmp_path / "out")
     weight: Any = load_model(pruned.artifact.path, "text-classification").get_submodule(f"{FIRST}.mlp.c_fc").weight
     assert weight.shape == (32, 128)
@@ -131,15 +131,15 @@ def test_layers_are_factorized(gpt2: Artifact, tmp_path: Path) -> None:
 def test_a_student_is_derived(student: dict[str, int], expected: dict[str, Shape], gpt2: Artifact) -> None:
     teacher = model.load(gpt2)
     derived = derive(teacher, Student.model_validate(student), "spec.pipeline[0].distill.student")
-    found = derived.inner.get_submodule(FIRST).state_dict()
-    assert {name: tuple(found[name].shape) for name in expected} == expected
+    tensors = derived.inner.get_submodule(FIRST).state_dict()
+    assert {name: tuple(tensors[name].shape) for name in expected} == expected
     assert len(layers_of(teacher.inner)) == 8
     assert answers(derived).shape == (2, 3)
 
 
-def test_weights_learn_on_a_grid_for_each_output(gpt2: Artifact) -> None:
+def test_quantizers_have_one_step_per_output(gpt2: Artifact) -> None:
     student = model.load_linear(gpt2)
-    chosen = put_on_grid(student.inner, "int4")
-    assert chosen[f"{FIRST}.mlp.c_fc"] == "int4"
+    kinds = add_quantizers(student.inner, "int4")
+    assert kinds[f"{FIRST}.mlp.c_fc"] == "int4"
     layer: Any = student.inner.get_submodule(f"{FIRST}.mlp.c_fc")
     assert layer.parametrizations.weight[0].step.shape == (128, 1)

@@ -47,7 +47,7 @@ def tokens(batch: int, length: int) -> dict[str, np.ndarray]:
     }
 
 
-def test_an_export_keeps_free_axes_and_forgets_where_it_was_made(exported: Artifact) -> None:
+def test_an_export_has_free_axes_and_no_paths(exported: Artifact) -> None:
     assert answers(exported, tokens(3, 21)).shape == (3, 32)
     content = exported.model_file.read_bytes()
     assert b"site-packages" not in content
@@ -69,7 +69,7 @@ def test_classifiers_are_exported_with_their_logits(tmp_path: Path, task: Task, 
     assert outcome.details["maxAbsDifference"] < 1e-4
 
 
-def test_pooling_and_normalisation_of_sentence_transformers_become_part_of_the_graph(tmp_path: Path) -> None:
+def test_graphs_include_the_modules_of_sentence_transformers(tmp_path: Path) -> None:
     source = tiny_models.bert(tmp_path / "source")
     (source / "1_Pooling").mkdir()
     (source / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
@@ -88,7 +88,7 @@ def test_pooling_and_normalisation_of_sentence_transformers_become_part_of_the_g
     assert not (outcome.artifact.path / "modules.json").exists()
 
 
-def test_an_export_that_answers_differently_is_refused(bert: Path, exported: Artifact, tmp_path: Path) -> None:
+def test_an_export_with_different_outputs_is_refused(bert: Path, exported: Artifact, tmp_path: Path) -> None:
     graph = onnx.load(exported.model_file)
     weight = next(tensor for tensor in graph.graph.initializer if len(tensor.dims) == 2 and tensor.dims[0] == 64)
     weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * 1.5, weight.name))
@@ -100,7 +100,7 @@ def test_an_export_that_answers_differently_is_refused(bert: Path, exported: Art
     assert caught.value.exit_code == 5
 
 
-def test_probes_never_give_two_inputs_the_same_tensor(bert: Path) -> None:
+def test_probes_have_distinct_tensors_for_each_input(bert: Path) -> None:
     model = load_model(bert, "text-embedding")
     _, interface = wrap(model, bert, "text-embedding")
     for probe in probes(model, bert, interface):
@@ -108,13 +108,13 @@ def test_probes_never_give_two_inputs_the_same_tensor(bert: Path) -> None:
             assert not any(torch.equal(tensor, other) for other in probe[index + 1 :])
 
 
-def test_a_checkpoint_without_a_head_is_no_classifier(bert: Path) -> None:
+def test_a_checkpoint_without_a_head_is_refused(bert: Path) -> None:
     with pytest.raises(InvalidInput, match="which would be random"):
         load_model(bert, "text-classification")
 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])
-def test_pruning_zeroes_exactly_the_wanted_share_the_smallest_first(bert: Path, tmp_path: Path, scope: str) -> None:
+def test_pruning_zeroes_exactly_the_smallest_fraction(bert: Path, tmp_path: Path, scope: str) -> None:
     source = seal(bert, "transformers", "text-embedding")
     outcome = apply("prune", source, Prune.model_validate({"scope": scope, "sparsity": "0.3"}), tmp_path / "out")
     before, after = load_file(bert / "model.safetensors"), load_file(outcome.artifact.path / "model.safetensors")
@@ -130,13 +130,13 @@ def test_pruning_zeroes_exactly_the_wanted_share_the_smallest_first(bert: Path, 
             kept = tensor[after[name] != 0].abs()
             assert tensor[changed].abs().max() <= kept.min()
     if scope == "global":
-        gone = max(float(before[name][before[name] != after[name]].abs().max()) for name in weights)
+        pruned = max(float(before[name][before[name] != after[name]].abs().max()) for name in weights)
         kept_least = min(float(before[name][after[name] != 0].abs().min()) for name in weights)
-        assert gone <= kept_least
+        assert pruned <= kept_least
 
 
-def test_lamp_ranks_each_weight_among_those_of_its_layer(bert: Path, tmp_path: Path) -> None:
-    """Scores as the paper defines them, by a plain loop; no layer is pruned away."""
+def test_lamp_scores_equal_those_of_the_paper(bert: Path, tmp_path: Path) -> None:
+    """Compute the scores of the paper in a plain loop; no layer is pruned entirely."""
     weights = np.array([[0.5, -2.0], [1.0, 0.25]], np.float32)
     squares = np.sort(np.square(weights).reshape(-1))
     plain = {float(value): value / squares[index:].sum() for index, value in enumerate(squares)}
@@ -148,9 +148,9 @@ def test_lamp_ranks_each_weight_among_those_of_its_layer(bert: Path, tmp_path: P
     assert outcome.details["sparsity"] == pytest.approx(0.9, abs=1e-3)
     before, after = load_file(bert / "model.safetensors"), load_file(outcome.artifact.path / "model.safetensors")
     for name in (name for name, tensor in before.items() if tensor.dim() >= 2 and name.endswith("weight")):
-        kept, gone = before[name][after[name] != 0].abs(), before[name][after[name] == 0].abs()
+        kept, pruned = before[name][after[name] != 0].abs(), before[name][after[name] == 0].abs()
         assert len(kept), name
-        assert gone.numel() == 0 or gone.max() <= kept.min(), name
+        assert pruned.numel() == 0 or pruned.max() <= kept.min(), name
 
 
 def test_pruning_takes_ties_in_order_and_keeps_the_type(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_pruning_takes_ties_in_order_and_keeps_the_type(tmp_path: Path) -> None:
     assert {tensor.dtype for tensor in after.values()} == {torch.bfloat16}
 
 
-def test_pruning_a_graph_touches_weights_of_layers_only(exported: Artifact, tmp_path: Path) -> None:
+def test_pruning_a_graph_changes_weights_of_layers_only(exported: Artifact, tmp_path: Path) -> None:
     outcome = apply("prune", exported, Prune.model_validate({"sparsity": "0.5"}), tmp_path / "out")
     before = {t.name: numpy_helper.to_array(t) for t in onnx.load(exported.model_file).graph.initializer}
     after = {t.name: numpy_helper.to_array(t) for t in onnx.load(outcome.artifact.model_file).graph.initializer}
@@ -175,7 +175,7 @@ def test_pruning_a_graph_touches_weights_of_layers_only(exported: Artifact, tmp_
 
 
 @pytest.mark.parametrize("granularity", ["channel", "tensor"])
-def test_dynamic_int8_is_near_the_original(exported: Artifact, tmp_path: Path, granularity: str) -> None:
+def test_dynamic_int8_keeps_embeddings(exported: Artifact, tmp_path: Path, granularity: str) -> None:
     parameters = Quantize.model_validate({"granularity": granularity})
     outcome = apply("quantize", exported, parameters, tmp_path / "out")
     assert outcome.details["quantizedOperators"]["MatMulInteger"] == 12
@@ -194,14 +194,14 @@ def test_a_cast_to_float16_halves_the_weights_and_keeps_the_interface(exported: 
     assert onnx.TensorProto.FLOAT not in types
 
 
-def test_what_cannot_be_quantized_is_a_bad_recipe(exported: Artifact, tmp_path: Path) -> None:
+def test_a_quantized_graph_is_not_quantized_again(exported: Artifact, tmp_path: Path) -> None:
     once = apply("quantize", exported, Quantize(), tmp_path / "once").artifact
     with pytest.raises(BadRecipe, match="quantized already"):
         apply("quantize", once, Quantize(), tmp_path / "twice")
 
 
 @pytest.mark.parametrize("codec", ["zstd", "lz4", "gzip"])
-def test_packing_restores_bit_for_bit_and_is_deterministic(exported: Artifact, tmp_path: Path, codec: Any) -> None:
+def test_packing_is_lossless_and_deterministic(exported: Artifact, tmp_path: Path, codec: Any) -> None:
     packed = apply("pack", exported, Pack(codec=codec), tmp_path / "packed").artifact
     again = apply("pack", exported, Pack(codec=codec), tmp_path / "again").artifact
     assert packed.digest == again.digest
@@ -212,7 +212,7 @@ def test_packing_restores_bit_for_bit_and_is_deterministic(exported: Artifact, t
     assert restored.model_file.read_bytes() == exported.model_file.read_bytes()
 
 
-def test_external_data_goes_along_from_stage_to_stage(tmp_path: Path) -> None:
+def test_stages_accept_external_data(tmp_path: Path) -> None:
     source = tiny_models.perceptron(tmp_path / "source", external=True)
     sealed = seal(source, "onnx", "onnx", weights={"model.onnx", "weights"})
     pruned = apply("prune", sealed, Prune.model_validate({"sparsity": "0.5"}), tmp_path / "pruned").artifact

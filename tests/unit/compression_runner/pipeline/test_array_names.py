@@ -1,5 +1,6 @@
-"""A graph's inputs that the data has no array for are named before anything is fetched."""
+"""Inputs of a graph without an array in the data are named before any download."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from onnx import TensorProto, helper
 from compression_runner.errors import InvalidInput
 from compression_runner.inference.predictor import TensorInfo
 from compression_runner.pipeline.array_names import state_output
-from compression_runner.pipeline.places import of_trial
 from compression_runner.pipeline.preflight import preflight
+from compression_runner.pipeline.run_locations import of_trial
 from compression_runner.storage import Stores
 from compressionjob.spec import CompressionJobSpec
 
@@ -33,17 +34,21 @@ def recurrent(place: Path) -> Path:
     return place
 
 
-def plan(place: Path, **arrays: Any) -> None:
-    """Look at a job whose evaluation and calibration data hold these arrays."""
+def plan(place: Path, state: Mapping[str, str] | None = None, **arrays: Any) -> None:
+    """Look at a job whose evaluation and calibration data hold these arrays, with inputs that take a state."""
     data: dict[str, Any] = {}
     for role in ("evaluation", "calibration"):
         np.savez(place / f"{role}.npz", **arrays)
         data[role] = {"source": f"file://{place / f'{role}.npz'}"}
     spec = CompressionJobSpec.model_validate(
         {
-            "model": {"source": f"file://{recurrent(place / 'model.onnx')}", "task": "onnx"},
+            "model": {
+                "source": f"file://{recurrent(place / 'model.onnx')}",
+                "task": "onnx",
+                "state": [{"input": name, "output": output} for name, output in (state or {}).items()],
+            },
             "data": data,
-            "pipeline": [{"quantize": {"method": "dynamic"}}],
+            "pipeline": [{"pack": {}}],
             "output": {"destination": f"file://{place / 'out'}"},
         }
     )
@@ -53,8 +58,12 @@ def plan(place: Path, **arrays: Any) -> None:
 @pytest.mark.parametrize(
     ("arrays", "tensor", "says"),
     [
-        ({"x": ROWS}, "h", "no array h, the state that the model gives as hn; each row is one step: add an array"),
-        ({"x": ROWS, "h": STATES}, "c", "no array c, the state that the model gives as c_out; each row is one step"),
+        (
+            {"x": ROWS},
+            "h",
+            "no array h, the state that the model gives as hn; give sequences of steps, with spec.model.state: .{input",
+        ),
+        ({"x": ROWS, "h": STATES}, "c", "no array c, the state that the model gives as c_out; give sequences"),
         ({"rows": ROWS, "h": STATES, "c": STATES}, "x", r"no array of this name, which the model takes \(rows, h, c\)"),
     ],
 )
@@ -65,8 +74,18 @@ def test_a_missing_array_is_named(arrays: dict[str, Any], tensor: str, says: str
     assert len(str(caught.value)) <= 220
 
 
-def test_steps_with_their_states_are_taken(tmp_path: Path) -> None:
+def test_arrays_with_states_are_accepted(tmp_path: Path) -> None:
     plan(tmp_path, x=ROWS, h=STATES, c=STATES, sampling_rate=np.array(16000))
+
+
+def test_a_state_that_the_job_names_needs_no_array(tmp_path: Path) -> None:
+    plan(tmp_path, {"h": "hn", "c": "c_out"}, x=np.ones((5, 7, 3), np.float32))
+
+
+def test_a_state_that_the_graph_does_not_give_is_refused_by_plan(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="name one of its outputs: y, hn, c_out") as caught:
+        plan(tmp_path, {"h": "hn", "c": "cn"}, x=np.ones((5, 7, 3), np.float32))
+    assert (caught.value.field, caught.value.value) == ("spec.model.state[1].output", "cn")
 
 
 def test_a_list_of_arrays_is_read_from_the_end_of_a_large_file(tmp_path: Path) -> None:
@@ -85,7 +104,7 @@ def test_a_list_of_arrays_is_read_from_the_end_of_a_large_file(tmp_path: Path) -
         ("prev_hidden", "next_hidden"), ("memory", "new_memory"),
     ],
 )  # fmt: skip
-def test_states_are_known_by_usual_names(name: str, output: str) -> None:
+def test_states_are_recognized_by_usual_names(name: str, output: str) -> None:
     given = TensorInfo(name, np.dtype(np.float32), (1, None, 4))
     tensors = [TensorInfo(each, np.dtype(np.float32), (1, None, 4)) for each in ("y", output)]
     assert state_output(given, tensors) == output

@@ -1,4 +1,4 @@
-"""What a report at the same place tells of how long measuring takes."""
+"""The measuring time from an earlier report at the same location."""
 
 import json
 from pathlib import Path
@@ -28,19 +28,19 @@ def left_behind(folder: Path, spec: dict[str, Any], timings: dict[str, float]) -
     (folder / "report.json").write_text(json.dumps(report.model_dump(mode="json", by_alias=True)))
 
 
-def test_measuring_takes_what_it_took_with_other_limits(tmp_path: Path) -> None:
+def test_the_measuring_time_is_reused_with_other_limits(tmp_path: Path) -> None:
     spec = parse_job(job(spec__sla={"size": {"maxRatio": "0.1"}})).spec.to_json()
     left_behind(tmp_path, spec, {"measuring": 71.0, "stages": 20.0})
     assert measuring_before(NOW, open_store(tmp_path)) == {("measure", ""): 71.0}
 
 
 @pytest.mark.parametrize("other", [{"spec__benchmark": {"batchSize": 8}}, {"spec__data__evaluation__limit": 7}])
-def test_what_was_measured_otherwise_tells_nothing(tmp_path: Path, other: dict[str, Any]) -> None:
+def test_other_benchmark_settings_give_no_measuring_time(tmp_path: Path, other: dict[str, Any]) -> None:
     left_behind(tmp_path, parse_job(job(**other)).spec.to_json(), {"measuring": 71.0})
     assert measuring_before(NOW, open_store(tmp_path)) == {}
 
 
-def test_without_a_report_or_with_another_file_nothing_is_known(tmp_path: Path) -> None:
+def test_without_a_valid_report_the_measuring_time_is_unknown(tmp_path: Path) -> None:
     assert measuring_before(NOW, open_store(tmp_path)) == {}
     (tmp_path / "report.json").write_text("not a report")
     assert measuring_before(NOW, open_store(tmp_path)) == {}

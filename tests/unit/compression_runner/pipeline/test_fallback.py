@@ -1,4 +1,4 @@
-"""Which earlier results may be published in the last one's place, in which order, and at what confidence."""
+"""The candidates of a fallback: which, in which order, and at what confidence."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,14 +10,15 @@ import pytest
 
 from compression_runner import artifact as artifacts
 from compression_runner.dataset import SampleSet
-from compression_runner.evaluation.evaluate import Measurements
+from compression_runner.errors import BadRecipe
+from compression_runner.evaluation.measurements import Measurements
 from compression_runner.formats.source.inspection import inspect
 from compression_runner.pipeline import fallback, reporting
-from compression_runner.pipeline.execution import Made
-from compression_runner.pipeline.planner import Candidate, Plan, make_plan
+from compression_runner.pipeline.execution import StepOutput
+from compression_runner.pipeline.planner import Candidate, PipelinePlan, make_plan
 from compression_runner.pipeline.preflight import is_ours
-from compression_runner.pipeline.reporting import Facts
-from compression_runner.pipeline.staging import Staged
+from compression_runner.pipeline.reporting import RunResult
+from compression_runner.pipeline.staging import PreparedModels
 from compressionjob import sla
 from compressionjob.errors import InvalidSpec
 from compressionjob.estimate import Estimate
@@ -45,7 +46,7 @@ def job(place: Path, *stages: dict[str, Any], output: str = "auto", **limits: An
     return parse_job({**head, "spec": spec})
 
 
-def plan_of(one: CompressionJob) -> Plan:
+def plan_of(one: CompressionJob) -> PipelinePlan:
     place = Path(one.spec.model.source.removeprefix("file://"))
     return make_plan(one.spec, inspect(open_store(place), one.spec.model))
 
@@ -63,11 +64,11 @@ def test_every_stage_but_the_last_gives_a_candidate_in_the_format_of_the_result(
     assert plan.results == {plan.fingerprint, *(one.fingerprint for one in plan.fallbacks)}
 
 
-def test_what_is_packed_last_is_no_candidate_as_it_was_before(bert: Path) -> None:
+def test_the_unpacked_result_is_not_a_candidate(bert: Path) -> None:
     assert [one.title for one in plan_of(job(bert, SLIGHT, INT2, PACK)).fallbacks] == ["slight"]
 
 
-def test_candidates_stay_folders_where_the_result_is_one_and_are_exported_to_be_measured(bert: Path) -> None:
+def test_candidates_that_are_folders_are_exported_for_measuring(bert: Path) -> None:
     plan = plan_of(job(bert, SLIGHT, HARD, PACK))
     (candidate,) = plan.fallbacks
     assert candidate.steps[-1].format == "transformers"
@@ -82,7 +83,7 @@ def test_a_changed_module_is_exported_before_it_is_published(bert: Path) -> None
     assert [step.method.name for step in candidate.steps] == ["prune", "export"]
 
 
-def test_there_are_none_where_a_violation_has_another_consequence(bert: Path) -> None:
+def test_there_are_no_candidates_without_on_violation_fallback(bert: Path) -> None:
     without_limits = job(bert, SLIGHT, INT2, quality=None)
     for one in (job(bert, SLIGHT, INT2, onViolation="Fail"), without_limits):
         plan = plan_of(one)
@@ -90,7 +91,7 @@ def test_there_are_none_where_a_violation_has_another_consequence(bert: Path) ->
         assert plan.spare_steps == ()
 
 
-def test_what_the_plan_may_publish_is_its_own_at_the_destination_and_nothing_else(bert: Path) -> None:
+def test_only_results_of_the_plan_are_its_own_at_the_destination(bert: Path) -> None:
     plan = plan_of(job(bert, SLIGHT, INT2))
     for fingerprint, ours in ((plan.fingerprint, True), (plan.fallbacks[0].fingerprint, True), ("other", False)):
         assert is_ours({"provenance": {"fingerprint": fingerprint}}, plan.results) is ours
@@ -102,7 +103,7 @@ BASELINE = 1000
 
 
 def measurements(size: int, drop: float, width: float = 0.001, p50: float = 1.0) -> Measurements:
-    """A model of this size that lost this much; half the interval is `width`."""
+    """Return the measurements of a model with this size and loss; half the interval is `width`."""
     lost = Estimate(value=drop, low=drop - width, high=drop + width)
     figures = ModelFigures(size_bytes=size)
     return Measurements(
@@ -122,23 +123,23 @@ def measurements(size: int, drop: float, width: float = 0.001, p50: float = 1.0)
     )
 
 
-class Bench:
-    """A run after its stages: `sizes` of every step by its title, and what would be measured of each candidate."""
+class StagedRun:
+    """A run after its stages: `sizes` has the size of every step by title; it records measured candidates."""
 
     def __init__(self, place: Path, folder: Path, one: CompressionJob, sizes: Mapping[str, int]) -> None:
         self.job, self.plan, self.sizes, self.folder = one, plan_of(one), sizes, folder
         self.measured: list[str] = []
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.expected: list[list[str]] = []
         whole = self._made(self.plan.steps, sizes["whole"])
-        self.staged = Staged(place, BASELINE, place, whole, SampleSet([], "d"), self._make)
-        self.choice = fallback.choose(self.plan, self.staged, one.spec.sla)
+        self.models = PreparedModels(place, BASELINE, place, whole, SampleSet([], "d"), self._make, place)
+        self.choice = fallback.choose(self.plan, self.models, one.spec.sla)
 
-    def _made(self, steps: Sequence[Any], size: int) -> Made:
+    def _made(self, steps: Sequence[Any], size: int) -> StepOutput:
         path = self.folder / steps[-1].fingerprint
         path.mkdir(exist_ok=True)
         (path / "model.onnx").write_bytes(bytes(size))
-        told = [
+        stages = [
             StageReport(
                 name=step.title,
                 method=step.method.name,
@@ -149,91 +150,112 @@ class Bench:
             )
             for step in steps
         ]
-        return Made(artifacts.seal(path, "onnx", "text-embedding"), tuple(told), {})
+        return StepOutput(artifacts.seal(path, "onnx", "text-embedding"), tuple(stages), {})
 
-    def _make(self, step: Any) -> Made:
-        self.asked.append(step.fingerprint)
+    def _make(self, step: Any) -> StepOutput:
+        self.requested.append(step.fingerprint)
         candidate = next(one for one in self.plan.fallbacks if one.fingerprint == step.fingerprint)
         return self._made(candidate.steps, self.sizes[candidate.title])
 
-    def fall_back(self, drops: Mapping[str, float], whole: float = 0.5, *, keeps_the_rate: bool = True) -> Facts:
-        """What comes of it where the candidates lost `drops`, and the whole pipeline's result `whole`."""
+    def fall_back(
+        self, drops: Mapping[str, float | None], whole: float = 0.5, *, keeps_the_rate: bool = True
+    ) -> RunResult:
+        """Fall back, if the candidates lose `drops`, and the whole pipeline's result loses `whole`.
+
+        A candidate with the drop None does not run.
+        """
         first = measurements(self.sizes["whole"], whole, p50=2.0)
         if not keeps_the_rate:
             first.speedups.clear()
         judged = first.judgement(self.job.spec.sla)
-        facts = Facts(self.job, self.plan, self.staged.result, first, judged, "d", {})
+        run_result = RunResult(self.job, self.plan, self.models.result, first, judged, "d", {})
 
-        def measure(candidate: Candidate, result: Made) -> Measurements:
+        def measure(candidate: Candidate, result: StepOutput) -> Measurements:
             self.measured.append(candidate.title)
-            return measurements(result.artifact.size_bytes, drops[candidate.title])
+            drop = drops[candidate.title]
+            if drop is None:
+                raise BadRecipe("NotRunning", "spec.pipeline", candidate.title, "it does not run", "remove the stage")
+            return measurements(result.artifact.size_bytes, drop)
 
         def expect(making: Sequence[Candidate], measuring: Sequence[Candidate]) -> None:
             self.expected.append([phase.title for phase in fallback.phases(self.plan, making, measuring, 60)])
 
-        return fallback.fall_back(facts, self.choice, self.staged, measure, expect)
+        return fallback.fall_back(run_result, self.choice, self.models, measure, expect)
 
 
-def bench(bert: Path, folder: Path, **limits: Any) -> Bench:
-    """Three candidates: the stages make the model smaller, but for `second`, whose result is the largest."""
+def staged_run(bert: Path, folder: Path, **limits: Any) -> StagedRun:
+    """Return a run with three candidates: each stage makes the model smaller, except `second`, the largest."""
     names = ("first", "second", "third")
     stages = [{"prune": {"sparsity": f"0.{count}"}, "name": name} for count, name in enumerate(names, start=1)]
     sizes = {"first": 800, "second": 900, "third": 700, "export": 700, "quantize": 200, "whole": 200}
-    return Bench(bert, folder, job(bert, *stages, INT2, **limits), sizes)
+    return StagedRun(bert, folder, job(bert, *stages, INT2, **limits), sizes)
 
 
 def test_the_smallest_that_passes_is_published_and_no_larger_one_is_measured(bert: Path, tmp_path: Path) -> None:
-    run = bench(bert, tmp_path)
-    facts = run.fall_back({"third": 0.02, "first": 0.001, "second": 0.0})
+    run = staged_run(bert, tmp_path)
+    run_result = run.fall_back({"third": 0.02, "first": 0.001, "second": 0.0})
     assert run.measured == ["third", "first"]
-    assert facts.judgement.verdict == "Pass"
-    assert facts.result.artifact.size_bytes == 800
-    assert [stage.name for stage in facts.result.stages] == ["first", "export"]
-    told = facts.fallback
-    assert told is not None
-    assert (told.published, told.given_up) == ("first", ["second", "third", "quantize"])
-    assert (told.verdict, told.objectives[0].measured) == ("Fail", 0.5)
-    assert [(one.stage, one.verdict, one.measured) for one in told.candidates] == [
+    assert run_result.judgement.verdict == "Pass"
+    assert run_result.result.artifact.size_bytes == 800
+    assert [stage.name for stage in run_result.result.stages] == ["first", "export"]
+    report = run_result.fallback
+    assert report is not None
+    assert (report.published, report.given_up) == ("first", ["second", "third", "quantize"])
+    assert (report.verdict, report.objectives[0].measured) == ("Fail", 0.5)
+    assert [(one.stage, one.verdict, one.measured) for one in report.candidates] == [
         ("third", "Fail", True),
         ("first", "Pass", True),
         ("second", None, False),
     ]
-    assert "200 B instead of 800 B and 2.00 times as fast" in told.sentence
-    assert "verdict is Fail: violated: quality.drop is 0.5000" in told.sentence
+    assert report.sentence.startswith(
+        "published the model of stage first (800 B), without stages second, third, quantize (200 B, 2.00 times as fast)"
+    )
+    assert "pipeline is Fail: 1 limit is broken: quality.drop is 0.5000" in report.sentence
     assert run.expected[-1] == ["measure third", "measure first", "measure second"]
 
 
-def test_a_result_that_cannot_keep_the_rate_has_no_speed_to_give_up(bert: Path, tmp_path: Path) -> None:
-    facts = bench(bert, tmp_path).fall_back({"third": 0.001}, keeps_the_rate=False)
-    assert facts.fallback is not None
-    assert "200 B instead of 700 B; the whole" in facts.fallback.sentence
+def test_a_candidate_that_does_not_run_does_not_hide_the_next(bert: Path, tmp_path: Path) -> None:
+    run = staged_run(bert, tmp_path)
+    run_result = run.fall_back({"third": None, "first": 0.001, "second": 0.0})
+    assert run.measured == ["third", "first"]
+    assert run_result.judgement.verdict == "Pass"
+    assert run_result.fallback is not None
+    failed = run_result.fallback.candidates[0]
+    assert (failed.stage, failed.verdict, failed.measured) == ("third", "Fail", False)
+    assert failed.sentence == "it cannot be measured: it does not run"
+
+
+def test_an_overloaded_result_has_no_speed_in_the_sentence(bert: Path, tmp_path: Path) -> None:
+    run_result = staged_run(bert, tmp_path).fall_back({"third": 0.001}, keeps_the_rate=False)
+    assert run_result.fallback is not None
+    assert "(700 B), without stage quantize (200 B); the verdict" in run_result.fallback.sentence
 
 
 def test_an_undecided_candidate_is_not_good_enough(bert: Path, tmp_path: Path) -> None:
-    facts = bench(bert, tmp_path).fall_back({"third": 0.01, "first": 0.01, "second": 0.0})
-    assert facts.fallback is not None
-    assert [one.verdict for one in facts.fallback.candidates] == ["Inconclusive", "Inconclusive", "Pass"]
-    assert facts.fallback.published == "second"
+    run_result = staged_run(bert, tmp_path).fall_back({"third": 0.01, "first": 0.01, "second": 0.0})
+    assert run_result.fallback is not None
+    assert [one.verdict for one in run_result.fallback.candidates] == ["Inconclusive", "Inconclusive", "Pass"]
+    assert run_result.fallback.published == "second"
 
 
-def test_where_none_passes_the_verdict_stays_and_every_candidate_is_told_of(bert: Path, tmp_path: Path) -> None:
-    run = bench(bert, tmp_path)
-    facts = run.fall_back({"third": 0.4, "first": 0.2, "second": 0.1})
-    assert facts.judgement.verdict == "Fail"
-    assert facts.result is run.staged.result
-    told = facts.fallback
-    assert told is not None
-    assert (told.published, told.given_up) == (None, [])
-    assert [(one.stage, one.objectives[0].measured) for one in told.candidates] == [
+def test_without_a_passing_candidate_the_verdict_stays(bert: Path, tmp_path: Path) -> None:
+    run = staged_run(bert, tmp_path)
+    run_result = run.fall_back({"third": 0.4, "first": 0.2, "second": 0.1})
+    assert run_result.judgement.verdict == "Fail"
+    assert run_result.result is run.models.result
+    report = run_result.fallback
+    assert report is not None
+    assert (report.published, report.given_up) == (None, [])
+    assert [(one.stage, one.objectives[0].measured) for one in report.candidates] == [
         ("third", 0.4),
         ("first", 0.2),
         ("second", 0.1),
     ]
-    assert told.sentence.startswith("no earlier stage's result passes either")
+    assert report.sentence.startswith("the models of earlier stages do not pass either")
 
 
-def test_of_equal_size_the_one_with_more_stages_comes_first(bert: Path, tmp_path: Path) -> None:
-    run = bench(bert, tmp_path)
+def test_among_equal_sizes_more_stages_come_first(bert: Path, tmp_path: Path) -> None:
+    run = staged_run(bert, tmp_path)
     run.sizes = dict.fromkeys(run.sizes, 700)
     run.fall_back({"third": 0.5, "second": 0.5, "first": 0.5})
     assert run.measured == ["third", "second", "first"]
@@ -241,41 +263,41 @@ def test_of_equal_size_the_one_with_more_stages_comes_first(bert: Path, tmp_path
 
 def test_a_size_that_is_too_large_decides_alone_and_costs_no_confidence(bert: Path, tmp_path: Path) -> None:
     # Only the size of `third`, which the last stage starts from, is known before exports are made of the others.
-    strict = bench(bert, tmp_path, size={"maxRatio": "0.3"})
+    strict = staged_run(bert, tmp_path, size={"maxRatio": "0.3"})
     assert [one.title for one in strict.choice.excluded] == ["third"]
     assert strict.choice.results == 3
-    facts = strict.fall_back({})
+    run_result = strict.fall_back({})
     assert strict.measured == []
-    assert facts.fallback is not None
-    assert [(one.stage, one.verdict, one.measured) for one in facts.fallback.candidates] == [
+    assert run_result.fallback is not None
+    assert [(one.stage, one.verdict, one.measured) for one in run_result.fallback.candidates] == [
         ("third", "Fail", False),
         ("first", "Fail", False),
         ("second", "Fail", False),
     ]
-    assert [item.name for item in facts.fallback.candidates[0].objectives] == ["size.ratio"]
-    assert bench(bert, tmp_path).choice.results == 4
+    assert [item.name for item in run_result.fallback.candidates[0].objectives] == ["size.ratio"]
+    assert staged_run(bert, tmp_path).choice.results == 4
 
 
-def test_the_provenance_is_of_what_is_published(bert: Path, tmp_path: Path) -> None:
-    run = bench(bert, tmp_path)
-    told = reporting.provenance(run.fall_back({"third": 0.02, "first": 0.001}))
-    assert told.fingerprint == run.plan.fallbacks[0].fingerprint
-    assert told.plan == run.plan.fingerprint
-    assert told.given_up == ["second", "third", "quantize"]
-    assert [stage.name for stage in told.stages] == ["first", "export"]
+def test_the_provenance_describes_the_published_result(bert: Path, tmp_path: Path) -> None:
+    run = staged_run(bert, tmp_path)
+    provenance = reporting.provenance(run.fall_back({"third": 0.02, "first": 0.001}))
+    assert provenance.fingerprint == run.plan.fallbacks[0].fingerprint
+    assert provenance.plan == run.plan.fingerprint
+    assert provenance.given_up == ["second", "third", "quantize"]
+    assert [stage.name for stage in provenance.stages] == ["first", "export"]
 
 
 @pytest.mark.parametrize("results", [4, 8])
-def test_trying_several_keeps_the_share_of_wrong_passes(bert: Path, results: int) -> None:
-    """Results that are all a little worse than the limit: without the correction one of them passes too often."""
+def test_several_candidates_keep_the_error_rate(bert: Path, results: int) -> None:
+    """All results are slightly worse than the limit: without the correction, one passes too often."""
     limits = job(bert, SLIGHT, INT2, confidence="0.9").spec.sla
     generator = np.random.default_rng(results)
     deviation = 0.001
     drops = 0.01 + 1e-9 + deviation * generator.standard_normal((3000, results))
 
     def passes(drop: float, half: float) -> bool:
-        found = {sla.QUALITY_DROP: Estimate(value=drop, low=drop - half, high=drop + half)}
-        return sla.judge(limits, found).verdict == "Pass"
+        estimates = {sla.QUALITY_DROP: Estimate(value=drop, low=drop - half, high=drop + half)}
+        return sla.judge(limits, estimates).verdict == "Pass"
 
     def wrong(confidence: float) -> float:
         half = deviation * NormalDist().inv_cdf((1 + confidence) / 2)

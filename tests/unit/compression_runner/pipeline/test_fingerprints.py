@@ -1,13 +1,13 @@
-"""What the fingerprints of a job's steps depend on."""
+"""The inputs of the fingerprints of a job's steps."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from compression_runner.pipeline.places import of_trial
 from compression_runner.pipeline.planner import Step, make_plan
 from compression_runner.pipeline.preflight import preflight
+from compression_runner.pipeline.run_locations import of_trial
 from compression_runner.storage import Stores
 from compressionjob.spec import CompressionJobSpec
 from tests.support import tiny_models
@@ -51,6 +51,6 @@ def test_checkpoints_of_one_class_for_each_sample_stay_valid(problem_type: str |
     }
 
 
-def test_what_is_trained_for_several_labels_has_fingerprints_of_its_own(tmp_path: Path) -> None:
+def test_multi_label_training_has_separate_fingerprints(tmp_path: Path) -> None:
     now, before = steps(tmp_path, "multi_label_classification")
     assert [name for name in now if now[name].fingerprint != before[name].fingerprint] == list(TRAINED)

@@ -1,4 +1,4 @@
-"""An author who can write into the bucket makes no pod publish another model, nor end with a traceback."""
+"""An author with write access to the bucket cannot make a pod publish another model, or end with a traceback."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from compression_runner.pipeline.report_files import digest_of
 from compression_runner.pipeline.reviewed import publish_reviewed
 from compression_runner.pipeline.run import Run
 from compression_runner.storage.store import Advance, Entry, silent
-from compressionjob.report import Judged
+from compressionjob.report import JudgedResult
 from tests.unit.compression_runner.pipeline.test_reviewed import REVIEW, held, judged, run  # noqa: F401
 from tests.unit.compression_runner.test_artifact import documented_digest
 
@@ -32,20 +32,20 @@ GOOD: dict[str, Any] = {
 DEEP = '{"a":' + "[" * 200_000
 
 
-def swallowed(told: dict[str, Any]) -> dict[str, Any]:
-    """The same digest without a file: the list is in the name of the task."""
-    lines = [f"{file['sha256']} {file['sizeBytes']} {file['path']}" for file in told["files"]]
-    return told | {"task": "\n".join([told["task"], *lines]), "files": []}
+def swallowed(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the same digest without a file: the list is in the name of the task."""
+    lines = [f"{file['sha256']} {file['sizeBytes']} {file['path']}" for file in content["files"]]
+    return content | {"task": "\n".join([content["task"], *lines]), "files": []}
 
 
-def test_a_list_of_files_in_another_field_is_no_list(run: Run, judged: Judged, tmp_path: Path) -> None:  # noqa: F811
+def test_a_list_of_files_in_another_field_is_no_list(run: Run, judged: JudgedResult, tmp_path: Path) -> None:  # noqa: F811
     marker = tmp_path / "work" / "checkpoints" / judged.checkpoint / "artifact.json"
     marker.write_text(json.dumps(swallowed(json.loads(marker.read_text()))))
     with pytest.raises(InvalidInput):
         publish_reviewed(run, REVIEW, judged)
 
 
-def test_the_script_of_the_page_refuses_it_too(tmp_path: Path) -> None:
+def test_the_pages_script_refuses_it_too(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
     (model / "model.onnx").write_bytes(b"weights")
@@ -58,9 +58,9 @@ def test_the_script_of_the_page_refuses_it_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("forged", [False, True])
-def test_how_the_result_is_packed_is_what_the_reviewed_report_says(
+def test_the_packing_must_match_the_reviewed_report(
     run: Run,  # noqa: F811
-    judged: Judged,  # noqa: F811
+    judged: JudgedResult,  # noqa: F811
     held: dict[str, Any],  # noqa: F811
     tmp_path: Path,
     forged: bool,
@@ -74,9 +74,9 @@ def test_how_the_result_is_packed_is_what_the_reviewed_report_says(
         publish_reviewed(run, REVIEW, pinned)
         return
     marker = kept.path / "artifact.json"
-    told = json.loads(marker.read_text())
-    told["packing"] = {"codec": "zstd", "files": {"model.onnx.zst": FILE | {"path": "evil.onnx"}}}
-    marker.write_text(json.dumps(told))
+    content = json.loads(marker.read_text())
+    content["packing"] = {"codec": "zstd", "files": {"model.onnx.zst": FILE | {"path": "evil.onnx"}}}
+    marker.write_text(json.dumps(content))
     with pytest.raises(InvalidInput):
         publish_reviewed(run, REVIEW, pinned)
 
@@ -97,17 +97,17 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: str(text)[:40])
-def test_whatever_lies_at_the_destination_ends_in_a_message(
+def test_any_content_at_the_destination_gives_a_clear_error(
     run: Run,  # noqa: F811
-    judged: Judged,  # noqa: F811
+    judged: JudgedResult,  # noqa: F811
     tmp_path: Path,
     text: str,
 ) -> None:
     place = tmp_path / "out" / "artifact.json"
-    overwriting = replace(run, places=replace(run.places, overwrite=True))
+    overwriting = replace(run, locations=replace(run.locations, overwrite=True))
     looks: list[Callable[[], object]] = [
         lambda: publish_reviewed(run, REVIEW, judged),
-        lambda: publishing.withdraw(run.places.destination, lambda found: is_from(found, run.job)),
+        lambda: publishing.withdraw(run.locations.destination, lambda existing: is_from(existing, run.job)),
         lambda: publish_reviewed(overwriting, REVIEW, judged),
     ]
     for look in looks:
@@ -117,9 +117,9 @@ def test_whatever_lies_at_the_destination_ends_in_a_message(
             look()
 
 
-def test_an_old_report_that_cannot_be_read_stops_no_run(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_an_unreadable_old_report_does_not_stop_a_run(run: Run, tmp_path: Path) -> None:  # noqa: F811
     (tmp_path / "reports" / "report.json").write_text("[" * 200_000)
-    assert measuring_before(run.job, run.places.reports) == {}
+    assert measuring_before(run.job, run.locations.reports) == {}
 
 
 class Remote:
@@ -131,7 +131,7 @@ class Remote:
         self._content = content
 
     def find(self, path: str) -> Entry | None:
-        """One object."""
+        """Return one object."""
         return Entry(path, len(self._content[path]), "t") if path in self._content else None
 
     def read(self, path: str) -> bytes:
@@ -146,7 +146,7 @@ class Remote:
 
 
 @pytest.mark.parametrize("names", [["a", "a/b"], ["n" * 300], ["a\0b"], ["."], ["a", "a"], ["artifact.json"]], ids=str)
-def test_a_checkpoint_with_impossible_names_is_made_again(tmp_path: Path, names: list[str]) -> None:
+def test_a_checkpoint_with_invalid_names_is_created_again(tmp_path: Path, names: list[str]) -> None:
     sha256 = hashlib.sha256(b"1").hexdigest()
     files = tuple(artifacts.File(name, 1, sha256, weights=True) for name in names)
     marker = artifacts.Artifact(tmp_path, "onnx", "text-embedding", files).to_json()

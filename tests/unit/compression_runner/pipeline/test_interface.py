@@ -1,4 +1,4 @@
-"""What the header of an ONNX graph shows to be unfit for a job, before anything is fetched."""
+"""Unsuitable interfaces of ONNX graphs are refused by their header, before any download."""
 
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ def task(name: str) -> dict[str, str]:
     return {"source": "file:///model.onnx", "task": name}
 
 
+MATCHES = {"quality": {"metric": "matches", "maxDrop": "0.1"}}
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"outputs": {"y": MAPS}}, "spec.model.source", "output y is a sequence of maps.*'zipmap': False"),
     (
@@ -82,11 +83,17 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "spec.model.task",
         "the model's outputs do not fit: y int64",
     ),
+    ({"sla": MATCHES}, "spec.sla.quality.metric", "no output has a number of rows that can differ.*choose cosine"),
+    (
+        {"outputs": {"boxes": tensor(FLOAT, "rows", 4)}, "sla": MATCHES, "benchmark": {"batchSize": 2}},
+        "spec.sla.quality.metric",
+        "several samples at once; set spec.benchmark.batchSize to 1",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("graph", "field", "message"), REFUSED)
-def test_what_a_header_shows_is_refused_at_plan_time(
+def test_problems_in_the_header_are_refused_at_plan_time(
     graph: dict[str, Any], field: str, message: str, tmp_path: Path
 ) -> None:
     parts = {"inputs": {"x": NUMBER}, "outputs": {"y": NUMBER}} | graph
@@ -101,9 +108,11 @@ FITTING: list[dict[str, Any]] = [
     {"inputs": {"x": tensor(TEXT, "batch", 1)}},
     {"outputs": {"label": tensor(INT, "batch"), "logits": NUMBER, "z": MAPS}, "model": task("tabular-classification")},
     {"inputs": {"x": tensor(FLOAT, "batch", 2)}, "outputs": {"y": tensor(FLOAT, "batch", "batch")}},
+    {"outputs": {"boxes": tensor(FLOAT, "rows", 4)}, "sla": MATCHES},
+    {"outputs": {"boxes": tensor(FLOAT)}, "sla": MATCHES},
 ]
 
 
 @pytest.mark.parametrize("graph", FITTING)
-def test_what_can_be_measured_is_planned(graph: dict[str, Any], tmp_path: Path) -> None:
+def test_measurable_interfaces_are_planned(graph: dict[str, Any], tmp_path: Path) -> None:
     check(tmp_path, **({"inputs": {"x": NUMBER}, "outputs": {"y": NUMBER}} | graph))

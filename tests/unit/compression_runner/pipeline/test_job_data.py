@@ -1,10 +1,11 @@
-"""The data of a job: prepared once for models that take it alike, and apart from what is measured on."""
+"""The data of a job: prepared once for models with equal inputs, and separate from the evaluation data."""
 
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from compression_runner.artifact import seal
@@ -18,6 +19,7 @@ from compression_runner.pipeline.job_data import JobData
 from compression_runner.training import model
 from compressionjob.spec import CompressionJobSpec
 from tests.support import tiny_models
+from tests.support.graphs import lstm_step, random
 from tests.support.plans import onnx_spec, open_store
 
 
@@ -38,13 +40,14 @@ def make(folder: Path, training: Path) -> JobData:
     stores = {"evaluation": open_store(evaluation), "training": open_store(training)}
     files = {role: find_data(store, "text-embedding", f"spec.data.{role}.source") for role, store in stores.items()}
 
-    def none() -> None:
-        raise AssertionError("no stage asks for a model here")
-
     return JobData(spec, stores, files, folder / "scratch", none, none)  # type: ignore[arg-type]
 
 
-def test_a_stages_result_prepares_data_as_its_input_did(bert: Path, tmp_path: Path) -> None:
+def none() -> None:
+    raise AssertionError("no stage asks for a model here")
+
+
+def test_a_stages_result_reuses_the_prepared_data_of_its_input(bert: Path, tmp_path: Path) -> None:
     (tmp_path / "saved").mkdir()
     source = seal(shutil.copytree(bert, tmp_path / "source"), "transformers", "text-embedding")
     saved = model.save(model.load(source), source, tmp_path / "saved")
@@ -52,13 +55,13 @@ def test_a_stages_result_prepares_data_as_its_input_did(bert: Path, tmp_path: Pa
     assert identity(again.path) == identity(saved.path)
 
 
-def test_another_tokenizer_prepares_it_otherwise(bert: Path, tmp_path: Path) -> None:
+def test_another_tokenizer_prepares_data_again(bert: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(bert, tmp_path / "other"))
     (other / "tokenizer.json").write_text((other / "tokenizer.json").read_text().replace('"cat"', '"cow"'))
     assert identity(other) != identity(bert)
 
 
-def test_data_is_read_once_for_models_that_take_it_alike(
+def test_data_is_read_once_for_models_with_equal_inputs(
     bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = []
@@ -75,19 +78,19 @@ def test_data_is_read_once_for_models_that_take_it_alike(
     assert sorted(read) == ["evaluation", "training"]
 
 
-def test_what_is_measured_on_is_not_learned_from(bert: Path, tmp_path: Path) -> None:
+def test_evaluation_data_is_refused_for_training(bert: Path, tmp_path: Path) -> None:
     data = make(tmp_path, tiny_models.text_data(tmp_path / "training.parquet", labels=[0] * 80))
     with pytest.raises(InvalidInput, match="60 of its samples are among the 60") as refused:
         data.samples("training", bert)
     assert refused.value.field == "spec.data.training.source"
 
 
-def test_a_few_that_are_on_both_sides_by_accident_are_left_out(bert: Path, tmp_path: Path) -> None:
+def test_few_evaluation_samples_in_training_data_are_left_out(bert: Path, tmp_path: Path) -> None:
     data = make(tmp_path, tiny_models.text_data(tmp_path / "training.parquet", labels=[0] * 80, skip=58))
     assert len(data.samples("training", bert)) == 78
 
 
-def test_the_inputs_of_a_graph_decide_how_its_data_is_put_together(tmp_path: Path) -> None:
+def test_the_inputs_of_a_graph_decide_how_its_data_is_batched(tmp_path: Path) -> None:
     rates = np.array([1.0, 2.0], np.float32)
     np.savez(tmp_path / "data.npz", x=np.zeros((3, 4, 2), np.float32), rates=rates)
     spec = onnx_spec()
@@ -101,9 +104,29 @@ def test_the_inputs_of_a_graph_decide_how_its_data_is_put_together(tmp_path: Pat
     data = JobData(spec, {"evaluation": store}, {"evaluation": files}, tmp_path / "scratch", none, none, inputs)
     assert data.samples("evaluation", tmp_path).batch([0, 1], inputs)["x"].shape == (2, 4, 2)
     data.place_batch({"x": 1})
-    found = data.samples("evaluation", tmp_path).batch([0, 1], inputs)
-    assert found["x"].shape == (4, 2, 2)
-    assert found["rates"].tolist() == [1.0, 2.0]
+    feed = data.samples("evaluation", tmp_path).batch([0, 1], inputs)
+    assert feed["x"].shape == (4, 2, 2)
+    assert feed["rates"].tolist() == [1.0, 2.0]
     assert len(list(data.samples("evaluation", tmp_path).batches(inputs, 8))) == 1
     data.place_batch({"x": 1}, single=True)
     assert len(list(data.samples("evaluation", tmp_path).batches(inputs, 8))) == 3
+
+
+def test_stages_see_single_steps_of_the_sequences_that_are_measured(tmp_path: Path) -> None:
+    onnx.save(lstm_step(), tmp_path / "model.onnx")
+    np.savez(tmp_path / "data.npz", x=random(4, 6, 3))
+    spec = onnx_spec(
+        model={
+            "source": "file:///model.onnx",
+            "task": "onnx",
+            "state": [{"input": "h", "output": "hn"}, {"input": "c", "output": "cn"}],
+        }
+    )
+    store = open_store(tmp_path / "data.npz")
+    files = {"evaluation": find_data(store, "onnx", "spec.data.evaluation.source")}
+    teacher = seal(tmp_path, "onnx", "onnx")
+    data = JobData(spec, {"evaluation": store}, files, tmp_path / "scratch", lambda: teacher, none)  # type: ignore[arg-type]
+    measured = data.sequences("evaluation", tmp_path)
+    steps = data.samples("evaluation", tmp_path)
+    assert (len(measured), measured.samples[0]["x"].shape) == (4, (6, 3))
+    assert (len(steps), steps.samples[0]["x"].shape, sorted(steps.samples[0])) == (24, (3,), ["c", "h", "x"])

@@ -1,4 +1,4 @@
-"""Turns of local runs, with real processes: who may work beside whom, what they say, and what a killed one leaves."""
+"""The lock between local runs, with real processes: parallel work, messages, and killed runs."""
 
 import errno
 import fcntl
@@ -38,7 +38,7 @@ for line in sys.stdin:
 
 
 class Other:
-    """Another run, as a process that does as it is told."""
+    """Another run, as a process that follows commands."""
 
     def __init__(self, place: Path, user: int = os.geteuid()) -> None:
         command = [sys.executable, "-c", _HOLDER, str(place), str(user)]
@@ -52,7 +52,7 @@ class Other:
         return self.process.pid
 
     def ask(self, section: str) -> None:
-        """Let it ask for `compressing` or `measuring`, without waiting until it is in."""
+        """Let it request `compressing` or `measuring`, without waiting for the lock."""
         self._say(section)
 
     def enter(self, section: str) -> None:
@@ -71,7 +71,7 @@ class Other:
         self.process.communicate()
 
     def is_blocked(self) -> bool:
-        """Whether it waits for a lock, before long."""
+        """Return whether it soon waits for a lock."""
         return eventually(lambda: waits(self.pid))
 
     def _say(self, line: str) -> None:
@@ -98,7 +98,7 @@ def eventually(check: Callable[[], bool]) -> bool:
 
 
 class Said:
-    """What a run shows of its progress."""
+    """The progress that a run shows."""
 
     def __init__(self) -> None:
         self.phases: list[str] = []
@@ -133,7 +133,7 @@ def other(place: Path) -> Iterator[Callable[[], Other]]:
         one.end()
 
 
-def test_runs_compress_beside_each_other_and_measure_alone(other: Callable[[], Other]) -> None:
+def test_runs_compress_in_parallel_and_measure_alone(other: Callable[[], Other]) -> None:
     first, second, third = other(), other(), other()
     first.enter("compressing")
     second.enter("compressing")
@@ -150,7 +150,7 @@ def test_runs_compress_beside_each_other_and_measure_alone(other: Callable[[], O
     third.leave()
 
 
-def test_those_who_begin_to_compress_queue_behind_one_who_waits_to_measure(other: Callable[[], Other]) -> None:
+def test_new_compressing_runs_queue_behind_a_waiting_measurement(other: Callable[[], Other]) -> None:
     first, second, third = other(), other(), other()
     first.enter("compressing")
     second.ask("measuring")
@@ -165,7 +165,7 @@ def test_those_who_begin_to_compress_queue_behind_one_who_waits_to_measure(other
 
 
 @pytest.mark.parametrize("section", ["measuring", "compressing"])
-def test_a_killed_run_lets_the_next_one_go_on(other: Callable[[], Other], section: str) -> None:
+def test_a_killed_run_releases_the_lock(other: Callable[[], Other], section: str) -> None:
     first, second = other(), other()
     first.enter(section)
     second.ask("measuring")
@@ -174,7 +174,7 @@ def test_a_killed_run_lets_the_next_one_go_on(other: Callable[[], Other], sectio
     second.is_in()
 
 
-def test_a_killed_run_that_waited_leaves_the_gate_open(other: Callable[[], Other]) -> None:
+def test_a_killed_waiting_run_releases_the_gate(other: Callable[[], Other]) -> None:
     first, second, third = other(), other(), other()
     first.enter("compressing")
     second.ask("measuring")
@@ -183,7 +183,7 @@ def test_a_killed_run_that_waited_leaves_the_gate_open(other: Callable[[], Other
     third.enter("compressing")
 
 
-def test_a_run_says_for_what_it_waits_and_for_how_long(
+def test_a_run_reports_the_reason_and_time_of_waiting(
     place: Path, other: Callable[[], Other], caplog: pytest.LogCaptureFixture
 ) -> None:
     said = Said()
@@ -225,7 +225,7 @@ def test_a_free_lock_is_not_waited_for(place: Path) -> None:
     assert lock.reservation.isolation == "Turns"
 
 
-def test_work_within_measuring_does_not_give_the_turn_away(place: Path, other: Callable[[], Other]) -> None:
+def test_compressing_within_measuring_keeps_the_lock(place: Path, other: Callable[[], Other]) -> None:
     second = other()
     lock = MachineLock(place, RunProgress())
     with lock.measuring():
@@ -236,7 +236,7 @@ def test_work_within_measuring_does_not_give_the_turn_away(place: Path, other: C
     second.is_in()
 
 
-def test_a_removed_file_is_made_again_for_all(place: Path, other: Callable[[], Other]) -> None:
+def test_a_removed_file_is_created_again_for_all(place: Path, other: Callable[[], Other]) -> None:
     first = other()
     place.unlink()
     second = other()
@@ -256,7 +256,7 @@ def test_every_user_can_read_the_file_whatever_the_umask(place: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-def test_another_user_takes_turns_with_the_one_who_made_the_file() -> None:
+def test_another_user_takes_turns_with_the_files_creator() -> None:
     """As in /tmp: all may write to the directory, and none to the files of others."""
     with tempfile.TemporaryDirectory() as shared:
         Path(shared).chmod(0o1777)
@@ -276,7 +276,7 @@ def test_another_user_takes_turns_with_the_one_who_made_the_file() -> None:
     lambda place: place.symlink_to("/etc/passwd"),
     lambda place: place.parent.rmdir(),
 ], ids=["folder", "pipe", "link", "nothing"])  # fmt: skip
-def test_without_a_file_to_lock_a_run_goes_on_with_a_note(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+def test_without_a_lockable_file_a_run_continues_with_a_note(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
     place = tmp_path / "folder" / "runs.lock"
     place.parent.mkdir()
     spoil(place)
@@ -288,7 +288,7 @@ def test_without_a_file_to_lock_a_run_goes_on_with_a_note(tmp_path: Path, spoil:
         assert lock.waited == 0.0
 
 
-def test_a_file_system_that_refuses_one_kind_of_lock_is_found_before_the_run(
+def test_a_file_system_without_one_kind_of_lock_is_detected_before_the_run(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NFS gives no exclusive lock on a file that is open for reading."""

@@ -1,4 +1,4 @@
-"""What a run needs is forecast from sizes alone: not below what was measured, nor far above it."""
+"""The memory forecast from sizes alone is not below the measured peaks, nor far above them."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -9,7 +9,7 @@ from compression_runner.errors import InvalidInput
 from compression_runner.formats.source.inspection import Source
 from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.forecast import memory_forecast, time_forecast
-from compression_runner.pipeline.planner import Plan, Step
+from compression_runner.pipeline.planner import PipelinePlan, Step
 from compression_runner.pipeline.resources import check_memory
 from compressionjob.methods.registry import Quantize
 from compressionjob.spec import parse_job
@@ -33,14 +33,14 @@ def source(parameters: int, weights_bytes: int = 0) -> Source:
     return cast(Source, Sizes(parameters, weights_bytes))
 
 
-def plan(*names: str, quantize: Quantize | None = None) -> Plan:
+def plan(*names: str, quantize: Quantize | None = None) -> PipelinePlan:
     chosen = quantize.chosen() if quantize else None
     keys = {"quantize": ("quantize", chosen.variant if chosen else "dynamic")}
     parameters = {"quantize": chosen}
     steps = tuple(
         Step(name, METHODS[keys.get(name, (name, ""))], parameters.get(name), "", name, None, "onnx") for name in names
     )
-    return Plan("", steps, None, None)
+    return PipelinePlan("", steps, None, None)
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,10 @@ def plan(*names: str, quantize: Quantize | None = None) -> Plan:
         (("factorize", "export"), "text-classification", MINILM, 1234e6),
     ],
 )
-def test_the_forecast_is_near_the_peak_that_was_measured(
+def test_the_forecast_is_near_the_measured_peak(
     steps: tuple[str, ...], task: Task, parameters: int, peak: float
 ) -> None:
-    """The peaks are those of whole runs: libraries, the data, and every step on top of what the one before left."""
+    """The peaks are those of whole runs, with libraries, data, and the remaining memory of earlier steps."""
     forecast = memory_forecast(plan(*steps), source(parameters), task)
     assert peak <= forecast.expected <= 1.5 * peak
     assert forecast.least <= peak
@@ -83,7 +83,16 @@ def test_a_language_model_needs_memory_for_the_tokens_of_a_window(
     assert forecast.least <= peak
 
 
-def test_what_cannot_be_enough_is_refused_before_anything_is_fetched() -> None:
+def test_rounding_for_vllm_needs_as_little_as_for_onnx() -> None:
+    def least(**parameters: Any) -> int:
+        quantize = Quantize(method="weight-only", dtype="int4", **parameters)
+        steps = plan("quantize", "export", quantize=quantize)
+        return memory_forecast(steps, source(SMOLLM2), "text-generation", 256).least
+
+    assert least(backend="vllm") == least() < least(backend="vllm", algorithm="gptq")
+
+
+def test_insufficient_memory_is_refused_before_any_download() -> None:
     forecast = memory_forecast(plan("export", "quantize"), source(MINILM), "text-embedding")
     with pytest.raises(InvalidInput, match=r"900\.0 MB are allowed"):
         check_memory(forecast, 900_000_000)
@@ -104,11 +113,11 @@ def test_more_weights_need_more_of_everything() -> None:
     assert small.most < large.most
 
 
-def test_training_is_said_to_come_on_top() -> None:
+def test_training_is_reported_as_additional_time() -> None:
     class Learns:
         def needs(self) -> frozenset[str]:
             return frozenset({"training"})
 
     learning = Step("taught", METHODS["distill", ""], cast(Any, Learns()), "", "t", None, "transformers")
     spec = parse_job(manifests.job()).spec
-    assert time_forecast(Plan("", (learning,), None, None), source(MINILM), spec).trained == ("taught",)
+    assert time_forecast(PipelinePlan("", (learning,), None, None), source(MINILM), spec).trained == ("taught",)

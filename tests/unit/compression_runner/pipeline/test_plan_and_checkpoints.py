@@ -1,4 +1,4 @@
-"""From a spec to steps with fingerprints, and the outputs that are kept under them."""
+"""The plan of a spec with fingerprints, and checkpoints by fingerprint."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from compression_runner import artifact as artifacts
 from compression_runner.artifact import Artifact, ArtifactDamaged, seal
 from compression_runner.pipeline.checkpoints import Checkpoints
-from compression_runner.pipeline.planner import Plan
+from compression_runner.pipeline.planner import PipelinePlan
 from compression_runner.storage.directory import DirectoryStore
 from tests.support import tiny_models
 from tests.support.plans import plan_for
@@ -18,11 +18,11 @@ PRUNE: dict[str, Any] = {"prune": {"sparsity": "0.5"}}
 PACK: dict[str, Any] = {"pack": {"codec": "zstd"}}
 
 
-def methods(plan: Plan) -> list[str]:
+def methods(plan: PipelinePlan) -> list[str]:
     return [step.method.name for step in plan.steps]
 
 
-def test_an_export_goes_where_a_graph_is_needed(bert: Path) -> None:
+def test_an_export_is_inserted_before_a_method_that_needs_a_graph(bert: Path) -> None:
     plan = plan_for(bert, "text-embedding", PRUNE, QUANTIZE, PACK)
     assert methods(plan) == ["prune", "export", "quantize", "pack"]
     assert plan.measured is None
@@ -30,14 +30,14 @@ def test_an_export_goes_where_a_graph_is_needed(bert: Path) -> None:
     assert plan.baseline.fingerprint not in [step.fingerprint for step in plan.steps]
 
 
-def test_the_baselines_export_is_the_pipelines_where_they_are_the_same(bert: Path) -> None:
+def test_equal_exports_of_baseline_and_pipeline_are_shared(bert: Path) -> None:
     plan = plan_for(bert, "text-embedding", QUANTIZE)
     assert plan.baseline is not None
     assert plan.steps[0].fingerprint == plan.baseline.fingerprint
     assert len(plan.every_step) == 2
 
 
-def test_a_result_that_stays_a_directory_is_exported_for_measuring(bert: Path) -> None:
+def test_a_directory_result_is_exported_for_measuring(bert: Path) -> None:
     plan = plan_for(bert, "text-embedding", PRUNE, PACK)
     assert methods(plan) == ["prune", "pack"]
     assert plan.measured is not None
@@ -50,7 +50,7 @@ def test_a_graph_needs_no_export(tmp_path: Path) -> None:
     assert plan.baseline is None
 
 
-def test_fingerprints_change_with_parameters_and_what_came_before(bert: Path) -> None:
+def test_fingerprints_change_with_parameters_and_earlier_steps(bert: Path) -> None:
     base = plan_for(bert, "text-embedding", QUANTIZE)
     assert plan_for(bert, "text-embedding", QUANTIZE).fingerprint == base.fingerprint
     assert plan_for(bert, "text-embedding", {"quantize": {"granularity": "tensor"}}).fingerprint != base.fingerprint
@@ -74,14 +74,14 @@ def test_a_checkpoint_survives_in_the_store_when_the_work_directory_is_gone(tmp_
     made = commit(Checkpoints(tmp_path / "first", remote))
     elsewhere = Checkpoints(tmp_path / "second", remote)
     assert elsewhere.has("f1")
-    found = elsewhere.get("f1")
-    assert found is not None
-    assert found.digest == made.digest
-    assert found.path == tmp_path / "second" / "f1"
+    artifact = elsewhere.get("f1")
+    assert artifact is not None
+    assert artifact.digest == made.digest
+    assert artifact.path == tmp_path / "second" / "f1"
 
 
 @pytest.mark.parametrize("where", ["local", "remote"])
-def test_a_damaged_checkpoint_is_made_again(tmp_path: Path, where: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_checkpoint_is_created_again(tmp_path: Path, where: str, caplog: pytest.LogCaptureFixture) -> None:
     def remote(fingerprint: str) -> DirectoryStore:
         place = tmp_path / "remote" / fingerprint
         return DirectoryStore(f"file://{place}", place, "spec.output.checkpoints")
@@ -91,10 +91,10 @@ def test_a_damaged_checkpoint_is_made_again(tmp_path: Path, where: str, caplog: 
     damaged.write_bytes(b"weighty")
     again = Checkpoints(tmp_path / ("new" if where == "remote" else "work"), remote if where == "remote" else None)
     assert again.get("f1") is None
-    assert "damaged and will be made again" in caplog.text
+    assert "damaged and will be created again" in caplog.text
 
 
-def test_half_a_checkpoint_is_none(tmp_path: Path) -> None:
+def test_an_incomplete_checkpoint_is_ignored(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, None)
     (checkpoints.begin("f1") / "model.onnx").write_bytes(b"half")
     assert not checkpoints.has("f1")
@@ -102,7 +102,7 @@ def test_half_a_checkpoint_is_none(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_artifact_that_was_tampered_with_does_not_verify(tmp_path: Path) -> None:
+def test_a_changed_artifact_does_not_verify(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"weights")
     sealed = seal(tmp_path, "onnx", "onnx")
     artifacts.verify(sealed)

@@ -1,4 +1,4 @@
-"""A result that was held by another version of this project is published by this one once it is approved."""
+"""A result that another version held is published by this one after its approval."""
 
 import json
 import tempfile
@@ -11,14 +11,14 @@ from compression_runner import artifact as artifacts
 from compression_runner.errors import InvalidInput
 from compression_runner.pipeline import publishing
 from compression_runner.pipeline.checkpoints import Checkpoints
-from compression_runner.pipeline.places import Places
 from compression_runner.pipeline.report_files import digest_of
 from compression_runner.pipeline.reviewed import publish_reviewed
 from compression_runner.pipeline.run import Run
+from compression_runner.pipeline.run_locations import RunLocations
 from compression_runner.storage.directory import DirectoryStore
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import RunProgress
-from compressionjob.report import Judged
+from compressionjob.report import JudgedResult
 from compressionjob.review import ReviewOutcome
 from compressionjob.spec import parse_job
 from tests.support.manifests import job
@@ -54,7 +54,7 @@ def run(tmp_path: Path, held: dict[str, Any]) -> Run:
     (reports / "report.json").write_text(json.dumps(held))
     manifest = job()
     manifest["metadata"]["uid"] = held["job"]["uid"]
-    places = Places(
+    places = RunLocations(
         workdir=tmp_path / "work",
         model=DirectoryStore("file:///model", tmp_path / "model", "spec.model.source"),
         models={},
@@ -68,16 +68,16 @@ def run(tmp_path: Path, held: dict[str, Any]) -> Run:
 
 
 @pytest.fixture
-def judged(run: Run, held: dict[str, Any], tmp_path: Path) -> Judged:
-    """What the operator has kept of the verdict."""
+def judged(run: Run, held: dict[str, Any], tmp_path: Path) -> JudgedResult:
+    """The judged result in the job's status."""
     fingerprint = held["artifact"]["fingerprint"]
     kept = artifacts.load(tmp_path / "work" / "checkpoints" / fingerprint)
     digest = digest_of((tmp_path / "reports" / "report.json").read_bytes())
-    return Judged(digest=kept.digest, checkpoint=fingerprint, report_digest=digest)
+    return JudgedResult(digest=kept.digest, checkpoint=fingerprint, report_digest=digest)
 
 
-def test_the_held_result_is_published_and_nothing_of_its_report_is_lost(
-    run: Run, judged: Judged, held: dict[str, Any], tmp_path: Path
+def test_the_held_result_is_published_with_its_full_report(
+    run: Run, judged: JudgedResult, held: dict[str, Any], tmp_path: Path
 ) -> None:
     publish_reviewed(run, REVIEW, judged)
     provenance = held["provenance"] | {"review": REVIEW.to_json()}
@@ -90,7 +90,7 @@ def test_the_held_result_is_published_and_nothing_of_its_report_is_lost(
 
 
 def test_temporary_files_are_in_the_work_directory_until_the_run_ends(
-    run: Run, judged: Judged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, judged: JudgedResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, within = tempfile.tempdir, []
     real = publishing.publish
@@ -105,14 +105,18 @@ def test_temporary_files_are_in_the_work_directory_until_the_run_ends(
     assert tempfile.tempdir == before
 
 
-def test_a_second_try_after_everything_was_published_ends_the_same(run: Run, judged: Judged, tmp_path: Path) -> None:
+def test_a_second_attempt_after_the_publication_has_the_same_result(
+    run: Run, judged: JudgedResult, tmp_path: Path
+) -> None:
     first = publish_reviewed(run, REVIEW, judged)
     marker = (tmp_path / "out" / "artifact.json").stat().st_mtime_ns
     assert publish_reviewed(run, REVIEW, judged) == first
     assert (tmp_path / "out" / "artifact.json").stat().st_mtime_ns == marker
 
 
-def test_a_second_try_with_a_damaged_destination_publishes_again(run: Run, judged: Judged, tmp_path: Path) -> None:
+def test_a_second_attempt_with_a_damaged_destination_publishes_again(
+    run: Run, judged: JudgedResult, tmp_path: Path
+) -> None:
     publish_reviewed(run, REVIEW, judged)
     (tmp_path / "out" / "model.onnx.zst").write_bytes(b"pAcked")
     publish_reviewed(run, REVIEW, judged)
@@ -120,7 +124,7 @@ def test_a_second_try_with_a_damaged_destination_publishes_again(run: Run, judge
 
 
 def test_a_report_that_was_changed_after_the_verdict_publishes_nothing(
-    run: Run, judged: Judged, held: dict[str, Any], tmp_path: Path
+    run: Run, judged: JudgedResult, held: dict[str, Any], tmp_path: Path
 ) -> None:
     (tmp_path / "reports" / "report.json").write_text(json.dumps(held | {"sentence": "all is well"}))
     with pytest.raises(InvalidInput, match="no longer the one that was reviewed") as caught:
@@ -129,8 +133,8 @@ def test_a_report_that_was_changed_after_the_verdict_publishes_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_report_that_says_published_does_not_stand_in_for_the_publication(
-    run: Run, judged: Judged, held: dict[str, Any], tmp_path: Path
+def test_a_report_that_says_published_does_not_replace_the_publication(
+    run: Run, judged: JudgedResult, held: dict[str, Any], tmp_path: Path
 ) -> None:
     forged = held | {"published": True, "held": False, "artifact": held["artifact"] | {"digest": "sha256:forged"}}
     (tmp_path / "reports" / "report.json").write_text(json.dumps(forged))
@@ -139,7 +143,7 @@ def test_a_report_that_says_published_does_not_stand_in_for_the_publication(
     assert json.loads((tmp_path / "out" / "artifact.json").read_text())["digest"] == judged.digest
 
 
-def test_the_checkpoint_must_be_what_was_judged(run: Run, judged: Judged, tmp_path: Path) -> None:
+def test_the_checkpoint_must_be_the_judged_one(run: Run, judged: JudgedResult, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="not the result that was reviewed"):
         publish_reviewed(run, REVIEW, judged.model_copy(update={"digest": "sha256:other"}))
     (tmp_path / "work" / "checkpoints" / judged.checkpoint / "model.onnx.zst").write_bytes(b"pAcked")
@@ -148,26 +152,28 @@ def test_the_checkpoint_must_be_what_was_judged(run: Run, judged: Judged, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_of_a_job_that_an_older_operator_held_the_report_names_the_checkpoint(
-    run: Run, judged: Judged, tmp_path: Path
+def test_for_a_job_held_by_an_older_operator_the_report_names_the_checkpoint(
+    run: Run, judged: JudgedResult, tmp_path: Path
 ) -> None:
-    publish_reviewed(run, REVIEW, Judged(digest=judged.digest))
+    publish_reviewed(run, REVIEW, JudgedResult(digest=judged.digest))
     assert json.loads((tmp_path / "out" / "artifact.json").read_text())["digest"] == judged.digest
 
 
 @pytest.mark.parametrize("fingerprint", ["../../elsewhere", "", "/etc"])
-def test_a_report_cannot_name_what_is_no_checkpoint(
-    run: Run, judged: Judged, held: dict[str, Any], tmp_path: Path, fingerprint: str
+def test_a_report_cannot_name_an_invalid_checkpoint(
+    run: Run, judged: JudgedResult, held: dict[str, Any], tmp_path: Path, fingerprint: str
 ) -> None:
     held["artifact"]["fingerprint"] = fingerprint
     (tmp_path / "reports" / "report.json").write_text(json.dumps(held))
     with pytest.raises(InvalidInput, match="is gone"):
-        publish_reviewed(run, REVIEW, Judged(digest=judged.digest))
+        publish_reviewed(run, REVIEW, JudgedResult(digest=judged.digest))
 
 
-def test_another_jobs_report_publishes_nothing(run: Run, judged: Judged, held: dict[str, Any], tmp_path: Path) -> None:
+def test_another_jobs_report_publishes_nothing(
+    run: Run, judged: JudgedResult, held: dict[str, Any], tmp_path: Path
+) -> None:
     del held["job"]["uid"]
     (tmp_path / "reports" / "report.json").write_text(json.dumps(held))
     with pytest.raises(InvalidInput, match="was reviewed"):
-        publish_reviewed(run, REVIEW, Judged(digest=judged.digest))
+        publish_reviewed(run, REVIEW, JudgedResult(digest=judged.digest))
     assert not (tmp_path / "out" / "artifact.json").exists()

@@ -1,4 +1,4 @@
-"""The price of the hardware: what answers cost at the measured throughput, what the run cost, and who must say it."""
+"""The price of the hardware: the cost of answers and of the run, and the sources of the price."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +10,9 @@ from compression_runner.commands.plan import plan
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation import evaluate
-from compression_runner.evaluation.evaluate import Measurements, Subject, measure
+from compression_runner.evaluation.evaluate import measure
 from compression_runner.evaluation.machine.noise import noise_between
+from compression_runner.evaluation.measurements import MeasuredModel, Measurements
 from compression_runner.evaluation.speed.throughput import Rate, ThroughputRun
 from compression_runner.pipeline.spending import price_of, require_price, run_cost
 from compressionjob import sla
@@ -48,7 +49,7 @@ def at_price(linear_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch)
     weights = np.random.default_rng(0).normal(size=(WIDTH, CLASSES)).astype(np.float32)
     rows = np.random.default_rng(2).normal(size=(100, WIDTH)).astype(np.float32)
     data = SampleSet(samples=[{"x": row} for row in rows], digest="sha256:0", labels=(rows @ weights).argmax(axis=1))
-    subjects = [Subject(linear_model(name, weights), 1000) for name in ("before", "after")]
+    subjects = [MeasuredModel(linear_model(name, weights), 1000) for name in ("before", "after")]
     return lambda price: measure(_spec("0.9"), *subjects, data, price=price)
 
 
@@ -69,7 +70,7 @@ def test_a_million_answers_cost_the_price_over_the_measured_throughput(measured:
     assert result.verdict == "Fail"
 
 
-def test_a_cost_is_as_doubtful_as_the_rate_that_it_rests_on() -> None:
+def test_the_interval_of_a_cost_comes_from_the_rate() -> None:
     noise = "other processes used 52% of the machine's CPU time"
     rate = Estimate(value=1000, low=900, high=4000, reason=noise)
     (result,) = sla.judge(_spec("0.5").sla, {sla.COST: cost_per_million(3.6, rate)}).objectives
@@ -77,7 +78,7 @@ def test_a_cost_is_as_doubtful_as_the_rate_that_it_rests_on() -> None:
     assert (result.low, result.high) == (pytest.approx(0.25), pytest.approx(1 / 0.9))
 
 
-def test_an_open_limit_on_cost_says_what_would_decide_it(at_price: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_undecided_limit_on_cost_states_the_needed_time(at_price: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
     quiet = noise_between(Machine()(), Machine()())
     rates = [Rate(measured=rate, least=rate, most=rate, joules=None, noise=quiet) for rate in (900.0, 1000.0, 1100.0)]
 
@@ -93,19 +94,19 @@ def test_an_open_limit_on_cost_says_what_would_decide_it(at_price: Measure, monk
     assert result.more_seconds
 
 
-def test_without_a_price_cost_is_open_and_not_told(at_price: Measure) -> None:
+def test_without_a_price_there_is_no_cost(at_price: Measure) -> None:
     measured = at_price(None)
     assert measured.judgement(_spec("1").sla).verdict == "Inconclusive"
     assert run_cost(60, None, measured.baseline, measured.compressed) is None
 
 
-def test_a_run_tells_its_own_cost(measured: Measurements) -> None:
-    told = run_cost(1800, 0.4, measured.baseline, measured.compressed)
-    assert told is not None
-    assert told.cost == pytest.approx(0.2)
-    assert told.sentence() == "0.2000 for 30m0s at 0.4 an hour, this run alone"
-    assert told.compressed_per_million is not None
-    assert told.compressed_per_million.value > 0
+def test_a_run_reports_its_own_cost(measured: Measurements) -> None:
+    cost = run_cost(1800, 0.4, measured.baseline, measured.compressed)
+    assert cost is not None
+    assert cost.cost == pytest.approx(0.2)
+    assert cost.sentence() == "0.2000 for 30m0s at 0.4 an hour, for this run only"
+    assert cost.compressed_per_million is not None
+    assert cost.compressed_per_million.value > 0
 
 
 def test_a_limit_on_cost_without_a_price_is_refused_with_the_remedy() -> None:
@@ -117,7 +118,7 @@ def test_a_limit_on_cost_without_a_price_is_refused_with_the_remedy() -> None:
     require_price(_spec("1.5"), 0.4)
 
 
-def test_plan_refuses_it_before_it_looks_at_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_refuses_a_missing_price_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import yaml
 
     manifest = tmp_path / "job.yaml"
@@ -126,7 +127,7 @@ def test_plan_refuses_it_before_it_looks_at_anything(tmp_path: Path, capsys: pyt
     assert "--price-per-hour" in capsys.readouterr().err
 
 
-def test_the_command_line_wins_over_the_environment() -> None:
+def test_the_command_line_takes_precedence_over_the_environment() -> None:
     environment = {"COMPRESSION_PRICE_PER_HOUR": "0.4"}
     assert price_of(environment) == 0.4
     assert price_of(environment, "2") == 2.0
@@ -134,7 +135,7 @@ def test_the_command_line_wins_over_the_environment() -> None:
 
 
 @pytest.mark.parametrize("text", ["free", "-1", "0", "1e3"])
-def test_what_is_no_price_is_refused(text: str) -> None:
+def test_an_invalid_price_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         price_of({"COMPRESSION_PRICE_PER_HOUR": text})
     assert (caught.value.field, caught.value.value) == ("COMPRESSION_PRICE_PER_HOUR", text)
@@ -145,7 +146,7 @@ def test_a_rate_whose_interval_reaches_zero_has_a_finite_cost() -> None:
     assert cost.low < cost.value < cost.high < float("inf")
 
 
-def test_costs_are_written_for_people() -> None:
+def test_costs_have_a_readable_sentence() -> None:
     written = [format_cost(cost) for cost in (0, 12.345678, 0.01, 0.00123456)]
     assert written == ["0.0000", "12.3457", "0.0100", "0.001235"]
     assert cost_of(90, 40) == 1.0

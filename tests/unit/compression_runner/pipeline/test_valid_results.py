@@ -1,4 +1,4 @@
-"""A stage counts only if its graph is valid, whatever method made it."""
+"""A stage of any method fails if its graph is invalid."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ def unsorted(artifact: Artifact, _parameters: Any, context: StageContext) -> Out
     return Outcome(seal(context.output, "onnx", "onnx"))
 
 
-def test_a_graph_that_the_checker_refuses_ends_the_stage(tmp_path: Path) -> None:
+def test_an_invalid_graph_ends_the_stage(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     linear(tmp_path / "source" / "model.onnx", random(4, 2))
     plan = plan_for(tmp_path / "source", "onnx", {"prune": {"sparsity": "0.5"}})

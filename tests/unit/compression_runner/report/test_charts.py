@@ -1,4 +1,4 @@
-"""Pictures place what they show where it belongs."""
+"""The positions in charts."""
 
 import itertools
 import re
@@ -18,11 +18,11 @@ from compression_runner.report.wording import (
     unbroken,
 )
 from compressionjob.report import Environment, Machine, NoiseReport, ReportSection
-from compressionjob.sla import Direction, ObjectiveResult, Verdict
+from compressionjob.sla import Direction, LimitVerdict, ObjectiveResult
 
 
 def _result(
-    direction: Direction, verdict: Verdict, limit: float, measured: float, low: float, high: float
+    direction: Direction, verdict: LimitVerdict, limit: float, measured: float, low: float, high: float
 ) -> ObjectiveResult:
     return ObjectiveResult(
         name="x", direction=direction, unit="ratio", limit=limit, measured=measured, low=low, high=high, verdict=verdict
@@ -52,7 +52,7 @@ def test_a_pass_lies_in_the_allowed_span_and_a_fail_outside(result: ObjectiveRes
     assert 0 <= drawn.low <= drawn.value <= drawn.low + drawn.width + 0.1 <= TRACK + 0.1
 
 
-def test_what_was_not_measured_has_a_limit_and_no_dot() -> None:
+def test_an_unmeasured_objective_has_a_limit_and_no_dot() -> None:
     drawn = track(ObjectiveResult(name="memory", unit="bytes", limit=100.0, verdict="Inconclusive"))
     assert drawn.value is None
     assert 0 < drawn.limit < TRACK
@@ -76,7 +76,7 @@ def test_curves_rise_to_all_queries_and_marks_lie_on_them() -> None:
     assert curve.beyond == 0
 
 
-def test_marks_on_top_of_each_other_are_named_once() -> None:
+def test_overlapping_marks_have_one_label() -> None:
     marks = {"baseline": {"p50": 0.0100}, "compressed": {"p50": 0.0101}}
     drawn = distribution([("baseline", [0.01] * 9), ("compressed", [0.0101] * 9)], marks, None)
     assert drawn is not None
@@ -90,7 +90,7 @@ def test_one_slow_query_does_not_hide_the_rest() -> None:
     assert drawn.ticks[-1][1].endswith("ms")
 
 
-def test_no_samples_no_picture() -> None:
+def test_without_samples_there_is_no_chart() -> None:
     assert distribution([("baseline", []), ("compressed", [])], {}, None) is None
 
 
@@ -108,7 +108,7 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_words() -> None:
+def test_field_names_become_words() -> None:
     assert number(23_017_000, "bytes") == "23.0 MB"
     assert number(0.00612, "score") == "0.0061"
     assert per_cent(0.2532) == "25.3 %"
@@ -123,7 +123,7 @@ def test_words() -> None:
     ]  # fmt: skip
 
 
-def test_no_line_breaks_between_a_figure_and_its_unit() -> None:
+def test_there_is_no_line_break_between_figure_and_unit() -> None:
     assert unbroken("9.58 ms to 1,070 ms") == (
         '<span class="figure">9.58 ms</span> to <span class="figure">1,070 ms</span>'
     )

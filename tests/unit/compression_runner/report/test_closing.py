@@ -1,4 +1,4 @@
-"""The picture of a closing interval: what lies where, and what is clipped."""
+"""The chart of a narrowing interval: positions and clipping."""
 
 import re
 
@@ -6,11 +6,12 @@ import pytest
 
 from compression_runner.report.closing import HEIGHT, WIDTH, Closing, closing
 from compressionjob.estimate import UNBOUNDED_RATIO, UNBOUNDED_SECONDS, Estimate
+from compressionjob.sla import LimitVerdict
 from tests.support.reports import about, looks, objective
 
 
 def _picture(
-    *found: tuple[float, Estimate],
+    *history: tuple[float, Estimate],
     limit: float = 1.2,
     unit: str = "ratio",
     decisive: int = -1,
@@ -18,8 +19,10 @@ def _picture(
     direction: str = "at least",
 ) -> Closing:
     result = objective("latency.speedup", "Pass", unit=unit, limit=limit, direction=direction)
-    listed = [(seconds, 10, estimate, "Pass") for seconds, estimate in found]
-    at = decisive % len(found)
+    listed: list[tuple[float, int, Estimate, LimitVerdict]] = [
+        (seconds, 10, estimate, "Pass") for seconds, estimate in history
+    ]
+    at = decisive % len(history)
     return closing(result, looks("latency.speedup", "queries", listed, began=began), at, unit)
 
 
@@ -46,7 +49,7 @@ def test_a_single_look_has_a_band_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("unit", "endless"), [("seconds", UNBOUNDED_SECONDS), ("ratio", UNBOUNDED_RATIO)])
-def test_what_stands_for_no_bound_is_clipped_to_the_picture(unit: str, endless: float) -> None:
+def test_an_unbounded_end_is_clipped_to_the_chart(unit: str, endless: float) -> None:
     wide = Estimate(value=1.5, low=1.0, high=endless)
     picture = _picture((2.0, wide), (4.0, about(1.5, 0.1)), unit=unit)
     assert (picture.whiskers[0].top, picture.whiskers[0].above) == (0.0, True)
@@ -55,7 +58,7 @@ def test_what_stands_for_no_bound_is_clipped_to_the_picture(unit: str, endless: 
     assert _inside(picture)
 
 
-def test_a_last_interval_without_a_bound_still_has_a_picture() -> None:
+def test_an_unbounded_last_interval_still_has_a_chart() -> None:
     picture = _picture((2.0, Estimate(value=1.5, low=1.0, high=UNBOUNDED_RATIO)))
     assert picture.whiskers[0].above
     assert picture.whiskers[0].value > 0.0
@@ -95,17 +98,17 @@ def test_a_wide_range_of_times_is_logarithmic() -> None:
 
 
 @pytest.mark.parametrize("seconds", [(0.0,), (0.0, 0.0), (0.0, 5e4)])
-def test_times_of_nothing_have_a_place(seconds: tuple[float, ...]) -> None:
+def test_times_of_0_have_a_position(seconds: tuple[float, ...]) -> None:
     assert _inside(_picture(*((time, about(1.5, 0.1)) for time in seconds)))
 
 
-def test_figures_without_a_width_have_a_picture() -> None:
+def test_exact_figures_have_a_chart() -> None:
     picture = _picture((1.0, Estimate.exact(0.0)), limit=0.0, unit="score", direction="at most")
     assert _inside(picture)
     assert picture.y_ticks
 
 
-def test_the_word_beside_the_mark_stays_in_the_picture() -> None:
+def test_the_label_of_the_mark_stays_in_the_chart() -> None:
     for limit in (1.2, 1.49, 1.51, 40.0, 0.01):
         picture = _picture((1.0, about(1.5, 0.1)), (3.0, about(1.5, 0.01)), limit=limit)
         assert 8.0 <= picture.decisive_text_y <= HEIGHT

@@ -1,4 +1,4 @@
-"""`compression-runner report`: a report.json made into what people read."""
+"""`compression-runner report`: a report.json converted to HTML or Markdown."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def test_markdown_goes_to_standard_output(kept: Path, capsys: pytest.CaptureFixt
     assert main(["report", str(kept)]) == 0
     said = capsys.readouterr().out
     assert said.startswith("## ✓ Pass: `minilm-int8`")
-    assert "### What was given up" in said
+    assert "### Fallback" in said
 
 
 def test_a_page_goes_to_a_file(kept: Path, tmp_path: Path) -> None:
@@ -27,17 +27,17 @@ def test_a_page_goes_to_a_file(kept: Path, tmp_path: Path) -> None:
     assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
 
 
-def test_a_report_of_a_version_before_is_read_too(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_of_an_earlier_version_is_read(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept.write_text(report().model_dump_json(by_alias=True, exclude={"fallback", "held", "review"}))
     assert main(["report", str(kept)]) == 0
-    assert "What was given up" not in capsys.readouterr().out
+    assert "### Fallback" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [(None, "it cannot be read"), ("{", "it cannot be read"), ('{"verdict": "Maybe"}', "it is no report")],
 )
-def test_what_is_no_report_is_named(
+def test_an_invalid_report_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, message: str
 ) -> None:
     place = tmp_path / "other.json"

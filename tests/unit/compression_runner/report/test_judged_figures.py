@@ -1,4 +1,4 @@
-"""A figure that was judged is shown with its judged interval, and with no other one."""
+"""A judged figure is shown only with its judged interval."""
 
 import re
 from typing import Any
@@ -15,11 +15,11 @@ SPEC = {"model": {"task": "text-embedding"}, "sla": {"latency": {"percentile": "
 
 
 def shown(**changes: Any) -> str:
-    found = report(**changes)
-    job = found.job.model_copy(update={"spec": SPEC})
-    found = found.model_copy(update={"job": job})
-    html = re.sub(r"<[^>]+>", "", render_html(found, NOW).partition("</style>")[2])
-    return f"{html}\n{render_markdown(found, NOW)}"
+    changed = report(**changes)
+    job = changed.job.model_copy(update={"spec": SPEC})
+    changed = changed.model_copy(update={"job": job})
+    html = re.sub(r"<[^>]+>", "", render_html(changed, NOW).partition("</style>")[2])
+    return f"{html}\n{render_markdown(changed, NOW)}"
 
 
 def test_the_speedup_has_one_interval_and_is_shown_once() -> None:
@@ -56,7 +56,7 @@ def test_a_speedup_without_a_limit_is_shown_with_the_latencies() -> None:
         ),
     ],
 )
-def test_what_is_shown_twice_has_one_interval(limit: Any, interval: str, other: str) -> None:
+def test_a_figure_that_is_shown_twice_has_one_interval(limit: Any, interval: str, other: str) -> None:
     text = shown(verdict="Pass", objectives=[limit], compressed=side(23_017_000, 1.0))
     html = text.partition("\n## ")[0]
     assert html.count(interval) == 2

@@ -1,4 +1,4 @@
-"""report.md: what a pull request shows of a report, read back by a parser of GitHub's tables."""
+"""report.md, read back by a parser of GitHub's Markdown."""
 
 import re
 from typing import Any
@@ -18,12 +18,12 @@ PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethroug
 
 
 def shown(token: Token) -> str:
-    """The text that a reader sees of an inline token."""
+    """Return the text that a reader sees of an inline token."""
     return "".join(child.content for child in token.children or [] if child.type in ("text", "code_inline"))
 
 
 def cells(markdown: str) -> list[list[str]]:
-    """The rows of every table, as a reader sees them."""
+    """Return the rows of every table, as a reader sees them."""
     rows: list[list[str]] = []
     within = False
     for token in PARSER.parse(markdown):
@@ -42,11 +42,11 @@ def words(markdown: str) -> str:
 
 
 def kinds(markdown: str) -> set[str]:
-    """The types of all tokens, those within lines too."""
-    found = set()
+    """Return the types of all tokens, those within lines too."""
+    token_kinds = set()
     for token in PARSER.parse(markdown):
-        found |= {token.type, *(child.type for child in token.children or [])}
-    return found
+        token_kinds |= {token.type, *(child.type for child in token.children or [])}
+    return token_kinds
 
 
 def test_each_objective_with_looks_has_a_line() -> None:
@@ -68,7 +68,7 @@ def test_the_verdict_comes_first_and_every_objective_has_its_row() -> None:
     assert ["smaller", "quantize dtype int8", "23.0 MB (25.3 %)", "0.9939", "970 ms"] in rows
 
 
-def test_tables_are_tables() -> None:
+def test_tables_are_valid_markdown() -> None:
     markdown = render_markdown(fallen_back(), NOW)
     tokens = PARSER.parse(markdown)
     assert sum(token.type == "table_open" for token in tokens) == 5
@@ -76,7 +76,7 @@ def test_tables_are_tables() -> None:
     assert not re.search(r"^\|", words(markdown), re.MULTILINE)
 
 
-def test_what_was_given_up_is_told() -> None:
+def test_the_fallback_is_shown() -> None:
     markdown = render_markdown(fallen_back(), NOW)
     assert "The result of the earlier stage sparse was published." in words(markdown)
     assert "The whole pipeline's verdict is Fail." in words(markdown)
@@ -86,13 +86,13 @@ def test_what_was_given_up_is_told() -> None:
     assert [row[:3] for row in rows if row[0] == "half"] == [["half", "45.2 MB", "Fail"]]
 
 
-def test_a_review_is_told_without_telling_its_reviewer() -> None:
+def test_a_review_is_shown_without_mentioning_its_reviewer() -> None:
     markdown = render_markdown(reviewed(), NOW)
     assert "Review: Approve by rita@example.com (2026-11-24): the report is read" in words(markdown)
     assert "`rita@example.com`" in markdown
 
 
-def test_it_says_how_to_make_the_result_again() -> None:
+def test_markdown_shows_how_to_reproduce_the_result() -> None:
     markdown = render_markdown(report(), NOW)
     (fence,) = [token for token in PARSER.parse(markdown) if token.type == "fence"]
     assert fence.info == "yaml"
@@ -101,13 +101,13 @@ def test_it_says_how_to_make_the_result_again() -> None:
         assert part in words(markdown)
 
 
-def test_anomalies_and_notes_are_said() -> None:
+def test_anomalies_and_notes_are_shown() -> None:
     markdown = render_markdown(report(anomalies=["larger than the baseline: 1.04 times its size"]), NOW)
     assert "Not as promised: larger than the baseline: 1.04 times its size" in words(markdown)
     assert "the hypervisor took 3% away" in words(markdown)
 
 
-def test_what_averages_hide_is_told() -> None:
+def test_trust_sections_are_shown() -> None:
     markdown = render_markdown(trusted(name="spam | ham"), NOW)
     rows = cells(markdown)
     assert ["spam | ham", "0.9100 (0.9000 to 0.9200)", "0.6300 (0.6200 to 0.6400)", ""] in rows
@@ -116,11 +116,11 @@ def test_what_averages_hide_is_told() -> None:
     assert "30 of 1,000 answers differ" in words(markdown)
 
 
-def test_a_stage_tells_what_its_gpu_used_and_who_else_was_there() -> None:
-    noted = {"energyJoules": 12_345.6, "notes": ["heat slowed the GPU in 3 of 40 looks"]}
+def test_a_stage_shows_its_gpus_energy_and_other_processes() -> None:
+    noted = {"energyJoules": 12_345.6, "notes": ["the GPU was throttled in 3 of 40 readings (thermal slowdown)"]}
     trained = stage("distill", "ab", 90_400_000, details={"gpu": noted})
-    found = words(render_markdown(report(stages=[trained]), NOW))
-    assert "distill: the GPU used 12.3 kJ; heat slowed the GPU in 3 of 40 looks" in found
+    lines = words(render_markdown(report(stages=[trained]), NOW))
+    assert "distill: the GPU used 12.3 kJ; the GPU was throttled in 3 of 40 readings (thermal slowdown)" in lines
     assert "GPU" not in words(render_markdown(report(), NOW))
 
 
@@ -128,7 +128,7 @@ EVIL = f"| a | b |\n\n# head\n{HOSTILE} [link](http://evil.example) ![](x) @team
 
 
 def hostile() -> Report:
-    found = report(
+    untrusted = report(
         job={"name": EVIL, "spec": {"model": {"source": EVIL, "task": EVIL}, "output": {"destination": EVIL}}},
         anomalies=[EVIL],
         sentence=EVIL,
@@ -139,10 +139,10 @@ def hostile() -> Report:
         provenance={"source": {"uri": EVIL, "digest": EVIL}},
         artifact={"digest": EVIL},
     )  # fmt: skip
-    return found.model_copy(update={"review": reviewed().review.model_copy(update={"reason": EVIL})})  # type: ignore[union-attr]
+    return untrusted.model_copy(update={"review": reviewed().review.model_copy(update={"reason": EVIL})})  # type: ignore[union-attr]
 
 
-def test_text_from_outside_stays_text() -> None:
+def test_untrusted_text_is_escaped() -> None:
     markdown = render_markdown(hostile(), NOW)
     inside = [
         child
@@ -153,7 +153,7 @@ def test_text_from_outside_stays_text() -> None:
     assert {child.content for child in inside} <= {"<sub>", "</sub>"}
     raw = [token.content for token in PARSER.parse(markdown) if token.type == "html_block"]
     assert all("script" not in part and "img" not in part for part in raw)
-    # Mentions and issues are told to people only outside code.
+    # GitHub notifies users and links issues only outside of code.
     outside = "".join(
         child.content for token in PARSER.parse(markdown) for child in token.children or [] if child.type == "text"
     )
@@ -165,7 +165,7 @@ def test_text_from_outside_stays_text() -> None:
 @settings(max_examples=300)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 @example("@0 \x08\r0")  # what is not seen between two spaces
-def test_whatever_can_be_seen_of_a_text_comes_back(value: str) -> None:
+def test_visible_text_is_preserved(value: str) -> None:
     line = " ".join("".join(letter for letter in value if letter.isprintable() or letter.isspace()).split())
     for written in (text(value), code(value)):
         (row,) = cells(table(["a", "b"], [[written, "end"]], "ll"))[1:]
@@ -175,13 +175,13 @@ def test_whatever_can_be_seen_of_a_text_comes_back(value: str) -> None:
 
 
 @given(st.text(alphabet="`a\n", max_size=30))
-def test_a_code_block_ends_where_it_should(value: str) -> None:
+def test_text_cannot_end_a_code_block(value: str) -> None:
     (token,) = PARSER.parse(block(value, "yaml"))
     assert token.type == "fence"
     assert token.content.rstrip() == value.rstrip()
 
 
-def test_the_cpus_that_were_measured_with_are_named() -> None:
+def test_the_cpus_of_the_measurement_are_named() -> None:
     assert "Measured on CPUs 0-1, pinned; local runs on the machine took turns." in words(
         render_markdown(report(), NOW)
     )
@@ -195,6 +195,6 @@ def test_the_cpus_that_were_measured_with_are_named() -> None:
                               high=86400.0)], "verdict": "Inconclusive"},
 ])  # fmt: skip
 def test_page_and_markdown_say_the_same_sentence(changes: dict[str, Any]) -> None:
-    found = report(**changes)
-    sentence = words(render_markdown(found, NOW)).splitlines()[1].split(" The result ")[0]
-    assert sentence.rstrip(".") in re.sub(r"<[^>]+>", "", render_html(found, NOW)).replace("&#39;", "'")
+    changed = report(**changes)
+    sentence = words(render_markdown(changed, NOW)).splitlines()[1].split(" The result ")[0]
+    assert sentence.rstrip(".") in re.sub(r"<[^>]+>", "", render_html(changed, NOW)).replace("&#39;", "'")

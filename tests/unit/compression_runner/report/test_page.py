@@ -1,4 +1,4 @@
-"""report.html: valid HTML that stands alone, says the verdict and every figure, and runs nothing."""
+"""report.html: valid, self-contained HTML without scripts, with the verdict and all figures."""
 
 import re
 from html.parser import HTMLParser
@@ -61,15 +61,15 @@ def _page(**changes: Any) -> Page:
     return _opened(report(**changes))
 
 
-def _opened(found: Report) -> Page:
-    return Page(render_html(found, NOW))
+def _opened(shown: Report) -> Page:
+    return Page(render_html(shown, NOW))
 
 
 def test_every_element_is_closed() -> None:
     assert _page().open == []
 
 
-def test_what_puts_an_objective_in_doubt_is_said_with_the_verdict() -> None:
+def test_the_reason_of_an_undecided_objective_is_shown() -> None:
     doubtful = objective(
         "latency", "Inconclusive", unit="seconds", limit=0.005, measured=0.0073, low=0.004, high=0.0080
     )
@@ -78,7 +78,7 @@ def test_what_puts_an_objective_in_doubt_is_said_with_the_verdict() -> None:
     assert reason in _page(verdict="Inconclusive", objectives=objectives).text
 
 
-def test_energy_is_shown_where_it_was_measured() -> None:
+def test_measured_energy_is_shown() -> None:
     sides = {
         name: side(size, factor).model_copy(update={"energy_joules_per_sample": joules})
         for name, size, factor, joules in (("baseline", 90_900_000, 1.87, 0.5), ("compressed", 23_017_000, 1.0, 0.2))
@@ -89,24 +89,24 @@ def test_energy_is_shown_where_it_was_measured() -> None:
     assert "Energy of a sample" not in _page().text
 
 
-def test_a_stage_tells_what_its_gpu_used_and_who_else_was_there() -> None:
-    noted = {"energyJoules": 2.5e6, "notes": ["other processes were on the GPU in 3 of 40 looks"]}
+def test_a_stage_shows_its_gpus_energy_and_other_processes() -> None:
+    noted = {"energyJoules": 2.5e6, "notes": ["other processes were on the GPU in 3 of 40 readings"]}
     text = _page(stages=[stage("distill", "ab", 90_400_000, details={"gpu": noted})]).text
-    assert "The GPU used 2.50 MJ; other processes were on the GPU in 3 of 40 looks" in text
+    assert "The GPU used 2.50 MJ; other processes were on the GPU in 3 of 40 readings" in text
     assert "GPU" not in _page().text
 
 
-def test_models_that_cannot_keep_the_rate_are_not_compared() -> None:
+def test_overloaded_models_are_not_compared() -> None:
     endless = dict.fromkeys(("p50", "p90", "p99"), 86_400.0)
     sides = {
         name: side(1000, 1.0).model_copy(update={"latency_seconds": endless}) for name in ("baseline", "compressed")
     }
     text = _page(**sides, speedups={}, latency_samples={}).text
-    assert "neither keeps the rate" in text
+    assert "both are slower than the rate" in text
     assert "no bound" in text
 
 
-def test_the_verdict_is_said_first_with_confidence_and_a_plain_sentence() -> None:
+def test_the_verdict_comes_first_with_confidence_and_a_sentence() -> None:
     text = _page().text
     assert text.index("Fail") < text.index("Objectives against their limits")
     assert "at 95 % confidence over all objectives together" in text
@@ -117,7 +117,7 @@ def test_the_verdict_is_said_first_with_confidence_and_a_plain_sentence() -> Non
     assert "The result was not published." in text
 
 
-def test_each_objective_has_a_picture_of_how_its_interval_closed() -> None:
+def test_each_objective_has_a_chart_of_its_interval() -> None:
     page = _opened(looked_at())
     assert page.open == []
     assert page.tags.count("desc") == len(looked_at().looks) == 5
@@ -138,8 +138,8 @@ def test_anomalies_come_before_the_verdict() -> None:
 
 
 @pytest.mark.parametrize(("verdict", "sentence"), [
-    ("Pass", "All 6 limits are kept."),
-    ("Inconclusive", "The measurement cannot tell whether the limit holds for throughput"),
+    ("Pass", "All 6 limits hold."),
+    ("Inconclusive", "The measurement cannot decide whether the limit holds for throughput"),
 ])  # fmt: skip
 def test_each_verdict_has_its_sentence(verdict: str, sentence: str) -> None:
     assert sentence in _page(verdict=verdict).text
@@ -152,15 +152,15 @@ def test_each_verdict_has_its_sentence(verdict: str, sentence: str) -> None:
     "The hypervisor took 3% away", "3.1 %", "kubectl apply -f job.yaml", "namespace: research", "1 of the compressed's",
     "The run took 40.0 s, of which 75 % measuring.", "2026-11-24 09:30 UTC",
 ])  # fmt: skip
-def test_the_figures_are_there(figure: str) -> None:
+def test_the_page_shows_the_figures(figure: str) -> None:
     assert figure in _page().text
 
 
 @pytest.mark.parametrize(
-    "found", [report(), fallen_back(), trusted(), looked_at()], ids=["plain", "fallen back", "trusted", "looked at"]
+    "shown", [report(), fallen_back(), trusted(), looked_at()], ids=["plain", "fallen back", "trusted", "looked at"]
 )
-def test_nothing_is_fetched_and_nothing_runs(found: Report) -> None:
-    html = render_html(found, NOW)
+def test_the_page_loads_nothing_and_runs_no_script(shown: Report) -> None:
+    html = render_html(shown, NOW)
     page = Page(html)
     assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & set(page.tags)
     names = {name for name, _ in page.attributes}
@@ -175,7 +175,7 @@ def test_nothing_is_fetched_and_nothing_runs(found: Report) -> None:
     assert not re.findall(r"https?://", html)
 
 
-def test_text_from_outside_stays_text() -> None:
+def test_untrusted_text_is_escaped() -> None:
     hostile = report(
         job={"name": HOSTILE, "spec": {"model": {"source": HOSTILE, "task": HOSTILE}, HOSTILE: HOSTILE}},
         anomalies=[HOSTILE],
@@ -201,7 +201,7 @@ def test_text_from_outside_stays_text() -> None:
 
 # The second is what a version before NoLimits wrote of such a job.
 @pytest.mark.parametrize(("verdict", "sentence"), [("NoLimits", "nothing judged"), ("Pass", "no limits were set")])
-def test_a_run_without_limits_and_without_samples_is_a_page_too(verdict: str, sentence: str) -> None:
+def test_a_run_without_limits_and_samples_has_a_page(verdict: str, sentence: str) -> None:
     page = _page(verdict=verdict, objectives=[], latency_samples={}, timings={}, stages=[], sentence=sentence)
     assert "No limits" in page.text
     assert "The job sets no limits, so nothing was judged." in page.text
@@ -209,14 +209,14 @@ def test_a_run_without_limits_and_without_samples_is_a_page_too(verdict: str, se
     assert page.open == []
 
 
-def test_an_unbounded_percentile_is_said_to_be_so() -> None:
+def test_an_unbounded_percentile_is_marked() -> None:
     open_ended = objective("latency", "Inconclusive", unit="seconds", limit=0.1, measured=0.05, low=0.04, high=86400.0)
     text = _page(verdict="Inconclusive", objectives=[open_ended]).text
     assert "at least 40.0 ms" in text
     assert "24h" not in text
 
 
-def test_a_language_model_is_told_in_tokens_and_perplexity() -> None:
+def test_a_language_model_is_shown_in_tokens_and_perplexity() -> None:
     spec = {
         "model": {"source": "s3://models/smollm2", "task": "text-generation"},
         "sla": {"quality": {"maxIncrease": "0.01", "max": "12"}, "throughput": {"min": "100"}},
@@ -251,36 +251,36 @@ def test_a_language_model_is_told_in_tokens_and_perplexity() -> None:
     assert "0.0190" in text
 
 
-def test_what_was_given_up_is_said_with_the_verdict_and_shown_beside_what_is_published() -> None:
+def test_a_fallback_is_shown_with_the_verdict_and_compared() -> None:
     page = _opened(fallen_back())
     text = page.text
     assert text.index("Given up: half, two-bits.") < text.index("Objectives against their limits")
     assert "The result of the earlier stage sparse was published." in text
     assert "The whole pipeline's verdict is ✕ Fail. The limit is broken for loss of cosine, which is 0.4321" in text
     # Figures of both, every candidate with why, stages that were given up, and how many chances were corrected for.
-    for figure in ("9.3 MB", "2.34 times", "0.5679", "0.9544", "0.0456", "widened for 3 of them"):
+    for figure in ("9.3 MB", "2.34 times", "0.5679", "0.9544", "0.0456", "widened for 3 results"):
         assert figure in text, figure
-    assert "The result of sparse stands in for the whole pipeline's, without stages half, two-bits." in text
+    assert "The result of sparse replaces the whole pipeline's, without stages half, two-bits." in text
     assert page.open == []
 
 
-def test_where_no_earlier_result_passes_the_page_tells_of_each() -> None:
-    told = fallen_back().fallback
-    assert told is not None
-    nothing = told.model_copy(update={"published": None, "given_up": [], "candidates": told.candidates[:1]})
+def test_without_a_passing_candidate_the_page_shows_all() -> None:
+    fallback = fallen_back().fallback
+    assert fallback is not None
+    nothing = fallback.model_copy(update={"published": None, "given_up": [], "candidates": fallback.candidates[:1]})
     text = _page(fallback=nothing).text
-    assert "No earlier stage's result keeps the limits either." in text
+    assert "The results of earlier stages break the limits too." in text
     assert "0.0456" in text
     assert "Given up:" not in text
 
 
-def test_who_approved_when_and_why_is_said_with_the_verdict() -> None:
+def test_the_review_is_shown_with_the_verdict() -> None:
     text = _opened(reviewed()).text
     said = "Approved by rita@example.com on 2026-11-24: the report is read"
     assert text.index(said) < text.index("Objectives against their limits")
 
 
-def test_a_result_that_waits_comes_with_the_review_that_would_approve_it() -> None:
+def test_a_held_result_has_the_manifest_of_its_review() -> None:
     text = _page(held=True).text
     assert "The result waits for its review; nothing is published yet." in text
     assert "kind: CompressionReview" in text
@@ -289,30 +289,30 @@ def test_a_result_that_waits_comes_with_the_review_that_would_approve_it() -> No
     assert "kind: CompressionReview" not in _page().text
 
 
-def test_how_to_reproduce_names_inputs_with_digests_commands_and_versions() -> None:
+def test_reproduction_has_inputs_commands_and_versions() -> None:
     text = _page().text
-    story = text[text.index("How to reproduce") :]
+    steps = text[text.index("How to reproduce") :]
     for part in ("s3://models/minilm with digest sha256:feed", "kind: CompressionJob", "kubectl apply -f job.yaml",
                  "compression-runner run job.yaml --workdir trial", "sha256:cafe", "1.23.2"):  # fmt: skip
-        assert part in story, part
+        assert part in steps, part
 
 
-def test_pictures_have_a_text_that_says_the_same() -> None:
+def test_charts_have_an_alternative_text() -> None:
     html = render_html(report(), NOW)
     labels = re.findall(r'<svg[^>]*role="img" aria-label="([^"]+)"', html)
     assert len(labels) == html.count("<svg") == 7
     assert labels[1] == "Latency, p99: 7.30 ms, interval 7.10 ms to 8.00 ms, limit at most 5.00 ms: Fail"
 
 
-def test_what_averages_hide_has_its_sections() -> None:
+def test_trust_figures_have_their_sections() -> None:
     page = _opened(trusted())
     text = page.text
     for part in (
         "The gap between best and worst is 0.0600 of the baseline and 0.3300 of the result: 0.2700 wider",
         "1,840 samples", "0.6300", "Share of right answers to 500 inputs, judged by labels.", "corruption: blur",
         "0.05 of the channel's range; 10 steps", "0.4200", "agree at 0.9412", "sample 312, answer 8", "mean 9 = 9.5",
-        "-0.9", "2 features that weigh less are left out.",
-        "30 of 1,000 answers differ from the baseline's (2.00 to 4.00 %); 21 were right and are wrong now, 9 the other",
+        "-0.9", "2 less important features are left out.",
+        "30 of 1,000 answers differ from the baseline's (2.00 to 4.00 %); 21 were right and are wrong now, 9 were",
     ):  # fmt: skip
         assert part in text, part
     assert "mean 0 = 0.5" not in text
@@ -328,7 +328,7 @@ def test_what_averages_hide_has_its_sections() -> None:
     "https://evil.example/x.png", "javascript:alert(1)", "data:text/html;base64,AAAA", "data:image/svg+xml;base64,AAAA",
     f'{PIXEL}" onload="alert(1)', f"{PIXEL}\n",
 ])  # fmt: skip
-def test_a_picture_that_is_none_is_left_out(picture: str) -> None:
+def test_an_invalid_picture_is_left_out(picture: str) -> None:
     page = _opened(trusted(picture, name=HOSTILE))
     assert not [value for name, value in page.attributes if name == "href"]
     assert not [name for name, _ in page.attributes if name.startswith("on")]
@@ -336,9 +336,9 @@ def test_a_picture_that_is_none_is_left_out(picture: str) -> None:
     assert "attributions of the baseline" in " ".join(value for _, value in page.attributes)
 
 
-def test_sections_of_what_was_not_measured_are_not_there() -> None:
+def test_sections_without_measurements_are_left_out() -> None:
     text = _page().text
-    for title in ("Quality by group", "Robustness", "What the answers rest on", "Answers that changed"):
+    for title in ("Quality by group", "Robustness", "Attribution agreement", "Prediction flips"):
         assert title not in text
 
 
@@ -354,7 +354,7 @@ def _contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
-def test_text_and_pictures_have_the_contrast_that_wcag_asks_for(theme: int) -> None:
+def test_text_and_charts_have_the_contrast_of_wcag(theme: int) -> None:
     css = render_html(report(), NOW)
     colours = dict(re.findall(r"--([a-z-]+):(#[0-9a-f]{6})", re.findall(r":root \{(.*?)\}", css, re.DOTALL)[theme]))
     texts = [("ink", "paper"), ("soft", "paper"), ("ink", "wash"), ("on-mark", "pass"), ("on-mark", "fail"),
@@ -367,24 +367,25 @@ def test_text_and_pictures_have_the_contrast_that_wcag_asks_for(theme: int) -> N
         assert _contrast(colours[front], colours[ground]) >= 3, (front, ground)
 
 
-def test_parts_that_are_judged_apart_are_named_worst_first() -> None:
+def test_separately_judged_parts_are_named_worst_first() -> None:
     parts = [{"name": f"out{index}", "metric": "cosine", "score": index / 10} for index in range(10)]
     text = _page(qualityParts=parts).text
     assert (
-        "10 parts are judged apart, and a sample counts as its worst. Worst first: out0: 0.0000; out1: 0.1000" in text
+        "10 parts are judged separately, and a sample has the score of its worst part. Worst first: "
+        "out0: 0.0000; out1: 0.1000" in text
     )
     assert "out7: 0.7000; and 2 more." in text
-    assert "judged apart" not in _page().text
+    assert "judged separately" not in _page().text
 
 
 def test_memory_is_written_in_the_unit_of_its_limit() -> None:
-    found = looked_at()
-    (memory,) = (item for item in found.objectives if item.name == "memory")
+    looked = looked_at()
+    (memory,) = (item for item in looked.objectives if item.name == "memory")
     binary = memory.model_copy(update={"limit": float(2**27)})
-    others = [item for item in found.objectives if item.name != "memory"]
-    page = _opened(found.model_copy(update={"objectives": [*others, binary]}))
+    others = [item for item in looked.objectives if item.name != "memory"]
+    page = _opened(looked.model_copy(update={"objectives": [*others, binary]}))
     text = " ".join(page.text.split())
     for part in ("at most 128Mi", "47.9Mi to 48.6Mi", "limit 128Mi"):
         assert part in text, part
     assert "50.6 MB" not in text
-    assert "at most 120.0 MB" in " ".join(_opened(found).text.split())
+    assert "at most 120.0 MB" in " ".join(_opened(looked).text.split())

@@ -1,4 +1,4 @@
-"""Keys and tokens go to the address that they are for, and to no other one."""
+"""Keys and tokens are sent only to their own endpoints."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -55,7 +55,7 @@ def open_hub(environment: Mapping[str, str], hub: Hub) -> Readable:
         ({}, Hub(endpoint=EVIL), None),
     ],
 )
-def test_a_token_goes_where_it_is_for(environment: dict[str, str], hub: Hub, token: str | None) -> None:
+def test_a_token_is_sent_to_its_endpoint(environment: dict[str, str], hub: Hub, token: str | None) -> None:
     assert bound_hub(environment, hub, FIELD) == (hub, token)
 
 
@@ -74,7 +74,7 @@ def test_a_token_goes_where_it_is_for(environment: dict[str, str], hub: Hub, tok
         ("https://hub:8080", "http://hub:8080"),
     ],
 )
-def test_a_token_goes_to_no_other_address(bound: str | None, endpoint: str | None) -> None:
+def test_a_token_is_not_sent_to_another_endpoint(bound: str | None, endpoint: str | None) -> None:
     environment = OWN | ({"HUB_HF_ENDPOINT": bound} if bound else {})
     with pytest.raises(InvalidInput) as refused:
         open_hub(environment, Hub(secret_name="hub", endpoint=endpoint))
@@ -105,7 +105,7 @@ def test_a_token_does_not_follow_a_redirect_to_another_host(hub: HubServer, tmp_
     assert set(hub.tokens) == {None}
 
 
-def test_a_store_says_where_its_token_goes(hub: HubServer) -> None:
+def test_a_store_binds_its_token_to_an_endpoint(hub: HubServer) -> None:
     stores = json.dumps([{"name": "team-a", "hubEndpoint": hub.url, "hubSecretName": "hub"}])
     source = open_hub(OWN | {"COMPRESSION_STORES": stores}, Hub(store="team-a"))
     assert [entry.path for entry in source.list()] == ["config.json"]
@@ -116,7 +116,7 @@ KEYS = {"MODEL_AWS_ACCESS_KEY_ID": "id", "MODEL_AWS_SECRET_ACCESS_KEY": "key"}
 TOKEN = KEYS | {"MODEL_AWS_SESSION_TOKEN": "t"}
 
 
-def test_keys_go_to_the_endpoint_that_their_secret_names() -> None:
+def test_keys_are_sent_to_the_endpoint_of_their_secret() -> None:
     bound = KEYS | {"MODEL_AWS_ENDPOINT_URL": "https://s3.example.com"}
     given = Storage(secret_name="s3", endpoint="https://s3.example.com/")
     assert bound_storage(bound, given, Role.MODEL, FIELD) == given
@@ -132,9 +132,9 @@ def test_keys_go_to_the_endpoint_that_their_secret_names() -> None:
     assert bound_storage(KEYS, unbound, Role.MODEL, FIELD) == unbound
 
 
-def test_a_store_says_where_its_keys_go() -> None:
+def test_a_store_binds_its_keys_to_an_endpoint() -> None:
     assert bound_storage(KEYS | STORE, Storage(store="team-a"), Role.MODEL, FIELD) == Storage(endpoint="http://s3:9000")
-    with pytest.raises(InvalidInput, match="write secretName and endpoint in place of store"):
+    with pytest.raises(InvalidInput, match="write secretName and endpoint instead of store"):
         bound_storage(KEYS, Storage(store="team-a"), Role.MODEL, FIELD)
 
 
@@ -168,7 +168,7 @@ def test_an_ambient_session_token_is_for_aws(monkeypatch: pytest.MonkeyPatch) ->
         ("https://s3.amazonaws.com:8443", False),
     ],
 )
-def test_what_is_aws(endpoint: str, ours: bool) -> None:
+def test_aws_endpoints_are_recognized(endpoint: str, ours: bool) -> None:
     assert is_aws_s3(endpoint) is ours
 
 
@@ -184,7 +184,7 @@ def test_what_is_aws(endpoint: str, ours: bool) -> None:
         ("http://a", "http://a.b", False),
     ],
 )
-def test_what_is_the_same_address(first: str, second: str, same: bool) -> None:
+def test_equal_endpoints_are_recognized(first: str, second: str, same: bool) -> None:
     assert same_endpoint(first, second) is same
 
 
@@ -196,12 +196,12 @@ def test_what_is_the_same_address(first: str, second: str, same: bool) -> None:
         (TOKEN, "https://s3.eu-central-1.amazonaws.com", True),
         (TOKEN, "http://minio:9000", False),
         (TOKEN | {"MODEL_AWS_ENDPOINT_URL": "http://minio:9000"}, "http://minio:9000", True),
-        # An empty address lets AWS be it, and nothing else.
+        # An empty address means AWS.
         (KEYS | {"MODEL_AWS_ENDPOINT_URL": ""}, None, True),
         (KEYS | {"MODEL_AWS_ENDPOINT_URL": ""}, EVIL, False),
     ],
 )
-def test_a_session_token_goes_to_aws_or_where_its_secret_says(
+def test_a_session_token_is_sent_to_aws_or_the_endpoint_of_its_secret(
     environment: dict[str, str], endpoint: str | None, allowed: bool
 ) -> None:
     storage = Storage(secret_name="s3", endpoint=endpoint)

@@ -1,4 +1,4 @@
-"""Writers of one volume: none leaves half a model, harms what lies elsewhere, or loses what lay there before."""
+"""Writers of one volume: none leaves an incomplete model, changes other files, or loses the earlier model."""
 
 import errno
 import fcntl
@@ -14,7 +14,7 @@ from tests.unit.compression_runner.storage.test_storage import upload
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_a_second_pod_of_a_job_never_leaves_half_of_what_the_first_made(
+def test_a_second_pod_of_a_job_leaves_complete_directories(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
 ) -> None:
     def flock(*_: Any) -> None:
@@ -46,7 +46,7 @@ def test_a_lock_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
     assert victim.read_text() == "precious"
 
 
-def test_what_lay_there_before_is_kept_where_it_cannot_go_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_earlier_directory_is_kept_under_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root, real = tmp_path / "vol" / "out", Path.rename
     root.mkdir(parents=True)
     (root / MARKER).write_text("good")

@@ -8,7 +8,7 @@ import pytest
 
 from compression_runner.errors import InvalidInput, StorageUnavailable
 from compression_runner.formats.source.inspection import inspect
-from compression_runner.storage import Readable, Stores, patience
+from compression_runner.storage import Readable, Stores, retries
 from compressionjob.locations import Hub as HubSettings
 from compressionjob.locations import parse_location
 from compressionjob.pod import Role
@@ -22,7 +22,8 @@ FIELD = "spec.model.source"
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(retries, "ATTEMPTS", 3)
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.0)
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 
 def open_(hub: Hub, text: str = "hf://acme/model", token: str = "") -> Readable:
-    stores = Stores({"HUB_HF_TOKEN": token, "HUB_HF_ENDPOINT": hub.url, "HF_TOKEN": "somebody's own"})
+    stores = Stores({"HUB_HF_TOKEN": token, "HUB_HF_ENDPOINT": hub.url, "HF_TOKEN": "another-token"})
     return stores.open_source(parse_location(text), None, HubSettings(endpoint=hub.url), Role.MODEL, FIELD)
 
 
@@ -51,7 +52,7 @@ def open_(hub: Hub, text: str = "hf://acme/model", token: str = "") -> Readable:
         ("hf://datasets/acme/model/config.json", ["config.json"]),
     ],
 )
-def test_files_are_found_and_come_as_they_are(hub: Hub, tmp_path: Path, text: str, paths: list[str]) -> None:
+def test_files_are_listed_and_downloaded_unchanged(hub: Hub, tmp_path: Path, text: str, paths: list[str]) -> None:
     assert len(WEIGHTS) >= LARGE
     store = open_(hub, text)
     entries = store.list()
@@ -75,7 +76,7 @@ def test_a_range_is_read_without_the_rest(hub: Hub) -> None:
     assert open_(hub).read("config.json") == b"{}"
 
 
-def test_a_connection_that_breaks_off_is_taken_up_where_it_did(hub: Hub, tmp_path: Path) -> None:
+def test_a_broken_download_continues(hub: Hub, tmp_path: Path) -> None:
     hub.cut_after = 5000
     store = open_(hub)
     sha256 = store.download(store.list()[-1], tmp_path / "copy")
@@ -86,8 +87,8 @@ def test_a_connection_that_breaks_off_is_taken_up_where_it_did(hub: Hub, tmp_pat
         store.download(store.list()[-1], tmp_path / "again")
 
 
-def test_all_is_read_from_one_commit(hub: Hub, tmp_path: Path) -> None:
-    """A repository that changes in the middle gives no half of each: the old commit is asked for, or nothing."""
+def test_all_reads_use_one_commit(hub: Hub, tmp_path: Path) -> None:
+    """A repository that changes during a read never mixes two commits."""
     store = open_(hub)
     entries = store.list()
     (hub.root / "acme" / "model" / "config.json").write_text('{"changed": true}')
@@ -95,7 +96,7 @@ def test_all_is_read_from_one_commit(hub: Hub, tmp_path: Path) -> None:
         store.download(entries[-1], tmp_path / "copy")
 
 
-def test_the_token_reaches_the_hub_alone(hub: Hub, tmp_path: Path) -> None:
+def test_the_token_is_sent_only_to_the_hub(hub: Hub, tmp_path: Path) -> None:
     hub.token = "hf_secret"
     with pytest.raises(InvalidInput, match="or it is private") as refused:
         open_(hub).list()
@@ -108,12 +109,12 @@ def test_the_token_reaches_the_hub_alone(hub: Hub, tmp_path: Path) -> None:
     assert hub.tokens == ["Bearer hf_secret", "Bearer hf_secret", None]
 
 
-def test_a_token_of_this_machine_goes_to_the_hub_alone(hub: Hub) -> None:
+def test_the_machines_token_is_sent_only_to_the_hub(hub: Hub) -> None:
     open_(hub).list()
     assert hub.tokens == [None]
 
 
-def test_a_connection_that_stalls_is_given_up(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stalled_connection_times_out(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compression_runner.storage.hub.TIMEOUT", 0.2)
     store = open_(hub)
     entry = store.list()[-1]
@@ -122,17 +123,17 @@ def test_a_connection_that_stalls_is_given_up(hub: Hub, tmp_path: Path, monkeypa
         store.download(entry, tmp_path / "copy")
 
 
-def test_a_revision_may_be_a_reference(hub: Hub) -> None:
+def test_a_revision_may_be_a_git_reference(hub: Hub) -> None:
     with pytest.raises(InvalidInput, match="no such revision"):
         open_(hub, "hf://acme/model@refs/pr/1").list()
     assert "refs/pr/1" in hub.requests[0]
 
 
-def test_what_came_damaged_is_refused(hub: Hub, tmp_path: Path) -> None:
+def test_a_damaged_download_is_refused(hub: Hub, tmp_path: Path) -> None:
     store = open_(hub)
     hub.damaged = True
     for entry in store.list():
-        with pytest.raises(InvalidInput, match="another checksum than the Hub gives"):
+        with pytest.raises(InvalidInput, match="checksum differs from the Hub"):
             store.download(entry, tmp_path / "copy")
 
 
@@ -144,12 +145,12 @@ def test_what_came_damaged_is_refused(hub: Hub, tmp_path: Path) -> None:
         ("hf://acme/model/absent", "nothing at 'absent'"),
     ],
 )
-def test_what_is_not_there_is_told(hub: Hub, text: str, says: str) -> None:
+def test_missing_files_are_reported(hub: Hub, text: str, says: str) -> None:
     with pytest.raises(InvalidInput, match=says):
         open_(hub, text).list()
 
 
-def test_gates_and_outages_are_told_apart(hub: Hub) -> None:
+def test_gated_repositories_and_outages_have_different_errors(hub: Hub) -> None:
     hub.gated = True
     with pytest.raises(InvalidInput, match="gated") as gated:
         open_(hub).list()

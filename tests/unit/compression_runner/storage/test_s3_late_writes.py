@@ -1,4 +1,4 @@
-"""What a writer does that is late, or whose rights end: it never harms the one that came after it."""
+"""A late writer, or one whose permissions end, never damages the files of a later one."""
 
 import hashlib
 from pathlib import Path
@@ -8,12 +8,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from compression_runner.errors import InvalidInput, StorageUnavailable
-from compression_runner.storage import s3 as s3_module
 from compression_runner.storage.s3 import S3Store
 from compression_runner.storage.s3_errors import explained
 from compression_runner.storage.s3_ledger import Ledger
 from compression_runner.storage.s3_publishing import Publication
-from compression_runner.storage.s3_upload import Parts, send
+from compression_runner.storage.s3_upload import MultipartHooks, send
 from compression_runner.storage.store import Upload, silent
 from compressionjob.locations import Storage, parse_location
 from tests.unit.compression_runner.storage.test_s3_publishing import (
@@ -27,7 +26,7 @@ from tests.unit.compression_runner.storage.test_s3_publishing import (
 
 
 def sealed_files(folder: Path, text: str, **others: bytes) -> list[Upload]:
-    """Files whose marker names them, as artifact.json does: ``model`` with this text, and others."""
+    """Return files whose marker names them, as artifact.json does: ``model`` with this text, and others."""
     files = files_of(folder, text)
     names = ["model", *others]
     for name, content in others.items():
@@ -39,7 +38,7 @@ def sealed_files(folder: Path, text: str, **others: bytes) -> list[Upload]:
     return files
 
 
-def test_a_pod_that_ends_does_not_abort_the_uploads_of_the_next_one_of_its_job() -> None:
+def test_an_ending_pod_does_not_abort_the_uploads_of_the_next_one() -> None:
     beside, aborted = Beside(), list[str]()
 
     def abort(key: str, upload: str) -> bool:
@@ -74,7 +73,7 @@ def test_a_late_removal_leaves_no_marker_over_a_missing_file(tmp_path: Path) -> 
     assert MARKER not in objects.content or "tokenizer" in objects.content
 
 
-def test_what_is_taken_back_late_leaves_no_marker_over_a_missing_file(tmp_path: Path) -> None:
+def test_a_late_rollback_leaves_no_marker_over_a_missing_file(tmp_path: Path) -> None:
     objects, beside = Objects({}), Beside()
     earlier, remove = claim(beside, "u-1"), objects.remove
     files = sealed_files(tmp_path, "same")
@@ -98,7 +97,7 @@ def test_what_is_taken_back_late_leaves_no_marker_over_a_missing_file(tmp_path: 
     assert MARKER not in objects.content or "model" in objects.content
 
 
-def test_a_marker_that_goes_while_it_is_read_is_no_error_of_its_own(tmp_path: Path) -> None:
+def test_a_marker_removed_during_a_read_is_not_an_error(tmp_path: Path) -> None:
     objects, beside = Objects({}), Beside()
     earlier = claim(beside, "u-1")
 
@@ -119,7 +118,7 @@ class Undeletable(Beside):
     """A store whose keys have expired when the writer ends."""
 
     def get(self, name: str) -> bytes | None:  # type: ignore[override]
-        """The content of one."""
+        """Return the content of one."""
         return dict.get(self, name)
 
     def drop(self, name: str) -> None:
@@ -128,14 +127,14 @@ class Undeletable(Beside):
 
 
 @pytest.mark.parametrize("failure", [None, StorageUnavailable("StorageUnavailable", "f", "v", "away", "r")])
-def test_trouble_while_clearing_up_does_not_change_how_a_publication_ended(
+def test_errors_during_cleanup_do_not_change_the_result(
     monkeypatch: pytest.MonkeyPatch, failure: Exception | None
 ) -> None:
     def run(*_: Any) -> None:
         if failure is not None:
             raise failure
 
-    monkeypatch.setattr(s3_module.Publication, "run", run)
+    monkeypatch.setattr(Publication, "run", run)
     store = S3Store(parse_location("s3://models/out"), Storage(), {}, "spec.output.destination", "u-1")
     store.__dict__["_client"] = object()
     monkeypatch.setattr(store, "_beside", Undeletable)
@@ -151,7 +150,7 @@ def test_no_object_in_the_bucket_blocks_all_later_writers() -> None:
     claim(beside, "u-1").require()
 
 
-def test_an_upload_that_somebody_aborted_is_tried_again() -> None:
+def test_an_upload_aborted_by_another_client_is_retried() -> None:
     answer: Any = {"Error": {"Code": "NoSuchUpload"}, "ResponseMetadata": {"HTTPStatusCode": 404}}
     with pytest.raises(StorageUnavailable, match="aborted"), explained("f", "v"):
         raise ClientError(answer, "UploadPart")
@@ -165,7 +164,7 @@ class ReadOnly(Beside):
         raise InvalidInput("CredentialsRefused", "spec.output.destination", name, "AccessDenied", "r")
 
 
-def test_keys_that_may_not_write_beside_the_destination_are_found_before_the_work(
+def test_missing_write_permission_is_detected_before_the_stages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = S3Store(parse_location("s3://models/out"), Storage(), {}, "spec.output.destination", "u-1")
@@ -175,7 +174,7 @@ def test_keys_that_may_not_write_beside_the_destination_are_found_before_the_wor
 
 
 class Odd(Refusing):
-    """A server that calls a conditional write a wrong argument."""
+    """A server that refuses conditional writes as invalid arguments."""
 
     def put_object(self, **arguments: Any) -> Any:
         """Write, but not conditionally."""
@@ -185,8 +184,8 @@ class Odd(Refusing):
         return super().put_object(**arguments)
 
 
-def test_a_server_that_refuses_conditions_is_written_without(tmp_path: Path) -> None:
+def test_a_server_that_refuses_conditions_gets_unconditional_writes(tmp_path: Path) -> None:
     _, marker = files_of(tmp_path, "one")
-    parts = Parts(lambda key, upload: None, lambda: None)
+    parts = MultipartHooks(lambda key, upload: None, lambda: None)
     sent = send(Odd(), {"Bucket": "b", "Key": "k"}, marker, silent, parts, only_new=True)
     assert sent.tag == "tag"

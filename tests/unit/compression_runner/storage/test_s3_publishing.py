@@ -12,7 +12,7 @@ from compression_runner.errors import StorageUnavailable
 from compression_runner.storage.s3_claims import Claim
 from compression_runner.storage.s3_ledger import Ledger
 from compression_runner.storage.s3_publishing import AlreadyThere, Publication
-from compression_runner.storage.s3_upload import Parts, send
+from compression_runner.storage.s3_upload import MultipartHooks, send
 from compression_runner.storage.store import Advance, Entry, Upload, silent
 
 MARKER = "artifact.json"
@@ -40,8 +40,8 @@ class Objects:
         self.after: Callable[[str], None] = lambda path: None
 
     def find(self, path: str) -> Entry | None:
-        found = self.content.get(path)
-        return None if found is None else Entry(path, len(found), hashlib.md5(found).hexdigest())
+        content = self.content.get(path)
+        return None if content is None else Entry(path, len(content), hashlib.md5(content).hexdigest())
 
     def read(self, path: str) -> bytes:
         return self.content[path]
@@ -68,7 +68,7 @@ def claim(beside: Beside, job: str) -> Claim:
 
 
 def files_of(folder: Path, name: str) -> list[Upload]:
-    """A model and the marker that names its checksum."""
+    """Return a model and the marker that names its checksum."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model").write_text(name)
     sha256 = hashlib.sha256(name.encode()).hexdigest()
@@ -83,7 +83,7 @@ def is_whole(content: dict[str, bytes]) -> bool:
     return MARKER in content and hashlib.sha256(content["model"]).hexdigest().encode() == content[MARKER]
 
 
-def test_the_later_claim_has_the_location_and_ends_the_earlier_one() -> None:
+def test_the_later_claim_owns_the_location() -> None:
     beside = Beside()
     first = claim(beside, "u-1")
     first.require()
@@ -99,7 +99,7 @@ def test_the_later_claim_has_the_location_and_ends_the_earlier_one() -> None:
     assert beside == {}
 
 
-def test_an_earlier_writer_that_ends_leaves_the_later_claim() -> None:
+def test_an_ending_earlier_writer_keeps_the_later_claim() -> None:
     beside = Beside()
     first, second = claim(beside, "u-1"), claim(beside, "")
     first.release()
@@ -120,12 +120,12 @@ def test_a_late_marker_of_an_earlier_writer_is_replaced(tmp_path: Path) -> None:
     assert is_whole(objects.content)
 
 
-def test_a_last_file_of_an_earlier_writer_never_stays_below_the_later_ones_marker(tmp_path: Path) -> None:
+def test_a_late_file_of_an_earlier_writer_removes_the_later_marker(tmp_path: Path) -> None:
     objects, beside = Objects({}), Beside()
     earlier = claim(beside, "u-1")
 
     def later(path: str) -> None:
-        # The earlier one's request is on its way while the later one comes and goes.
+        # The earlier writer's request is in flight while the later one starts and ends.
         objects.before = lambda path: None
         other = claim(beside, "u-2")
         Publication(objects, other, MARKER).run(files_of(tmp_path / "two", "two"), [], silent)
@@ -138,7 +138,7 @@ def test_a_last_file_of_an_earlier_writer_never_stays_below_the_later_ones_marke
     assert objects.content == {"model": b"one"}
 
 
-def test_a_writer_that_is_overtaken_takes_nothing_back(tmp_path: Path) -> None:
+def test_an_overtaken_writer_removes_nothing(tmp_path: Path) -> None:
     objects, beside = Objects({}), Beside()
     earlier = claim(beside, "u-1")
     objects.after = lambda path: beside.put("claim-00000009-0123456789ab-u-2", b"") if path == "model" else None
@@ -147,7 +147,7 @@ def test_a_writer_that_is_overtaken_takes_nothing_back(tmp_path: Path) -> None:
     assert objects.content == {"model": b"one"}
 
 
-def test_a_writer_that_fails_takes_back_what_is_still_its_own(tmp_path: Path) -> None:
+def test_a_failed_writer_removes_only_its_own_files(tmp_path: Path) -> None:
     objects = Objects({"theirs": b"1"})
 
     def fail(path: str) -> None:
@@ -160,7 +160,7 @@ def test_a_writer_that_fails_takes_back_what_is_still_its_own(tmp_path: Path) ->
     assert objects.content == {"theirs": b"1"}
 
 
-def test_what_the_server_does_not_abort_stays_recorded() -> None:
+def test_uploads_that_are_not_aborted_stay_recorded() -> None:
     beside = Beside()
     Ledger(beside, "u-1").add("out/model", "id-1")
     Ledger(beside, "u-2").add("out/model", "id-2")
@@ -179,7 +179,7 @@ def test_a_local_run_records_no_uploads() -> None:
 
 
 class Refusing:
-    """An S3 client of a server that knows no conditional writes."""
+    """An S3 client of a server without conditional writes."""
 
     def __init__(self) -> None:
         self.written: list[dict[str, Any]] = []
@@ -191,8 +191,8 @@ class Refusing:
         return {"ETag": '"tag"'}
 
 
-def test_a_server_without_conditional_writes_is_written_without_conditions(tmp_path: Path) -> None:
+def test_a_server_without_conditional_writes_gets_no_conditions(tmp_path: Path) -> None:
     client, (_, marker) = Refusing(), files_of(tmp_path, "one")
-    parts = Parts(lambda key, upload: None, lambda: None)
+    parts = MultipartHooks(lambda key, upload: None, lambda: None)
     sent = send(client, {"Bucket": "b", "Key": "k"}, marker, silent, parts, only_new=True)
     assert (sent.tag, len(client.written)) == ("tag", 1)

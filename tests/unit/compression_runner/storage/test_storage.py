@@ -1,4 +1,4 @@
-"""Directories as stores: confined, atomic, and clear about what goes wrong."""
+"""Directories as stores: confined, atomic, and with clear errors."""
 
 import errno
 import fcntl
@@ -39,7 +39,7 @@ def test_publishing_replaces_the_whole_directory(tmp_path: Path) -> None:
     assert [place.name for place in tmp_path.iterdir() if place.name.startswith(".")] == []
 
 
-def test_a_file_that_changed_meanwhile_is_not_published(tmp_path: Path) -> None:
+def test_a_file_that_changed_during_publishing_is_not_published(tmp_path: Path) -> None:
     files = [upload(tmp_path / "a", "model.onnx", b"1" * 100), upload(tmp_path / "a", "artifact.json", b"{}")]
     (tmp_path / "a" / "model.onnx").write_bytes(b"2" * 100)
     with pytest.raises(InvalidInput, match="changed while it was published"):
@@ -57,7 +57,7 @@ def test_a_full_disk_leaves_nothing_at_the_destination(tmp_path: Path) -> None:
     assert [place.name for place in tmp_path.iterdir() if place.name.startswith(".")] == []
 
 
-def test_a_full_work_directory_is_said_while_fetching(tmp_path: Path) -> None:
+def test_a_full_work_directory_is_reported_while_fetching(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "weights").write_bytes(bytes(100_000))
     source = store(tmp_path / "source")
@@ -66,7 +66,7 @@ def test_a_full_work_directory_is_said_while_fetching(tmp_path: Path) -> None:
     assert caught.value.field == "workdir"
 
 
-def test_a_run_sweeps_what_a_killed_one_of_its_job_left_and_nothing_else(tmp_path: Path) -> None:
+def test_a_run_removes_only_temporary_files_of_its_killed_pods(tmp_path: Path) -> None:
     others = [f".out-new-u2-{'0' * 32}", f".out-new-local-{'0' * 32}"]
     for name in (f".out-new-u1-{'0' * 32}", f".out-old-u1-{'1' * 32}", *others):
         (tmp_path / name).mkdir()
@@ -76,7 +76,7 @@ def test_a_run_sweeps_what_a_killed_one_of_its_job_left_and_nothing_else(tmp_pat
     assert sorted(place.name for place in tmp_path.iterdir()) == [*sorted(others), "a", "out"]
 
 
-def test_a_directory_to_which_another_process_publishes_is_left_alone(tmp_path: Path) -> None:
+def test_a_directory_with_another_writer_is_not_changed(tmp_path: Path) -> None:
     files = [upload(tmp_path / "a", "artifact.json", b"{}")]
     with locked(tmp_path / "out", "u-2"), pytest.raises(StorageUnavailable, match=r"uid u-2 .*process") as caught:
         store(tmp_path / "out").publish(files, "artifact.json")
@@ -86,7 +86,7 @@ def test_a_directory_to_which_another_process_publishes_is_left_alone(tmp_path: 
     assert sorted(place.name for place in tmp_path.iterdir()) == ["a", "out"]
 
 
-def test_a_file_system_without_locks_is_written_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_written_without_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def flock(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, "no locks")
 
@@ -95,7 +95,7 @@ def test_a_file_system_without_locks_is_written_without_one(tmp_path: Path, monk
     assert sorted(place.name for place in tmp_path.iterdir()) == ["a", "out"]
 
 
-def test_an_artifact_that_was_replaced_meanwhile_is_not_withdrawn(tmp_path: Path) -> None:
+def test_a_replaced_artifact_is_not_withdrawn(tmp_path: Path) -> None:
     target = store(tmp_path / "out")
     target.publish([upload(tmp_path / "a", "artifact.json", b"{}")], "artifact.json")
     before = target.find("artifact.json")
@@ -107,9 +107,9 @@ def test_an_artifact_that_was_replaced_meanwhile_is_not_withdrawn(tmp_path: Path
 
 def test_a_checksum_is_read_without_a_copy(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"weights")
-    found = store(tmp_path).find("model.onnx")
-    assert found is not None
-    assert store(tmp_path).checksum(found) == hashlib.sha256(b"weights").hexdigest()
+    entry = store(tmp_path).find("model.onnx")
+    assert entry is not None
+    assert store(tmp_path).checksum(entry) == hashlib.sha256(b"weights").hexdigest()
 
 
 def test_directories_with_other_files_are_not_replaced(tmp_path: Path) -> None:
@@ -153,14 +153,14 @@ def test_a_missing_source_names_the_field(tmp_path: Path) -> None:
     assert caught.value.field == "spec.output.destination"
 
 
-def test_claims_lie_below_their_mounts(tmp_path: Path) -> None:
+def test_claims_are_below_their_mounts(tmp_path: Path) -> None:
     stores = Stores(claims=tmp_path, base=Path("/base"))
     assert stores.path(parse_location("pvc://models/bert/v1")) == tmp_path / "models" / "bert" / "v1"
     assert stores.path(parse_location("file:///data/a.csv")) == Path("/data/a.csv")
     assert stores.path(parse_location("file://./a.csv")) == Path("/base/a.csv")
 
 
-def test_each_role_has_credentials_of_its_own() -> None:
+def test_each_role_has_its_own_credentials() -> None:
     environment = {
         "MODEL_AWS_ACCESS_KEY_ID": "m",
         "MODEL_AWS_SECRET_ACCESS_KEY": "s",

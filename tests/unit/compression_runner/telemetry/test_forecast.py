@@ -1,4 +1,4 @@
-"""How long a run will take: nothing without a basis, never past, and right in the end, on recorded sequences."""
+"""The remaining time of recorded runs: unknown at first, never negative, and correct at the end."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ class Clock:
 
 @dataclass(frozen=True)
 class Moment:
-    """What was forecast when so much time was really left."""
+    """A forecast, and the time that really remained."""
 
     phase: str
     within: float
     left: float
-    told: float | None
+    forecast: float | None
 
 
 def run(
@@ -40,7 +40,7 @@ def run(
     earlier: Mapping[tuple[str, str], float] | None = None,
     steps: int = 50,
 ) -> Iterator[Moment]:
-    """A run whose phases take this long, each at a steady pace."""
+    """Yield a run whose phases take this long, each at a steady pace."""
     clock = Clock()
     progress = RunProgress(clock=clock)
     end = clock.now + sum(took.values())
@@ -50,40 +50,40 @@ def run(
         with progress.phase(phase.title, phase.method) as advance:
             for step in range(steps + 1):
                 advance(step / steps, "")
-                told = progress.snapshot().remaining
-                yield Moment(phase.title, step / steps, end - clock.now, told.seconds if told else None)
+                remaining = progress.snapshot().remaining
+                yield Moment(phase.title, step / steps, end - clock.now, remaining.seconds if remaining else None)
                 clock.now += took[phase.title] / steps if step < steps else 0.0
 
 
 def test_without_a_basis_there_is_no_forecast() -> None:
     moments = list(run(PLAN, MINILM))
-    assert all(moment.told is None for moment in moments if moment.phase == "fetch")
-    first = next(moment for moment in moments if moment.told is not None)
+    assert all(moment.forecast is None for moment in moments if moment.phase == "fetch")
+    first = next(moment for moment in moments if moment.forecast is not None)
     assert first.phase == "export"
     assert first.within >= 0.3
 
 
-def test_a_recorded_run_is_forecast_better_and_better() -> None:
-    moments = [moment for moment in run(PLAN, MINILM) if moment.told is not None]
-    errors = [abs((moment.told or 0.0) - moment.left) for moment in moments]
-    assert moments[0].told == pytest.approx(moments[0].left, rel=0.5)
+def test_the_forecast_of_a_recorded_run_improves() -> None:
+    moments = [moment for moment in run(PLAN, MINILM) if moment.forecast is not None]
+    errors = [abs((moment.forecast or 0.0) - moment.left) for moment in moments]
+    assert moments[0].forecast == pytest.approx(moments[0].left, rel=0.5)
     assert max(errors[len(errors) // 2 :]) < 8.0
     assert max(errors[-20:]) < 1.0
 
 
-def test_what_ran_before_is_a_basis_from_the_start() -> None:
+def test_earlier_runs_give_a_forecast_from_the_start() -> None:
     earlier = {phase.key: MINILM[phase.title] for phase in PLAN}
     first = next(run(PLAN, MINILM, earlier))
-    assert first.told == pytest.approx(91.4, abs=0.5)
+    assert first.forecast == pytest.approx(91.4, abs=0.5)
 
 
-def test_a_slower_machine_than_before_is_noticed() -> None:
+def test_the_forecast_adapts_to_a_slower_machine() -> None:
     earlier = {phase.key: MINILM[phase.title] / 3 for phase in PLAN}
     at_measuring = [m for m in run(PLAN, MINILM, earlier) if m.phase == "measure" and m.within == 0.0]
-    assert at_measuring[0].told == pytest.approx(at_measuring[0].left, rel=0.1)
+    assert at_measuring[0].forecast == pytest.approx(at_measuring[0].left, rel=0.1)
 
 
-def test_a_stage_from_its_checkpoint_counts_with_the_time_that_it_once_took() -> None:
+def test_a_stage_from_a_checkpoint_counts_with_its_earlier_time() -> None:
     clock = Clock()
     progress = RunProgress(clock=clock)
     progress.expect(PLAN)
@@ -91,13 +91,13 @@ def test_a_stage_from_its_checkpoint_counts_with_the_time_that_it_once_took() ->
         clock.now += 0.2
     assert progress.snapshot().remaining is None
     progress.recall({("export", "export"): 20.0, ("int8", "quantize"): 6.0})
-    told = progress.snapshot().remaining
-    assert told is not None
-    assert told.seconds == pytest.approx(2.0 * 63)
-    assert told.basis == "2 of earlier runs"
+    remaining = progress.snapshot().remaining
+    assert remaining is not None
+    assert remaining.seconds == pytest.approx(2.0 * 63)
+    assert remaining.basis == "2 of earlier runs"
 
 
-def test_a_training_that_goes_on_in_its_middle_has_the_pace_of_this_pod() -> None:
+def test_a_resumed_training_has_the_pace_of_this_pod() -> None:
     clock = Clock()
     progress = RunProgress(clock=clock)
     progress.expect([Phase("student", "distill", 60), Phase("measure", "", 0.0)])
@@ -107,23 +107,23 @@ def test_a_training_that_goes_on_in_its_middle_has_the_pace_of_this_pod() -> Non
         for step in range(1, 41):
             clock.now += 1
             advance(0.5 + step / 100, "")
-        told = progress.snapshot().remaining
-        assert told is not None
-        assert told.seconds == pytest.approx(10, abs=2)
+        remaining = progress.snapshot().remaining
+        assert remaining is not None
+        assert remaining.seconds == pytest.approx(10, abs=2)
 
 
-def test_what_follows_in_another_pod_is_in_the_forecast() -> None:
+def test_work_in_another_pod_is_in_the_forecast() -> None:
     clock = Clock()
     progress = RunProgress(clock=clock)
     progress.expect([Phase("fetch", "", 10), Phase("int8", "quantize", 10)], beyond=60)
     with progress.phase("fetch"):
         clock.now += 10
-    told = progress.snapshot().remaining
-    assert told is not None
-    assert told.seconds == pytest.approx(70)
+    remaining = progress.snapshot().remaining
+    assert remaining is not None
+    assert remaining.seconds == pytest.approx(70)
 
 
-def test_a_phase_that_is_over_its_time_pushes_the_end_away() -> None:
+def test_an_overdue_phase_delays_the_end() -> None:
     clock = Clock()
     progress = RunProgress(clock=clock)
     progress.expect(PLAN)
@@ -132,14 +132,14 @@ def test_a_phase_that_is_over_its_time_pushes_the_end_away() -> None:
         ends = []
         for _ in range(100):
             clock.now += 10
-            told = progress.snapshot().remaining
-            assert told is not None
-            assert told.seconds > 0
-            ends.append(clock.now + told.seconds)
+            remaining = progress.snapshot().remaining
+            assert remaining is not None
+            assert remaining.seconds > 0
+            ends.append(clock.now + remaining.seconds)
     assert ends[-1] > ends[20] > ends[8]
 
 
-def test_a_run_that_is_done_forecasts_nothing() -> None:
+def test_a_finished_run_has_no_forecast() -> None:
     progress = RunProgress(clock=Clock())
     progress.expect(PLAN)
     progress.recall({phase.key: 1.0 for phase in PLAN})
@@ -158,10 +158,10 @@ def test_forecasts_converge(phases: list[tuple[float, float]], unit: float) -> N
     took = {phase.title: weight * wrong * unit for phase, (weight, wrong) in zip(plan, phases, strict=True)}
     whole = sum(took.values())
     moments = list(run(plan, took))
-    told = [moment for moment in moments if moment.told is not None]
-    assert all((moment.told or 0.0) >= 0 for moment in told)
-    last = [moment for moment in told if moment.phase == plan[-1].title and moment.within >= 0.9]
+    forecasts = [moment for moment in moments if moment.forecast is not None]
+    assert all((moment.forecast or 0.0) >= 0 for moment in forecasts)
+    last = [moment for moment in forecasts if moment.phase == plan[-1].title and moment.within >= 0.9]
     assert last
     for moment in last:
-        assert abs((moment.told or 0.0) - moment.left) <= 0.1 * whole + 2.0
-    assert (moments[-1].told or 0.0) <= 0.02 * whole + 2.0
+        assert abs((moment.forecast or 0.0) - moment.left) <= 0.1 * whole + 2.0
+    assert (moments[-1].forecast or 0.0) <= 0.02 * whole + 2.0

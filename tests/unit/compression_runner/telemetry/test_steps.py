@@ -1,4 +1,4 @@
-"""The steps of a run: what is shown is what is run, it moves, and what fails is marked."""
+"""The steps of a run: the order, progress, and marks of failures."""
 
 import io
 
@@ -48,7 +48,7 @@ def test_the_innermost_step_that_fails_is_named_and_both_are_marked() -> None:
     assert steps(progress) == [("taught", "Failed"), ("fetch", "Failed"), ("measure", "Pending")]
 
 
-def test_a_step_that_tells_nothing_moves_by_its_usual_time_and_never_ends_by_it() -> None:
+def test_a_step_without_progress_advances_by_its_usual_time() -> None:
     clock = Clock()
     progress = RunProgress(clock=clock)
     progress.expect([Phase("export", "export", 50), Phase("measure", "", 50)])
@@ -62,7 +62,7 @@ def test_a_step_that_tells_nothing_moves_by_its_usual_time_and_never_ends_by_it(
     assert progress.snapshot().percent == 50
 
 
-def test_more_work_than_was_expected_does_not_take_back_what_was_reached() -> None:
+def test_unexpected_work_does_not_lower_the_progress() -> None:
     progress = RunProgress(clock=Clock())
     progress.expect([Phase("measure", "", 95), Phase("publish", "", 5)])
     with progress.phase("measure"):

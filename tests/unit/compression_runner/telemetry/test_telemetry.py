@@ -1,4 +1,4 @@
-"""What a run tells on its way: progress that never goes back, log lines, metrics, and last words."""
+"""Telemetry of a run: monotonic progress, log lines, metrics, and the termination message."""
 
 import json
 import urllib.request
@@ -38,7 +38,7 @@ def test_progress_grows_to_one_even_when_phases_are_skipped() -> None:
     assert progress.snapshot().percent == 100
 
 
-def test_a_phase_that_nobody_expected_is_no_trouble() -> None:
+def test_an_unexpected_phase_is_accepted() -> None:
     progress = RunProgress()
     progress.expect(PHASES)
     with progress.phase("surprise"):
@@ -72,11 +72,11 @@ def test_metrics_and_progress_are_served() -> None:
             metrics.size("export", 90)
             metrics.latencies("baseline", np.array([0.002, 0.2]))
             text = urllib.request.urlopen(f"{address}/metrics").read().decode()
-            told = json.loads(urllib.request.urlopen(f"{address}/progress").read())
+            document = json.loads(urllib.request.urlopen(f"{address}/progress").read())
         assert 'compression_runner_stage{method="export",stage="export"} 1.0' in text
         assert 'compression_runner_size_bytes{stage="export"} 90.0' in text
         assert 'compression_runner_latency_seconds_bucket{le="0.0025",model="baseline"} 1.0' in text
-        assert (told["stage"], told["index"], told["total"]) == ("export", 2, 4)
+        assert (document["stage"], document["index"], document["total"]) == ("export", 2, 4)
         assert urllib.request.urlopen(f"{address}/healthz").read() == b"ok\n"
         with progress.phase("int8", "quantize"):
             after = metrics.expose().decode()
@@ -96,7 +96,7 @@ def test_metrics_and_progress_are_served() -> None:
         (DiskFull, 7, "DiskFull"),
     ],
 )
-def test_an_error_becomes_a_message_of_the_kubelets_size(
+def test_an_error_fits_into_the_termination_message(
     tmp_path: Path, kind: type[RunnerError], code: int, reason: str
 ) -> None:
     error = kind("Detail", "spec.model.source", "x" * 5000, "p" * 5000, "do something")

@@ -1,4 +1,4 @@
-"""Models of several labels for a sample learn each label by itself, and numbers are learned as numbers."""
+"""Training of models with several labels per sample, and of regressions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.multi_label import MultiLabel
 from compression_runner.training import model
-from compression_runner.training.holdout import whole
+from compression_runner.training.holdout import all_batches
 from compression_runner.training.losses import output_loss, score
 from compressionjob.methods.distill import Distill
 from compressionjob.methods.losses import Losses
@@ -36,7 +36,7 @@ EVERY: Sequence[tuple[str, Parameters]] = [
 
 
 def classifier(place: Path, *, shift: float = 0.0, labels: int = CLASSES) -> Artifact:
-    """Return a classifier, all of whose logits are shifted, which a softmax does not see."""
+    """Return a classifier with all logits shifted, which a softmax ignores."""
     tiny_models.bert(place, labels=labels)
     task: Any = "text-classification" if labels > 1 else "text-regression"
     artifact = seal(place, "transformers", task)
@@ -59,37 +59,37 @@ def test_the_loss_is_the_divergence_of_each_label() -> None:
 
 
 @pytest.mark.parametrize(("method", "parameters"), EVERY, ids=[method for method, _ in EVERY])
-def test_every_method_that_trains_learns_label_by_label(method: str, parameters: Parameters, tmp_path: Path) -> None:
+def test_every_training_method_learns_each_label(method: str, parameters: Parameters, tmp_path: Path) -> None:
     held, losses = train(method, parameters, tmp_path, TOKENS)
     assert held["before"] < 0.9
     assert losses[-1] < 0.2 * losses[0]
 
 
-def test_one_class_for_each_sample_is_learned_by_softmax(tmp_path: Path) -> None:
+def test_single_label_models_learn_by_softmax(tmp_path: Path) -> None:
     held, losses = train("distill", Distill(training=SETTINGS), tmp_path, ONE_CLASS)
     assert held["before"] == 1.0
     assert losses[0] < 0.001
 
 
 def train(method: str, parameters: Parameters, place: Path, data: SampleSet) -> tuple[dict[str, Any], list[float]]:
-    """Return what is known of the samples held back, and the losses, of a student whose logits are shifted."""
+    """Return the details of the held-out samples, and the losses, of a student with shifted logits."""
     teacher, student = classifier(place / "teacher"), classifier(place / "student", shift=1.0)
     outcome = run_stage(method, student, parameters, place / "out", teacher=teacher, data=data)
     return outcome.details["heldBack"], outcome.details["losses"]
 
 
-def test_agreement_counts_label_by_label(tmp_path: Path) -> None:
+def test_agreement_counts_each_label(tmp_path: Path) -> None:
     teacher, student = (
         model.load(classifier(tmp_path / name, shift=shift)) for name, shift in (("a", 0.0), ("b", 3.0))
     )
-    (batch,) = whole(TOKENS.only(range(8)), teacher.interface.inputs)
+    (batch,) = all_batches(TOKENS.only(range(8)), teacher.interface.inputs)
     sides = [side.outputs(batch.inputs)[0] > 0 for side in (student, teacher)]
-    found = score(student, teacher, [batch], several_labels=True)
-    assert found.value == pytest.approx(float((sides[0] == sides[1]).float().mean()))
-    assert found.value < 1.0 == score(student, teacher, [batch]).value
+    result = score(student, teacher, [batch], several_labels=True)
+    assert result.value == pytest.approx(float((sides[0] == sides[1]).float().mean()))
+    assert result.value < 1.0 == score(student, teacher, [batch]).value
 
 
-def test_numbers_are_learned_as_numbers(tmp_path: Path) -> None:
+def test_regressions_learn_by_squared_error(tmp_path: Path) -> None:
     teacher = classifier(tmp_path / "teacher", labels=1)
     student = classifier(tmp_path / "student", shift=1.0, labels=1)
     wanted = Distill(training=SETTINGS, losses=Losses(temperature=4.0))

@@ -18,12 +18,12 @@ from compression_runner.formats import surgery
 from compression_runner.formats.factors import FactorizedLinear
 from compression_runner.formats.surgery import Surgery
 from compression_runner.training import model
-from compression_runner.training.batches import Batch, Batches
-from compression_runner.training.holdout import hold_back, whole
-from compression_runner.training.lesson import Lesson
-from compression_runner.training.loop import Keeping, train
+from compression_runner.training.batches import Batch, TrainingBatches
+from compression_runner.training.holdout import all_batches, split_holdout
+from compression_runner.training.loop import TrainingCheckpoints, train
 from compression_runner.training.losses import Distillation, label_loss, score
-from compression_runner.training.narrowing import derive, kept_layers
+from compression_runner.training.student_initialization import derive, evenly_spaced_layers
+from compression_runner.training.trainer import Trainer
 from compressionjob.methods.distill import Distill, Student
 from compressionjob.methods.factorize import Factorize
 from compressionjob.methods.losses import Losses
@@ -38,11 +38,11 @@ from tests.support.stages import run_stage
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    place = tiny_models.bert(tmp_path_factory.mktemp("models") / "classifier", labels=CLASSES)
-    return seal(place, "transformers", "text-classification")
+    folder = tiny_models.bert(tmp_path_factory.mktemp("models") / "classifier", labels=CLASSES)
+    return seal(folder, "transformers", "text-classification")
 
 
-def test_a_run_that_was_cut_off_ends_with_the_same_weights(classifier: Artifact, tmp_path: Path) -> None:
+def test_an_interrupted_run_ends_with_the_same_weights(classifier: Artifact, tmp_path: Path) -> None:
     settings = Training(epochs=4, batch_size=8, learning_rate=0.01, checkpoint_every=5)
     parameters = Distill(losses=Losses(output=0.0, labels=1.0), training=settings)
     whole = run_stage("distill", classifier, parameters, tmp_path / "whole")
@@ -60,34 +60,34 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(classifier: Artifact,
             raise Killed
 
     with pytest.raises(Killed):
-        run_stage("distill", classifier, parameters, tmp_path / "cut", keep=keep, advance=kill)
+        run_stage("distill", classifier, parameters, tmp_path / "cut", checkpoint_dir=keep, advance=kill)
     assert list(keep.glob("state-*.pt"))
-    resumed = run_stage("distill", classifier, parameters, tmp_path / "resumed", keep=keep)
-    # What is done again is less than what lies between two checkpoints.
+    resumed = run_stage("distill", classifier, parameters, tmp_path / "resumed", checkpoint_dir=keep)
+    # The resumed run repeats fewer steps than lie between two checkpoints.
     assert resumed.details["resumedAtStep"] == 15
     assert resumed.artifact.digest == whole.artifact.digest
 
 
-def test_a_damaged_state_is_left_out(classifier: Artifact, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_ignored(classifier: Artifact, tmp_path: Path) -> None:
     (tmp_path / "state-000000005.pt").write_bytes(b"cut off")
     learner = model.load(classifier)
-    batches = Batches(labelled_tokens(), learner.interface.inputs, 8, seed=0)
+    batches = TrainingBatches(labelled_tokens(), learner.interface.inputs, 8, seed=0)
     distillation = Distillation(learner, None, Losses(output=0.0, labels=1.0), batches.of_rows([0]))
-    trained = train(distillation, batches, distillation.loss, Training(max_steps=2), Keeping(tmp_path))
+    trained = train(distillation, batches, distillation.loss, Training(max_steps=2), TrainingCheckpoints(tmp_path))
     assert (trained.steps, trained.resumed_at) == (2, 0)
 
 
-def test_a_full_disk_is_told_as_such(classifier: Artifact, tmp_path: Path) -> None:
+def test_a_full_disk_raises_an_os_error(classifier: Artifact, tmp_path: Path) -> None:
     learner = model.load(classifier)
-    batches = Batches(labelled_tokens(), learner.interface.inputs, 8, seed=0)
+    batches = TrainingBatches(labelled_tokens(), learner.interface.inputs, 8, seed=0)
     distillation = Distillation(learner, None, Losses(output=0.0, labels=1.0), batches.of_rows([0]))
     settings = Training(max_steps=4, checkpoint_every=2)
     with largest_file(20_000), pytest.raises(OSError, match="File too large") as full:
-        train(distillation, batches, distillation.loss, settings, Keeping(tmp_path))
+        train(distillation, batches, distillation.loss, settings, TrainingCheckpoints(tmp_path))
     assert full.value.errno == errno.EFBIG
 
 
-def test_weights_that_find_no_room_are_told_as_a_full_disk(classifier: Artifact, tmp_path: Path) -> None:
+def test_saving_weights_to_a_full_disk_raises_disk_full(classifier: Artifact, tmp_path: Path) -> None:
     trainable = model.load(classifier)
     trainable.changes = Surgery()
     with (
@@ -98,7 +98,7 @@ def test_weights_that_find_no_room_are_told_as_a_full_disk(classifier: Artifact,
         model.save(trainable, classifier, tmp_path)
 
 
-def test_training_teaches(classifier: Artifact, tmp_path: Path) -> None:
+def test_training_raises_the_score(classifier: Artifact, tmp_path: Path) -> None:
     settings = Training(epochs=12, batch_size=8, learning_rate=0.01)
     outcome = run_stage(
         "recover", classifier, Recover(method="labels", training=settings), tmp_path / "out", data=labelled_tokens(120)
@@ -109,8 +109,8 @@ def test_training_teaches(classifier: Artifact, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [tiny_models.bert, tiny_models.resnet])
-def test_products_in_bfloat16_teach_as_well_and_weights_stay_float32(make: Callable[..., Path], tmp_path: Path) -> None:
-    """Every loss, on tokens and on images, whose convolutions have their channels last on the way."""
+def test_bfloat16_training_works_and_weights_stay_float32(make: Callable[..., Path], tmp_path: Path) -> None:
+    """Use every loss, on tokens and on images; convolutions of images have channels last in training."""
     is_text = make is tiny_models.bert
     source = make(tmp_path / "model", labels=CLASSES) if is_text else make(tmp_path / "model")
     artifact = seal(source, "transformers", "text-classification" if is_text else "image-classification")
@@ -127,8 +127,8 @@ def test_products_in_bfloat16_teach_as_well_and_weights_stay_float32(make: Calla
     assert all(parameter.is_contiguous() for parameter in again.module.parameters())
 
 
-def test_what_does_not_help_is_not_kept(classifier: Artifact, tmp_path: Path) -> None:
-    """The baseline agrees with itself already: whatever training does, it cannot help."""
+def test_training_that_does_not_help_is_discarded(classifier: Artifact, tmp_path: Path) -> None:
+    """The baseline already agrees with itself, so training cannot improve it."""
     data = SampleSet(samples=labelled_tokens().samples, digest="sha256:0", padding=labelled_tokens().padding)
     settings = Training(epochs=1, batch_size=8, learning_rate=0.05)
     outcome = run_stage("recover", classifier, Recover(training=settings), tmp_path / "out", data=data)
@@ -137,8 +137,8 @@ def test_what_does_not_help_is_not_kept(classifier: Artifact, tmp_path: Path) ->
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_what_comes_nearer_to_its_teacher_is_kept_though_it_answers_alike(classifier: Artifact, tmp_path: Path) -> None:
-    """Training data that the baseline knows is answered well without recovery; the loss still tells what was lost."""
+def test_a_lower_loss_is_kept_at_an_equal_score(classifier: Artifact, tmp_path: Path) -> None:
+    """A pruned model answers training data of the baseline well without recovery; only the loss shows the damage."""
     data, settings = labelled_tokens(120), Training(epochs=12, batch_size=8, learning_rate=0.01)
     by_labels = Recover(method="labels", training=settings)
     knows = run_stage("recover", classifier, by_labels, tmp_path / "knows", data=data).artifact
@@ -151,12 +151,12 @@ def test_what_comes_nearer_to_its_teacher_is_kept_though_it_answers_alike(classi
     assert held["kept"]
 
 
-def test_recovery_ends_when_little_enough_is_lost(classifier: Artifact, tmp_path: Path) -> None:
+def test_recovery_skips_training_within_max_drop(classifier: Artifact, tmp_path: Path) -> None:
     outcome = run_stage("recover", classifier, Recover(max_drop=0.5), tmp_path / "out")
     assert outcome.details["heldBack"]["steps"] == 0
 
 
-def test_several_labels_have_a_loss_and_a_score_for_each(classifier: Artifact) -> None:
+def test_several_labels_have_a_loss_and_a_score_per_label(classifier: Artifact) -> None:
     answers = torch.tensor([[2.0, -1.0], [0.5, 3.0]])
     labels = torch.tensor([[1, 0], [0, 1]])
     expected = torch.nn.functional.binary_cross_entropy(torch.sigmoid(answers), labels.float())
@@ -164,21 +164,21 @@ def test_several_labels_have_a_loss_and_a_score_for_each(classifier: Artifact) -
     several = model.load(classifier)
     data = labelled_tokens()
     sets = np.eye(CLASSES, dtype=np.int64)[np.asarray(data.labels)]
-    (batch,) = whole(replace(data.only(range(8)), labels=sets[:8]), several.interface.inputs)
-    found = score(several, None, [batch])
+    (batch,) = all_batches(replace(data.only(range(8)), labels=sets[:8]), several.interface.inputs)
+    result = score(several, None, [batch])
     right = (several.outputs(batch.inputs)[0] > 0) == batch.labels.bool()  # type: ignore[union-attr]
-    assert found.what == "accuracy"
-    assert found.value == pytest.approx(float(right.float().mean()))
+    assert result.metric == "accuracy"
+    assert result.value == pytest.approx(float(right.float().mean()))
 
 
-def test_numbers_are_scored_by_how_they_go_together(tmp_path: Path) -> None:
+def test_regressions_are_scored_by_correlation(tmp_path: Path) -> None:
     ranker = model.load(seal(tiny_models.bert(tmp_path / "ranker", labels=1), "transformers", "text-regression"))
     data = labelled_tokens().only(range(8))
-    (batch,) = whole(data, ranker.interface.inputs)
+    (batch,) = all_batches(data, ranker.interface.inputs)
     assert score(ranker, ranker, [batch]).value == pytest.approx(1.0)
     answers = ranker.outputs(batch.inputs)[0].detach().flatten()
     opposite = score(ranker, None, [Batch(batch.inputs, -answers)])
-    assert (opposite.what, opposite.value) == ("correlation", 0.0)
+    assert (opposite.metric, opposite.value) == ("correlation", 0.0)
     expected = float(torch.corrcoef(torch.stack([answers, batch.labels.float()]))[0, 1])  # type: ignore[union-attr]
     assert score(ranker, None, [batch]).value == pytest.approx(max(0.0, expected), abs=1e-4)
 
@@ -199,7 +199,7 @@ def test_zeros_stay_zero(classifier: Artifact, tmp_path: Path) -> None:
     assert changed > 0
 
 
-def test_an_unlabelled_set_is_refused_where_labels_are_asked(classifier: Artifact, tmp_path: Path) -> None:
+def test_label_losses_refuse_unlabelled_data(classifier: Artifact, tmp_path: Path) -> None:
     data = SampleSet(samples=labelled_tokens().samples, digest="sha256:0", padding=labelled_tokens().padding)
     with pytest.raises(BadRecipe, match="no labels"):
         run_stage("distill", classifier, Distill(losses=Losses(labels=1.0)), tmp_path / "out", data=data)
@@ -212,13 +212,13 @@ def test_a_diverging_training_names_the_learning_rate(classifier: Artifact, tmp_
 
 
 @pytest.mark.parametrize(
-    ("count", "wanted", "kept"), [(6, 3, [0, 2, 5]), (6, 2, [0, 5]), (6, 1, [5]), (3, 3, [0, 1, 2])]
+    ("count", "requested", "kept"), [(6, 3, [0, 2, 5]), (6, 2, [0, 5]), (6, 1, [5]), (3, 3, [0, 1, 2])]
 )
-def test_layers_are_spread_over_the_depth(count: int, wanted: int, kept: list[int]) -> None:
-    assert kept_layers(count, wanted) == kept
+def test_kept_layers_are_evenly_spaced(count: int, requested: int, kept: list[int]) -> None:
+    assert evenly_spaced_layers(count, requested) == kept
 
 
-def test_a_narrower_student_keeps_the_teachers_weights(classifier: Artifact) -> None:
+def test_a_narrower_student_has_weights_of_the_teacher(classifier: Artifact) -> None:
     teacher = model.load(classifier)
     student = derive(teacher, Student(layers=1, hidden_size=16, intermediate_size=24), "student")
     config = student.inner.config
@@ -230,7 +230,7 @@ def test_a_narrower_student_keeps_the_teachers_weights(classifier: Artifact) -> 
     assert student.outputs((torch.ones(1, 4, dtype=torch.int64),) * 3)[0].shape == (1, CLASSES)
 
 
-def test_a_student_as_large_as_its_teacher_is_its_teacher(classifier: Artifact) -> None:
+def test_a_student_of_equal_size_equals_its_teacher(classifier: Artifact) -> None:
     teacher = model.load(classifier)
     student = derive(teacher, Student(layers=2, hidden_size=32, intermediate_size=64), "student")
     for name, tensor in teacher.inner.state_dict().items():
@@ -238,26 +238,26 @@ def test_a_student_as_large_as_its_teacher_is_its_teacher(classifier: Artifact) 
 
 
 @pytest.mark.parametrize(
-    ("wanted", "says"),
-    [(Student(layers=3), "its teacher has 2"), (Student(hidden_size=24), "are not 24 together")],
+    ("requested", "message"),
+    [(Student(layers=3), "its teacher has 2"), (Student(hidden_size=24), "make 16")],
 )
-def test_a_student_that_cannot_be_is_refused(classifier: Artifact, wanted: Student, says: str) -> None:
-    with pytest.raises(BadRecipe, match=says):
-        derive(model.load(classifier), wanted, "student")
+def test_an_impossible_student_is_refused(classifier: Artifact, requested: Student, message: str) -> None:
+    with pytest.raises(BadRecipe, match=message):
+        derive(model.load(classifier), requested, "student")
 
 
-def test_every_loss_of_a_narrower_student_has_a_gradient(classifier: Artifact) -> None:
+def test_all_parameters_of_a_narrower_student_have_gradients(classifier: Artifact) -> None:
     teacher = model.load(classifier).freeze()
     student = derive(model.load(classifier), Student(hidden_size=16), "student")
     losses = Losses(output=1.0, hidden=1.0, attention=1.0, labels=1.0)
-    batches = Batches(labelled_tokens(), student.interface.inputs, 8, seed=0)
+    batches = TrainingBatches(labelled_tokens(), student.interface.inputs, 8, seed=0)
     distillation = Distillation(student, teacher, losses, batches.of_rows([0, 1]))
     distillation.loss(batches.of_step(0)).backward()
     without = [name for name, value in distillation.named_parameters() if value.grad is None and "pooler" not in name]
     assert without == []
 
 
-def test_a_changed_model_comes_back_as_it_was_and_is_exported(classifier: Artifact, tmp_path: Path) -> None:
+def test_a_changed_model_round_trips_and_exports(classifier: Artifact, tmp_path: Path) -> None:
     trainable = model.load(classifier)
     name = "bert.encoder.layer.0.intermediate.dense"
     dense = trainable.inner.get_submodule(name)
@@ -280,9 +280,9 @@ def test_a_changed_model_comes_back_as_it_was_and_is_exported(classifier: Artifa
     assert not (exported.path / "surgery.json").exists()
 
 
-def test_narrower_layers_are_seen_from_the_tensors(tmp_path: Path) -> None:
-    place = tiny_models.resnet(tmp_path / "resnet")
-    artifact = seal(place, "transformers", "image-classification")
+def test_loading_restores_narrower_layers_from_tensors(tmp_path: Path) -> None:
+    folder = tiny_models.resnet(tmp_path / "resnet")
+    artifact = seal(folder, "transformers", "image-classification")
     trainable = model.load(artifact)
     stem = trainable.inner.get_submodule("resnet.embedder.embedder")
     encoder = trainable.inner.get_submodule("resnet.encoder.stages.0.layers.0")
@@ -305,37 +305,37 @@ def test_narrower_layers_are_seen_from_the_tensors(tmp_path: Path) -> None:
         assert torch.equal(again.outputs((pixels,))[0], trainable.module.train(False)(pixels))
 
 
-def test_what_is_held_back_is_not_learned_from() -> None:
-    learned, held = hold_back(labelled_tokens(50))
+def test_held_out_samples_are_not_trained_on() -> None:
+    learned, held = split_holdout(labelled_tokens(50))
     assert (len(learned), len(held)) == (45, 5)
     ids = [sample["input_ids"].tobytes() for sample in learned.samples]
     assert not [sample for sample in held.samples if sample["input_ids"].tobytes() in ids]
 
 
-def test_batches_depend_on_the_seed_and_the_step_alone() -> None:
-    first, second = (Batches(labelled_tokens(), ("input_ids", "attention_mask"), 8, seed=3) for _ in range(2))
+def test_batches_depend_on_seed_and_step_alone() -> None:
+    first, second = (TrainingBatches(labelled_tokens(), ("input_ids", "attention_mask"), 8, seed=3) for _ in range(2))
     assert torch.equal(first.of_step(11).inputs[0], second.of_step(11).inputs[0])
-    other = Batches(labelled_tokens(), ("input_ids", "attention_mask"), 8, seed=4)
+    other = TrainingBatches(labelled_tokens(), ("input_ids", "attention_mask"), 8, seed=4)
     assert not torch.equal(first.of_step(0).labels, other.of_step(0).labels)  # type: ignore[arg-type]
 
 
-def test_the_one_signal_of_a_sample_has_the_name_that_the_model_gives_it() -> None:
+def test_a_single_input_takes_the_name_in_the_model() -> None:
     videos = [{"pixel_values": np.full((2, 1, 4, 4), index, np.float32)} for index in range(8)]
-    batches = Batches(SampleSet(videos, "sha256:0", unnamed=True), ("pixel_values_videos",), 4, seed=1)
+    batches = TrainingBatches(SampleSet(videos, "sha256:0", unnamed=True), ("pixel_values_videos",), 4, seed=1)
     assert batches.of_rows([5]).inputs[0].unique().tolist() == [5.0]
     with pytest.raises(InvalidInput, match="needs the input pixel_values_videos"):
-        Batches(SampleSet(videos, "sha256:0"), ("pixel_values_videos",), 4, seed=1)
+        TrainingBatches(SampleSet(videos, "sha256:0"), ("pixel_values_videos",), 4, seed=1)
 
 
-def test_images_are_moved_by_no_more_than_two_pixels() -> None:
+def test_augmentation_keeps_shapes_and_varies_by_step() -> None:
     images = [{"pixel_values": np.eye(8, dtype=np.float32)[None] + index} for index in range(16)]
-    batches = Batches(SampleSet(images, "sha256:0"), ("pixel_values",), 16, seed=1, augment=["shift", "flip"])
+    batches = TrainingBatches(SampleSet(images, "sha256:0"), ("pixel_values",), 16, seed=1, augment=["shift", "flip"])
     moved = batches.of_step(0).inputs[0]
     assert moved.shape == (16, 1, 8, 8)
     assert not torch.equal(moved, batches.of_step(1).inputs[0])
 
 
-def test_a_given_student_learns_from_a_given_teacher(classifier: Artifact, tmp_path: Path) -> None:
+def test_a_named_student_learns_from_a_named_teacher(classifier: Artifact, tmp_path: Path) -> None:
     small = tiny_models.bert(tmp_path / "small", labels=CLASSES, hidden=16)
     large = tiny_models.bert(tmp_path / "large", labels=CLASSES, hidden=64)
     parameters = Distill(
@@ -373,8 +373,8 @@ def test_a_teacher_with_another_tokenizer_is_refused(classifier: Artifact, tmp_p
     ],
 )
 def test_a_model_in_16_bits_stays_in_16_bits(tmp_path: Path, name: str, parameters: Any) -> None:
-    place = tiny_models.bert(tmp_path / "bert", labels=CLASSES, dtype=torch.bfloat16)
-    source = seal(place, "transformers", "text-classification")
+    folder = tiny_models.bert(tmp_path / "bert", labels=CLASSES, dtype=torch.bfloat16)
+    source = seal(folder, "transformers", "text-classification")
     result = run_stage(name, source, parameters, tmp_path / "out").artifact
     tensors = load_file(result.path / "model.safetensors")
     assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
@@ -382,40 +382,42 @@ def test_a_model_in_16_bits_stays_in_16_bits(tmp_path: Path, name: str, paramete
     assert {parameter.dtype for parameter in model.load(result).module.parameters()} == {torch.float32}
 
 
-def test_what_is_told_of_a_recovery_in_16_bits_is_that_of_what_is_kept(tmp_path: Path) -> None:
-    place = tiny_models.bert(tmp_path / "bert", labels=CLASSES, dtype=torch.bfloat16)
-    teacher = seal(place, "transformers", "text-classification")
+def test_the_reported_loss_is_that_of_the_saved_16_bit_model(tmp_path: Path) -> None:
+    folder = tiny_models.bert(tmp_path / "bert", labels=CLASSES, dtype=torch.bfloat16)
+    teacher = seal(folder, "transformers", "text-classification")
     pruned = run_stage("prune", teacher, Prune(sparsity=0.5), tmp_path / "pruned").artifact
     training = Training(epochs=2, batch_size=8, learning_rate=0.0005)
     outcome = run_stage("recover", pruned, Recover(training=training), tmp_path / "out", teacher=teacher)
     kept, whole = model.load(outcome.artifact), model.load(teacher).freeze()
-    loss = Lesson(kept, whole, labelled_tokens(), training).loss(Losses(temperature=1.0))
+    loss = Trainer(kept, whole, labelled_tokens(), training).loss(Losses(temperature=1.0))
     assert loss == pytest.approx(outcome.details["heldBack"]["loss"]["after"], rel=1e-3)
 
 
-def test_numbers_too_large_for_16_bits_are_not_kept_as_infinite(classifier: Artifact) -> None:
+def test_numbers_beyond_16_bits_are_refused(classifier: Artifact) -> None:
     trainable = model.load(classifier)
     trainable.stored = torch.float16
     with torch.no_grad():
         next(iter(trainable.module.parameters()))[0, 0] = 70000.0
-    with pytest.raises(BadRecipe, match=r"'float16': the model came in it, and .*word_embeddings.weight has a number"):
-        trainable.settle()
+    with pytest.raises(
+        BadRecipe, match=r"'float16': it is the type of the source, and .*word_embeddings.weight now has a number"
+    ):
+        trainable.round_to_stored()
 
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [("prune", Prune(pattern="2:4", sparsity=0.5)), ("factorize", Factorize(rank=4)), ("distill", Distill())],
 )
-def test_a_pooler_that_was_not_there_is_not_made_up(tmp_path: Path, name: str, parameters: Any) -> None:
-    place = tiny_models.bert(tmp_path / "bert")
-    tensors = load_file(place / "model.safetensors")
+def test_a_missing_pooler_stays_missing(tmp_path: Path, name: str, parameters: Any) -> None:
+    folder = tiny_models.bert(tmp_path / "bert")
+    tensors = load_file(folder / "model.safetensors")
     without = {key: tensor for key, tensor in tensors.items() if not key.startswith("pooler")}
     assert len(without) < len(tensors)
-    save_file(without, place / "model.safetensors", metadata={"format": "pt"})
-    source = seal(place, "transformers", "text-embedding")
+    save_file(without, folder / "model.safetensors", metadata={"format": "pt"})
+    source = seal(folder, "transformers", "text-embedding")
     if isinstance(parameters, Distill):
         parameters = Distill(student=Student(layers=1), training=Training(max_steps=1))
-    first, second = (run_stage(name, source, parameters, tmp_path / place).artifact for place in ("first", "second"))
+    first, second = (run_stage(name, source, parameters, tmp_path / folder).artifact for folder in ("first", "second"))
     assert first.digest == second.digest
     assert not [key for key in load_file(first.path / "model.safetensors") if "pooler" in key]
     model.load(first)

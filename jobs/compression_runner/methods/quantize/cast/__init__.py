@@ -4,8 +4,9 @@ from typing import Final
 
 from compression_runner.artifact import Artifact, Format, seal
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.quantize.graph_stage import finish, load_floats, refusing
+from compression_runner.methods.quantize.graph_stage import finish, graph_errors, load_floats
 from compression_runner.methods.quantize.need import NEED
+from compression_runner.methods.quantize.plan_check import float_graph
 from compression_runner.stages.method import Formats, Method, Outcome, StageContext
 from compressionjob.methods.quantize import Cast
 
@@ -13,15 +14,15 @@ from compressionjob.methods.quantize import Cast
 def run(artifact: Artifact, parameters: Cast, context: StageContext) -> Outcome:
     """Return the model in float16 or bfloat16.
 
-    Raises BadRecipe where it has no float32 weights, or onnxruntime cannot cast them.
+    Raises BadRecipe if it has no float32 weights, or onnxruntime cannot cast them.
     """
     if artifact.format == "transformers":
         return _folder(artifact, context)
     from compression_runner.formats.normalization import raise_opset
     from compression_runner.formats.onnx_files import save
-    from compression_runner.methods.quantize.cast.converting import BFLOAT16_OPSET, to_bfloat16, to_float16
+    from compression_runner.methods.quantize.cast.half_precision import BFLOAT16_OPSET, to_bfloat16, to_float16
 
-    with refusing(artifact, context, "cast", "use dtype bfloat16, or method dynamic"):
+    with graph_errors(artifact, context, "cast", "use dtype bfloat16, or method dynamic"):
         model = load_floats(artifact, parameters, context.field, "smaller")
         if parameters.dtype == "bfloat16":
             model = raise_opset(model, BFLOAT16_OPSET, context.field)
@@ -34,7 +35,7 @@ def run(artifact: Artifact, parameters: Cast, context: StageContext) -> Outcome:
 
 def _folder(artifact: Artifact, context: StageContext) -> Outcome:
     from compression_runner.formats.companions import copy_companions
-    from compression_runner.methods.quantize.cast.converting import directory_to_bfloat16
+    from compression_runner.methods.quantize.cast.half_precision import directory_to_bfloat16
 
     copy_companions(artifact, context.output)
     shards = [file.path for file in artifact.files if file.weights]
@@ -45,11 +46,11 @@ def _folder(artifact: Artifact, context: StageContext) -> Outcome:
 
 
 def _nothing(context: StageContext, problem: str) -> BadRecipe:
-    return BadRecipe("NothingToQuantize", context.field, "cast", problem, "leave the stage out")
+    return BadRecipe("NothingToQuantize", context.field, "cast", problem, "remove the stage")
 
 
 def _accepts(parameters: Cast) -> Formats:
-    # What holds float32 in a directory can hold bfloat16 there, which every library that loads it can compute with.
+    # A directory in float32 can be stored in bfloat16, which all libraries that load it support.
     return frozenset({"transformers", "onnx"}) if parameters.dtype == "bfloat16" else frozenset({"onnx"})
 
 
@@ -63,6 +64,7 @@ METHOD: Final = Method(
     accepts=_accepts,
     gives=_gives,
     run=run,
+    check_source=float_graph,
     libraries=("onnxruntime", "onnx", "onnx-ir", "numpy"),
     need=NEED,
     effort=3.0,

@@ -1,4 +1,4 @@
-"""Language models for vLLM: quantizers that live in an environment of their own in the image."""
+"""Quantize language models for vLLM with engines in separate environments of the image."""
 
 from typing import Final
 
@@ -12,11 +12,11 @@ Engine = LlmCompressor | ModelOpt
 
 
 def run(artifact: Artifact, parameters: Engine, context: StageContext) -> Outcome:
-    """Return the model with its linear layers in few bits; embeddings and the output layer stay as they are.
+    """Return the model with low-bit linear layers; embeddings and the output layer do not change.
 
-    Raises BadRecipe where the image has no such engine, or where it fails.
+    Raises BadRecipe if the image lacks the engine, or the engine fails.
     """
-    from compression_runner.methods.quantize.engine.stage import quantize
+    from compression_runner.methods.quantize.engine.engine_run import quantize
 
     return quantize(artifact, parameters, context)
 

@@ -1,4 +1,4 @@
-"""Quantization-aware training: the weights learn to live with few bits."""
+"""Quantization-aware training."""
 
 from typing import Final
 
@@ -9,11 +9,11 @@ from compressionjob.methods.quantize import Qat
 
 
 def run(artifact: Artifact, parameters: Qat, context: StageContext) -> Outcome:
-    """Return an ONNX graph with weights of few bits that were trained to be so.
+    """Return an ONNX graph with low-bit weights from quantization-aware training.
 
-    Raises BadRecipe where the training diverges, or the stored graph does not answer as the trained model does.
+    Raises BadRecipe if the training diverges, or the outputs of the stored graph differ from the trained model.
     """
-    from compression_runner.methods.quantize.qat.stage import train_quantized
+    from compression_runner.methods.quantize.qat.quantized_training import train_quantized
 
     return train_quantized(artifact, parameters, context)
 

@@ -1,9 +1,9 @@
-"""Static quantization: weights and activations, whose ranges are found on calibration data."""
+"""Static quantization: weights, and activations with ranges from calibration data."""
 
 from typing import Final
 
 from compression_runner.artifact import Artifact, Format, seal
-from compression_runner.methods.quantize.graph_stage import finish, load_floats, refusing
+from compression_runner.methods.quantize.graph_stage import finish, graph_errors, load_floats
 from compression_runner.methods.quantize.need import NEED
 from compression_runner.methods.quantize.plan_check import float32_graph
 from compression_runner.stages.method import Method, Outcome, StageContext, always
@@ -13,17 +13,17 @@ from compressionjob.methods.quantize import Static
 def run(artifact: Artifact, parameters: Static, context: StageContext) -> Outcome:
     """Return the graph, or the OpenVINO model, in INT8 or FP8.
 
-    Raises BadRecipe where nothing can be quantized, the result answers otherwise than the float graph, or the library
+    Raises BadRecipe if nothing can be quantized, the outputs differ too much from the float graph, or the library
     cannot quantize the graph.
     """
-    from compression_runner.methods.quantize.static.stage import quantize
-    from compression_runner.methods.quantize.static.work import Work
+    from compression_runner.methods.quantize.static.onnxruntime_backend import quantize
+    from compression_runner.methods.quantize.static.request import StaticRequest
 
-    with refusing(artifact, context, "static", "use method dynamic or weight-only, or backend openvino"):
-        load_floats(artifact, parameters, context.field, "all")  # only to be refused: the work reads the graph itself
+    with graph_errors(artifact, context, "static", "use method dynamic or weight-only, or backend openvino"):
+        load_floats(artifact, parameters, context.field, "all")  # only to check it: the backend loads the graph itself
         samples = context.required_data.samples("calibration", artifact.path)
-        work = Work(artifact.model_file, artifact.task, samples, parameters, context.field, context.advance)
-        details = quantize(work, context.output)
+        request = StaticRequest(artifact.model_file, artifact.task, samples, parameters, context.field, context.advance)
+        details = quantize(request, context.output)
         if parameters.backend == "openvino":
             return Outcome(seal(context.output, "openvino", artifact.task), details)
         return finish(artifact, context, details)

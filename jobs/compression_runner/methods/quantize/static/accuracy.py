@@ -1,8 +1,8 @@
-"""Gives back to floats what hurts most, until the loss on calibration samples is within a limit.
+"""Restore the most sensitive parts to floats, until the loss on calibration samples is within a limit.
 
-Each part is quantized on its own, and the cosine of the answers tells how much it hurts (per-layer sensitivity, as in
-Dong et al. 2019, arXiv:1905.03696, measured instead of estimated). How many of the worst go back is found by bisection,
-since giving back more hardly ever loses more.
+Each part is quantized separately, and the cosine of the outputs measures its sensitivity (per-layer sensitivity as in
+Dong et al. 2019, arXiv:1905.03696, measured instead of estimated). Bisection determines how many of the most sensitive
+parts to restore, since restoring more parts hardly ever increases the loss.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -15,50 +15,50 @@ Measure = Callable[[Collection[str]], Fidelity]
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The parts that stay in INT8, those that went back with the loss of each alone, and what is lost now."""
+class QuantizedParts:
+    """The parts in INT8, the restored parts with the loss of each alone, and the remaining loss."""
 
     parts: tuple[str, ...]
-    given_back: dict[str, float]
+    restored: dict[str, float]
     fidelity: Fidelity
 
 
 class TooLossy(Exception):
-    """Not even one part alone can be quantized within the limit."""
+    """No part can be quantized within the limit."""
 
 
-def give_back(
+def restore_floats(
     parts: Sequence[str],
     measure: Measure,
     limit: float,
     advance: Callable[[float], None] = lambda _share: None,
-) -> Kept:
-    """Keeps as many of the parts as the limit on Fidelity.drop allows, those first that hurt least.
+) -> QuantizedParts:
+    """Keep as many parts in INT8 as the limit on Fidelity.drop allows, the least sensitive first.
 
-    Raises TooLossy where none can be kept.
+    Raises TooLossy if none can be kept.
     """
-    whole = measure(parts)
-    if whole.drop <= limit:
-        return Kept(tuple(parts), {}, whole)
+    fidelity = measure(parts)
+    if fidelity.drop <= limit:
+        return QuantizedParts(tuple(parts), {}, fidelity)
     losses = {}
     for index, part in enumerate(parts):
         losses[part] = 1.0 - measure([part]).cosine
         advance(index / len(parts))
-    worst_first = sorted(parts, key=lambda part: (-losses[part], parts.index(part)))
+    most_sensitive = sorted(parts, key=lambda part: (-losses[part], parts.index(part)))
 
     def without(count: int) -> tuple[str, ...]:
-        gone = set(worst_first[:count])
-        return tuple(part for part in parts if part not in gone)
+        floats = set(most_sensitive[:count])
+        return tuple(part for part in parts if part not in floats)
 
-    # Giving back `low` is known to be too little; `high` is enough as far as is known.
+    # Restoring `low` parts is known to be too few; `high` is assumed to be enough.
     low, high, best = 0, len(parts), None
     while high - low > 1:
         middle = (low + high) // 2
-        found = measure(without(middle))
-        if found.drop <= limit:
-            high, best = middle, found
+        fidelity = measure(without(middle))
+        if fidelity.drop <= limit:
+            high, best = middle, fidelity
         else:
             low = middle
     if best is None:
         raise TooLossy
-    return Kept(without(high), {part: losses[part] for part in worst_first[:high]}, best)
+    return QuantizedParts(without(high), {part: losses[part] for part in most_sensitive[:high]}, best)

@@ -1,4 +1,4 @@
-"""Writes the INT8 graph: QuantizeLinear and DequantizeLinear around the chosen nodes, by onnxruntime's quantizer."""
+"""Build the INT8 graph: QuantizeLinear and DequantizeLinear around selected nodes, by onnxruntime's quantizer."""
 
 import tempfile
 from collections.abc import Collection, Mapping
@@ -14,37 +14,37 @@ from compression_runner.formats.onnx_files import is_large
 from compression_runner.methods.quantize.converters import quiet
 from compression_runner.methods.quantize.static.embedding import quantize_tables
 from compression_runner.methods.quantize.static.float8 import quantize_nodes
+from compression_runner.methods.quantize.static.node_selection import FLOAT_RESULTS, NodeSelection
 from compression_runner.methods.quantize.static.ranges import Range
-from compression_runner.methods.quantize.static.recipe import FLOAT_RESULTS, Recipe
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """All that an INT8 graph is made from. `tables` are the embeddings that are stored in INT8."""
+    """The settings of an INT8 graph. `tables` are the embeddings in INT8."""
 
     model: onnx.ModelProto
-    recipe: Recipe
+    selection: NodeSelection
     ranges: Mapping[str, Range]
     tables: tuple[str, ...]
     per_channel: bool
     float8: bool = False
-    """Floats of eight bits in place of integers; tables of embeddings are INT8 in any case."""
-    unlike: tuple[str, ...] = ()
-    """Nodes that stay floats since branches of unlike range would share a scale."""
+    """FP8 instead of INT8; tables of embeddings are INT8 in any case."""
+    mixed_range: tuple[str, ...] = ()
+    """Nodes that stay floats, since branches of different range would share a scale."""
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of everything that can be left in floats on its own: nodes, and tables of embeddings."""
-        return (*self.recipe.nodes, *self.tables)
+        """Names of the parts that can separately stay floats: nodes, and tables of embeddings."""
+        return (*self.selection.nodes, *self.tables)
 
 
 def build(blueprint: Blueprint, parts: Collection[str]) -> onnx.ModelProto:
-    """The graph with these parts in eight bits and all others as they are.
+    """Return the graph with these parts in eight bits; other parts do not change.
 
-    Activations are unsigned with a zero point, weights signed and symmetric: what kernels on x86 are made for.
-    Raises QuantizerFailed where onnxruntime cannot quantize the graph.
+    Activations are unsigned with a zero point, weights signed and symmetric, as kernels on x86 expect.
+    Raises QuantizerFailed if onnxruntime cannot quantize the graph.
     """
-    nodes = [name for name in blueprint.recipe.nodes if name in parts]
+    nodes = [name for name in blueprint.selection.nodes if name in parts]
     model = onnx.ModelProto()
     model.CopyFrom(blueprint.model)
     if nodes and blueprint.float8:
@@ -56,15 +56,15 @@ def build(blueprint: Blueprint, parts: Collection[str]) -> onnx.ModelProto:
 
 
 def _quantize(model: onnx.ModelProto, blueprint: Blueprint, nodes: list[str]) -> onnx.ModelProto:
-    with tempfile.TemporaryDirectory(prefix="static-") as place:
-        cache, target = Path(place) / "ranges.json", Path(place) / "model.onnx"
+    with tempfile.TemporaryDirectory(prefix="static-") as folder:
+        cache, target = Path(folder) / "ranges.json", Path(folder) / "model.onnx"
         _write_ranges(blueprint.ranges, cache)
         with quiet():
             quantize_static(
                 model,
                 str(target),
                 quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=sorted({blueprint.recipe.nodes[name] for name in nodes}),
+                op_types_to_quantize=sorted({blueprint.selection.nodes[name] for name in nodes}),
                 nodes_to_quantize=nodes,
                 per_channel=blueprint.per_channel,
                 activation_type=QuantType.QUInt8,
@@ -80,10 +80,10 @@ def _quantize(model: onnx.ModelProto, blueprint: Blueprint, nodes: list[str]) ->
         return onnx.load(target)
 
 
-def _write_ranges(ranges: Mapping[str, Range], place: Path) -> None:
-    """In the file from which the quantizer takes ranges instead of observing them itself."""
-    found = {
-        name: TensorData(lowest=np.array(seen.low, np.float32), highest=np.array(seen.high, np.float32))
-        for name, seen in ranges.items()
+def _write_ranges(ranges: Mapping[str, Range], file: Path) -> None:
+    """Write ranges to a calibration cache, so that the quantizer does not calibrate itself."""
+    data = {
+        name: TensorData(lowest=np.array(range_.low, np.float32), highest=np.array(range_.high, np.float32))
+        for name, range_ in ranges.items()
     }
-    save_tensors_data(TensorsData(CalibrationMethod.MinMax, found), place)
+    save_tensors_data(TensorsData(CalibrationMethod.MinMax, data), file)

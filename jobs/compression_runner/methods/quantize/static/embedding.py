@@ -1,4 +1,4 @@
-"""Tables of embeddings in INT8, one scale for each row: looked up as integers, and made floats after the look-up."""
+"""Tables of embeddings in INT8 with one scale per row: look up integers, then dequantize."""
 
 from collections.abc import Collection
 from typing import Final
@@ -10,20 +10,20 @@ from onnx import helper, numpy_helper
 
 from compression_runner.calibration.layers import attribute, consumers, tensor_of
 
-WORTH_IT: Final = 1024
-"""Numbers in a table, below which the operations of the look-up cost more than the bytes are worth."""
+MIN_TABLE: Final = 1024
+"""Minimum elements of a table: for smaller ones the additional operations cost more than the saved bytes."""
 
 
 def find_tables(model: onnx.ModelProto) -> list[str]:
-    """Float32 matrices that are read by look-ups of rows alone, in the order of the graph."""
+    """Return float32 matrices that only row look-ups read, in graph order."""
     tables = {
         tensor.name
         for tensor in model.graph.initializer
-        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) == 2 and np.prod(tensor.dims) >= WORTH_IT
+        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) == 2 and np.prod(tensor.dims) >= MIN_TABLE
     }
     readers = consumers(model)
     outputs = {value.name for value in model.graph.output}
-    found = {
+    candidates = {
         node.input[0]: None
         for node in model.graph.node
         if node.op_type == "Gather" and node.input[0] in tables - outputs and attribute(node, "axis", 0) == 0
@@ -31,13 +31,15 @@ def find_tables(model: onnx.ModelProto) -> list[str]:
     nodes = model.graph.node
     return [
         name
-        for name in found
-        if all(nodes[place].op_type == "Gather" and nodes[place].input[1] != name for place in readers[name])
+        for name in candidates
+        if all(
+            nodes[node_index].op_type == "Gather" and nodes[node_index].input[1] != name for node_index in readers[name]
+        )
     ]
 
 
 def quantize_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Codes of shape (rows, columns) from -127 to 127, and the scale of each row, shape (rows, 1)."""
+    """Return codes of shape (rows, columns) from -127 to 127, and the scale of each row, shape (rows, 1)."""
     scales = np.abs(table).max(axis=1, keepdims=True) / np.float32(127)
     scales = np.where(scales > 0, scales, np.float32(1)).astype(np.float32)
     codes = np.clip(np.rint(table / scales), -127, 127).astype(np.int8)
@@ -45,7 +47,7 @@ def quantize_rows(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray
 
 
 def quantize_tables(model: onnx.ModelProto, names: Collection[str]) -> None:
-    """Replaces the tables, and every look-up in them."""
+    """Replace the tables, and every look-up in them."""
     for name in names:
         tensor = tensor_of(model, name)
         codes, scales = quantize_rows(numpy_helper.to_array(tensor))

@@ -1,4 +1,4 @@
-"""How far the answers of an INT8 graph are from those of the float graph it was made from, on calibration samples."""
+"""Measure the similarity of the outputs of an INT8 graph and its float graph on calibration samples."""
 
 import tempfile
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 
 from compression_runner.calibration.feeding import Feed
 from compression_runner.formats.onnx_files import save
-from compression_runner.inference.parts import AnswerPart, OutputShape, part_cosines, split_answers, whole
+from compression_runner.inference.answer_parts import AnswerPart, OutputShape, part_cosines, split_answers, whole
 from compression_runner.inference.session import open_session
 
 Rows = NDArray[np.float32]
-KEPT_BYTES: Final = 256 << 20
+MAX_BYTES: Final = 256 << 20
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """The mean cosine of the answers, and for classifiers the share of samples that keep their class.
+    """The mean cosine of the outputs, and for classifiers the fraction of samples that keep their class.
 
-    Where no answer can be `compared` nothing is known to be lost.
+    `compared` is false if no outputs can be compared; then the loss is unknown.
     """
 
     cosine: float
@@ -32,14 +32,14 @@ class Fidelity:
 
     @property
     def drop(self) -> float:
-        """What is lost, in the measure that the task is judged by: classes that changed, or cosine."""
+        """The loss in the measure of the task: changed classes, or cosine."""
         return 1.0 - (self.cosine if self.agreement is None else self.agreement)
 
 
-class Answers:
-    """The outputs of a graph over batches, one row for each row of a batch; short rows end in zeros.
+class GraphOutputs:
+    """The outputs of a graph over batches, one row per row of a batch; short rows are padded with zeros.
 
-    What comes after KEPT_BYTES is left out: long texts have logits by the hundred megabytes.
+    Outputs beyond MAX_BYTES are dropped: long texts have logits of hundreds of megabytes.
     """
 
     def __init__(self) -> None:
@@ -48,14 +48,14 @@ class Answers:
         self._kept = 0
 
     def add(self, outputs: Sequence[NDArray[Any]]) -> bool:
-        """Takes the outputs of one batch, and tells whether there is room for another."""
+        """Add the outputs of one batch; return whether there is room for another."""
         self._rows = self._rows or [[] for _ in outputs]
         self._shapes = self._shapes or [set() for _ in outputs]
         for rows, shapes, values in zip(self._rows, self._shapes, outputs, strict=True):
             rows.extend(np.asarray(row, np.float32).reshape(-1) for row in np.atleast_1d(values))
             shapes.add(np.atleast_1d(values).shape[1:])
             self._kept += values.nbytes
-        return self._kept <= KEPT_BYTES
+        return self._kept <= MAX_BYTES
 
     @property
     def outputs(self) -> list[Rows]:
@@ -64,30 +64,30 @@ class Answers:
 
     @property
     def parts(self) -> list[Sequence[AnswerPart]]:
-        """The parts of each output that are judged apart; one where samples differ in shape."""
+        """The parts of each output that are compared separately; one part if samples differ in shape."""
         return [
             () if not rows.size else split_answers(rows, [_as_output(*shapes)]) if len(shapes) == 1 else whole(rows)
             for rows, shapes in zip(self.outputs, self._shapes, strict=True)
         ]
 
 
-def answer(model: onnx.ModelProto, feeds: Sequence[Feed]) -> Answers:
-    """The float outputs of a graph in onnxruntime. Raises its errors where the graph does not load or run."""
-    with tempfile.TemporaryDirectory(prefix="answers-") as place:
-        session: Any = open_session(save(model, Path(place)))
+def run_graph(model: onnx.ModelProto, feeds: Sequence[Feed]) -> GraphOutputs:
+    """Return the float outputs of a graph in onnxruntime. Raises its errors if the graph does not load or run."""
+    with tempfile.TemporaryDirectory(prefix="outputs-") as folder:
+        session: Any = open_session(save(model, Path(folder)))
     names = [output.name for output in session.get_outputs() if output.type in ("tensor(float)", "tensor(float16)")]
-    found = Answers()
+    outputs = GraphOutputs()
     for feed in feeds if names else ():
-        if not found.add(session.run(names, dict(feed))):
+        if not outputs.add(session.run(names, dict(feed))):
             break
-    return found
+    return outputs
 
 
-def compare(before: Answers, after: Answers, *, classifies: bool) -> Fidelity:
-    """How near two graphs are on the same batches; an answer that is not finite counts as opposite.
+def compare(before: GraphOutputs, after: GraphOutputs, *, classifies: bool) -> Fidelity:
+    """Return the fidelity of two graphs on the same batches; an output that is not finite has cosine -1.
 
-    Outputs of another number of rows, as detections have, are left to the evaluation, which matches them. Within an
-    output, channels of unlike magnitude are judged apart, and a sample counts as its worst.
+    Outputs with different numbers of rows, such as detections, are skipped; the evaluation matches them. Within an
+    output, channels of different magnitude are compared separately, and a sample counts with its worst channel.
     """
     pairs = [
         (old, new, parts)

@@ -1,4 +1,4 @@
-"""A graph made ready for static quantization: constants folded, BatchNorm within its convolution, nodes with names."""
+"""Prepare a graph for static quantization: fold constants, fuse BatchNorm into convolutions, name nodes."""
 
 import logging
 import tempfile
@@ -17,21 +17,21 @@ from compression_runner.formats.onnx_files import is_large, save
 
 BIAS: Final = 2
 OPSET: Final = 13
-"""The first whose DequantizeLinear has an axis."""
+"""The first opset whose DequantizeLinear has an axis."""
 
 
 def prepare(graph: Path, field: str = "", opset: int = OPSET) -> onnx.ModelProto:
-    """The graph after onnxruntime's basic optimisations, which hold on any machine, with the types of all values.
+    """Return the graph after onnxruntime's basic, portable optimizations, with the types of all values.
 
-    Raises BadRecipe where its opset cannot be raised to `opset`, and ValueError, TypeError, KeyError or RuntimeError
-    from onnx and onnxruntime where they cannot read it.
+    Raises BadRecipe if its opset cannot be raised to `opset`, and ValueError, TypeError, KeyError or RuntimeError of
+    onnx and onnxruntime if they cannot read it.
     """
     model = raise_opset(load(graph), opset, field)
     large = is_large(model)
-    # It logs a traceback where the optimiser does not take the graph, and goes on without.
+    # It logs a traceback if the optimizer does not accept the graph, and continues without optimization.
     logging.getLogger("onnxruntime.quantization.shape_inference").setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(prefix="prepare-") as place:
-        source, target = save(model, Path(place)), Path(place) / "prepared.onnx"
+    with tempfile.TemporaryDirectory(prefix="prepare-") as folder:
+        source, target = save(model, Path(folder)), Path(folder) / "prepared.onnx"
         quant_pre_process(
             str(source),
             str(target),
@@ -41,12 +41,12 @@ def prepare(graph: Path, field: str = "", opset: int = OPSET) -> onnx.ModelProto
         )
         model = onnx.load(target)
     _name_nodes(model)
-    _lay_out_biases(model)
+    _flatten_biases(model)
     return model
 
 
-def _lay_out_biases(model: onnx.ModelProto) -> None:
-    """Gives every bias of a Gemm one number for each output: the quantizer reads no other, such as (1, outputs)."""
+def _flatten_biases(model: onnx.ModelProto) -> None:
+    """Reshape every bias of a Gemm to (outputs,): the quantizer does not support other shapes, such as (1, outputs)."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type != "Gemm" or len(node.input) <= BIAS or not {*node.input[1:]} <= constants.keys():
@@ -55,13 +55,13 @@ def _lay_out_biases(model: onnx.ModelProto) -> None:
         outputs = constants[node.input[1]].dims[0 if attribute(node, "transB", 0) else 1]
         if bias.shape != (outputs,) and bias.size in (1, outputs):
             name = f"{node.input[BIAS]}_of_{node.name}"
-            laid = np.broadcast_to(bias.reshape(-1), (outputs,))
-            model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(laid), name))
+            flat = np.broadcast_to(bias.reshape(-1), (outputs,))
+            model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(flat), name))
             node.input[BIAS] = name
 
 
 def _name_nodes(model: onnx.ModelProto) -> None:
-    """Gives every node a name of its own: which ones are quantized is told by name."""
+    """Give every node a unique name: the quantizer selects nodes by name."""
     counts = Counter(node.name for node in model.graph.node)
     for index, node in enumerate(model.graph.node):
         if not node.name or counts[node.name] > 1:

@@ -1,8 +1,8 @@
-"""Which range of an activation gets the 256 codes, from what was seen of it.
+"""Choose the range of an activation for the 256 codes from its calibration values.
 
-minmax takes all of it. percentile leaves out the same small share of values at both ends. entropy takes the threshold
-at which the quantized distribution tells least from the true one (Kullback-Leibler divergence; Migacz, "8-bit Inference
-with TensorRT", GTC 2017).
+minmax takes the full range. percentile drops the same small fraction of values at both ends. entropy takes the
+threshold with the least Kullback-Leibler divergence of the quantized from the true distribution (Migacz, "8-bit
+Inference with TensorRT", GTC 2017).
 """
 
 from dataclasses import dataclass
@@ -13,74 +13,74 @@ from numpy.typing import NDArray
 
 BINS: Final = 2048
 OUTSIDE: Final = 1e-4
-"""The share of values that percentile leaves out: those beyond the 99.99th percentile."""
+"""The fraction of values that percentile drops: those beyond the 99.99th percentile."""
 STEP: Final = 16
-"""Bins between two thresholds that entropy tries."""
+"""Bins between two thresholds to try with entropy."""
 FAINT: Final = 1e-9
-"""What an empty bin counts for in a divergence, which is infinite otherwise."""
+"""Substitute for an empty bin in a divergence, which would be infinite."""
 
 Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Range:
-    """The least and the greatest value that get codes of their own."""
+    """The smallest and the largest value with codes of their own."""
 
     low: float
     high: float
 
-    def widened(self, other: "Range") -> "Range":
-        """The range of both."""
+    def union(self, other: "Range") -> "Range":
+        """Return the range that covers both."""
         return Range(min(self.low, other.low), max(self.high, other.high))
 
 
-def seen_range(values: NDArray[np.generic]) -> Range | None:
-    """The range of the finite values; None where there are none."""
+def finite_range(values: NDArray[np.generic]) -> Range | None:
+    """Return the range of the finite values; None if there are none."""
     finite = values[np.isfinite(values)]
     return Range(float(finite.min()), float(finite.max())) if finite.size else None
 
 
-def histogram(values: NDArray[np.generic], seen: Range) -> Counts:
-    """Counts of the finite values in BINS equal bins over `seen`."""
-    counts, _ = np.histogram(values[np.isfinite(values)], bins=BINS, range=(seen.low, seen.high))
+def histogram(values: NDArray[np.generic], full: Range) -> Counts:
+    """Return counts of the finite values in BINS equal bins over `full`."""
+    counts, _ = np.histogram(values[np.isfinite(values)], bins=BINS, range=(full.low, full.high))
     return counts.astype(np.int64)
 
 
-def percentile_range(counts: Counts, seen: Range, outside: float = OUTSIDE) -> Range:
-    """The range that leaves out at most `outside` / 2 of the values at either end."""
-    edges = np.linspace(seen.low, seen.high, len(counts) + 1)
+def percentile_range(counts: Counts, full: Range, outside: float = OUTSIDE) -> Range:
+    """Return the range that drops at most `outside` / 2 of the values at either end."""
+    edges = np.linspace(full.low, full.high, len(counts) + 1)
     shares = np.cumsum(counts) / max(1, counts.sum())
     left = int(np.searchsorted(shares, outside / 2, side="right"))
     right = int(np.searchsorted(shares, 1.0 - outside / 2, side="left"))
     return Range(float(edges[min(left, len(counts) - 1)]), float(edges[min(right, len(counts) - 1) + 1]))
 
 
-def entropy_range(counts: Counts, seen: Range) -> Range:
-    """The range within the symmetric threshold of least divergence.
+def entropy_range(counts: Counts, full: Range) -> Range:
+    """Return the range within the symmetric threshold of least divergence.
 
-    Half the codes are for the magnitudes where there are values of both signs, all of them where there are not.
+    Magnitudes get half of the codes if there are values of both signs, otherwise all.
     """
-    magnitudes, top = _magnitudes(counts, seen)
-    # What a ReLU cuts off is exactly zero, which every threshold keeps: it must not outweigh all the rest.
+    magnitudes, top = _magnitudes(counts, full)
+    # A ReLU gives exact zeros, which every threshold keeps: they must not dominate the divergence.
     magnitudes[0] = magnitudes[1]
-    levels = 128 if seen.low < 0 < seen.high else 256
+    levels = 128 if full.low < 0 < full.high else 256
     ends = np.arange(levels, BINS + 1, STEP)
     divergences = [_divergence(magnitudes, int(end), levels) for end in ends]
     threshold = float(ends[int(np.argmin(divergences))]) / BINS * top
-    return Range(max(seen.low, -threshold), min(seen.high, threshold))
+    return Range(max(full.low, -threshold), min(full.high, threshold))
 
 
-def _magnitudes(counts: Counts, seen: Range) -> tuple[Counts, float]:
-    """Counts of |x| in BINS bins from 0 to the greatest magnitude, which is returned too."""
-    top = max(abs(seen.low), abs(seen.high))
-    width = (seen.high - seen.low) / len(counts)
-    centres = np.abs(seen.low + (np.arange(len(counts)) + 0.5) * width)
+def _magnitudes(counts: Counts, full: Range) -> tuple[Counts, float]:
+    """Return counts of |x| in BINS bins from 0 to the largest magnitude, and that magnitude."""
+    top = max(abs(full.low), abs(full.high))
+    width = (full.high - full.low) / len(counts)
+    centres = np.abs(full.low + (np.arange(len(counts)) + 0.5) * width)
     bins = np.minimum((centres / max(top, FAINT) * BINS).astype(np.int64), BINS - 1)
     return np.bincount(bins, weights=counts, minlength=BINS).astype(np.int64), top
 
 
 def _divergence(magnitudes: Counts, end: int, levels: int) -> float:
-    """What is lost when the first `end` bins get `levels` codes, and the rest the last code."""
+    """Return the divergence if the first `end` bins get `levels` codes, and the others the last code."""
     inside = magnitudes[:end].astype(np.float64)
     true = inside.copy()
     true[-1] += magnitudes[end:].sum()
@@ -92,5 +92,5 @@ def _divergence(magnitudes: Counts, end: int, levels: int) -> float:
     if not quantized.any():
         return float("inf")
     p, q = true / true.sum(), quantized / quantized.sum()
-    there = p > 0
-    return float(np.sum(p[there] * np.log(p[there] / np.maximum(q[there], FAINT))))
+    positive = p > 0
+    return float(np.sum(p[positive] * np.log(p[positive] / np.maximum(q[positive], FAINT))))

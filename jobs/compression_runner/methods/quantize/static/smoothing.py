@@ -1,4 +1,4 @@
-"""SmoothQuant: outliers of activations become outliers of weights, which have a scale for each channel.
+"""SmoothQuant: move outliers of activations to weights, which have a scale per channel.
 
 Source: Xiao et al. 2022, arXiv:2211.10438.
 """
@@ -21,28 +21,28 @@ from compression_runner.calibration.layers import (
 )
 from compression_runner.calibration.scaling import Division, divide_inputs
 from compression_runner.calibration.statistics import MASK, InputStatistics, token_rows
-from compression_runner.methods.quantize.static.observing import Observer
+from compression_runner.methods.quantize.static.range_calibration import IntermediateValues
 
-LEAST: Final = 1e-5
-"""Magnitudes below this count as this."""
+MIN_MAGNITUDE: Final = 1e-5
+"""Smaller magnitudes count as this one."""
 
 
 def migration(activations: NDArray[np.floating], weights: NDArray[np.floating], alpha: float) -> NDArray[np.float32]:
-    """What each channel of an input is divided by, and its weights are multiplied with, shape (inputs,).
+    """Return the scale that divides each input channel and multiplies its weights, shape (inputs,).
 
-    `activations` and `weights` are the greatest magnitudes of each channel; it is activations^a / weights^(1 - a).
-    A channel that is always zero, or whose weights are, stays as it is.
+    The scale is activations^a / weights^(1 - a), with the largest magnitudes of each channel in `activations` and
+    `weights`. It is 1 for a channel that is always zero, or whose weights are.
     """
-    dead = (activations <= LEAST) | (weights <= LEAST)
-    scale = np.maximum(activations, LEAST) ** alpha / np.maximum(weights, LEAST) ** (1.0 - alpha)
-    return np.where(dead, 1.0, np.maximum(scale, LEAST)).astype(np.float32)
+    dead = (activations <= MIN_MAGNITUDE) | (weights <= MIN_MAGNITUDE)
+    scale = np.maximum(activations, MIN_MAGNITUDE) ** alpha / np.maximum(weights, MIN_MAGNITUDE) ** (1.0 - alpha)
+    return np.where(dead, 1.0, np.maximum(scale, MIN_MAGNITUDE)).astype(np.float32)
 
 
 def smooth(model: onnx.ModelProto, feeds: Sequence[Feed], alpha: float) -> tuple[int, int]:
-    """Changes the products of a graph whose weights nothing else reads; it answers as before.
+    """Scale inputs and weights of products whose weights have no other reader; outputs do not change.
 
-    Returns how many inputs were scaled, and for how many of these an operation had to be added. Where a normalisation
-    makes an input for these products alone, it takes the scale over.
+    Return the number of scaled inputs, and the number of added operations. A normalization that produces an input for
+    these products only absorbs the scale.
     """
     groups = [group for group in group_layers(find_layers(model)) if _is_smoothable(model, group)]
     maxima = _maxima(model, groups, feeds)
@@ -70,19 +70,19 @@ def _is_smoothable(model: onnx.ModelProto, group: LayerGroup) -> bool:
 def _maxima(
     model: onnx.ModelProto, groups: Sequence[LayerGroup], feeds: Sequence[Feed]
 ) -> dict[str, NDArray[np.float64]]:
-    """The greatest magnitude of each channel of each group's input, padding left out."""
-    found = {group.source: InputStatistics(group.layers[0].inputs, wants_hessian=False) for group in groups}
-    observer = Observer(model, found)
-    for feed, values in zip(feeds, observer.values(feeds), strict=True):
+    """Return the largest magnitude of each channel of the input of each group, without padding."""
+    by_source = {group.source: InputStatistics(group.layers[0].inputs, wants_hessian=False) for group in groups}
+    intermediate = IntermediateValues(model, by_source)
+    for feed, values in zip(feeds, intermediate.values(feeds), strict=True):
         for name, value in values.items():
-            found[name].add(token_rows(value, feed.get(MASK)))
-    return {name: statistics.maximum for name, statistics in found.items()}
+            by_source[name].add(token_rows(value, feed.get(MASK)))
+    return {name: statistics.maximum for name, statistics in by_source.items()}
 
 
 def _insert(model: onnx.ModelProto, divisions: Sequence[Division]) -> None:
-    """Puts each division before the first of its layers, and has all of them read its result."""
+    """Insert each division before the first of its layers, and let all of them read its result."""
     before = {min(division.layers): division for division in divisions}
-    sources = {place: division.result for division in divisions for place in division.layers}
+    sources = {node_index: division.result for division in divisions for node_index in division.layers}
     nodes = []
     for index, node in enumerate(model.graph.node):
         if index in before:

@@ -1,4 +1,4 @@
-"""Whether a job can work at all is said before any pod starts."""
+"""Jobs are validated before any pod starts."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ WRITABLE = {"name": "out", "mountPath": "/out", "persistentVolumeClaim": {"claim
 @pytest.mark.parametrize(
     ("changes", "field", "says"),
     [
-        ({"spec__model": REMOVE}, "spec.model", "spec.model is missing: add it: the model to compress"),
+        ({"spec__model": REMOVE}, "spec.model", "spec.model is missing: add it: model to compress"),
         ({"spec__model__task": "cooking"}, "spec.model.task", "text-embedding"),
         (
             {"spec__pipeline": [{"pack": {"codec": "zstd"}}, {"prune": {"sparsity": "0.3"}}]},
@@ -70,7 +70,7 @@ def test_an_invalid_spec_is_refused_even_when_the_runtime_is_missing() -> None:
     assert condition_of(plan, "Accepted")["reason"] == "InvalidSpec"
 
 
-def test_the_conditions_speak_of_the_generation_they_saw() -> None:
+def test_conditions_have_the_observed_generation() -> None:
     record = job(generation=3, spec__model__task="cooking")
     plan = reconcile(observe(record), NOW)
     assert plan.status is not None
@@ -90,7 +90,7 @@ def test_the_conditions_speak_of_the_generation_they_saw() -> None:
         ({"requests": {"cpu": "1"}}, "Shared", False),
     ],
 )
-def test_more_threads_than_cpus_to_measure_with_are_refused_before_hours_of_compressing(
+def test_too_many_threads_are_refused_before_compressing(
     resources: dict[str, Any], isolation: str, refused: bool
 ) -> None:
     quiet = runtime("quiet", resources=resources, measuring={"isolation": isolation})
@@ -102,17 +102,17 @@ def test_more_threads_than_cpus_to_measure_with_are_refused_before_hours_of_comp
         assert message.startswith("spec.benchmark.threads: '3' is not valid: the runtime 'quiet' that measures")
 
 
-def test_what_is_measured_can_be_published_whatever_becomes_of_the_runtime() -> None:
+def test_measured_result_is_published_after_a_runtime_change() -> None:
     small = runtime(resources={"requests": {"cpu": "1"}}, measuring={"isolation": "Node"})
     status = {"part": "Publish", "phase": "Running", "digest": "sha256:" + "a" * 64}
     record = job(spec__benchmark__threads=3, status=status)
     assert reconcile(observe(record, on=small), NOW).create is not None
 
 
-def test_a_job_too_large_for_its_pod_is_refused_with_the_field_that_makes_it_so() -> None:
+def test_oversized_job_is_refused_and_names_the_field() -> None:
     plan = reconcile(observe(job(spec__data__evaluation__columns={"features": incompressible_names()})), NOW)
     message = condition_of(plan, "Accepted")["message"]
     assert plan.create is None
-    assert message.startswith("spec.data.evaluation.columns.features: the job is ")
+    assert message.startswith("spec.data.evaluation.columns.features: the job has ")
     assert "at most 200Ki are allowed" in message
     assert len(message) <= 200

@@ -1,10 +1,10 @@
-"""A budget ends a job before it is exceeded, by the child's own clock, and says so."""
+"""A budget ends a job before it is exceeded, by the child's own clock."""
 
 from typing import Any
 
 import pytest
 
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.job import JobRecord
 from tests.support.operator.builders import (
@@ -37,7 +37,7 @@ def created(**spec: Any) -> dict[str, Any]:
     return dict(plan.create)
 
 
-def looked(record: JobRecord, seconds: float, **seen: Any) -> Plan:
+def looked(record: JobRecord, seconds: float, **seen: Any) -> ReconcilePlan:
     return reconcile(observe(record, on=GPU, **seen), after(seconds))
 
 
@@ -61,13 +61,13 @@ def test_a_child_may_run_as_long_as_the_budget_lasts() -> None:
 
 
 @pytest.mark.parametrize(("deadline", "clock", "noted"), [("10m", 600, "600"), ("2h", 970, "7200")])
-def test_what_ends_first_sets_the_clock(deadline: str, clock: int, noted: str) -> None:
+def test_clock_is_the_earlier_of_deadline_and_budget(deadline: str, clock: int, noted: str) -> None:
     manifest = created(spec__budget="1", spec__deadline=deadline)
     assert manifest["spec"]["activeDeadlineSeconds"] == clock
     assert manifest["metadata"]["annotations"][DEADLINE] == noted
 
 
-def test_of_a_small_budget_only_a_share_is_kept_for_the_end() -> None:
+def test_small_budget_reserves_only_a_share_for_the_end() -> None:
     assert created(spec__budget="0.1")["spec"]["activeDeadlineSeconds"] == 90
 
 
@@ -78,7 +78,7 @@ def test_a_job_without_a_budget_has_its_deadline_alone() -> None:
     assert DEADLINE not in created()["metadata"]["annotations"]
 
 
-def test_waiting_costs_nothing_and_moves_the_clock_on() -> None:
+def test_waiting_is_free_and_moves_the_clock() -> None:
     record = adopted(job(spec__budget="1"), child=ticking(970))
     assert looked(record, 50, child=ticking(970)).patch_child is None
     plan = looked(record, 400, child=ticking(970))
@@ -95,13 +95,13 @@ def test_when_the_pod_starts_the_clock_is_set_to_the_second() -> None:
         assert looked(record, seconds, child=ticking(1030), pods=(pod,)).patch_child is None
 
 
-def test_the_operator_looks_again_when_the_budget_will_be_reached() -> None:
+def test_job_is_requeued_for_the_end_of_the_budget() -> None:
     record = adopted(job(spec__budget="1"), child=ticking(970))
     plan = looked(record, 900, child=ticking(970), pods=(running_pod(annotations=PRICED),))
     assert plan.requeue_after == 70
 
 
-def test_what_pods_before_used_is_missing_for_the_next() -> None:
+def test_usage_of_earlier_pods_reduces_the_clock() -> None:
     first = ended_pod("a", code=4, end=500, annotations=PRICED)
     record = settle(observe(job(spec__budget="1"), on=GPU, child=ticking(970), pods=(first,)), after(500))[0]
     second = running_pod("b", created=505, start=510, annotations=PRICED)
@@ -124,7 +124,7 @@ def test_the_clock_never_runs_beyond_the_deadline() -> None:
     assert looked(record, 700, child=ticking(1000, "1000")).patch_child is None
 
 
-def test_a_pause_keeps_the_deadline_and_takes_nothing_off_the_budget() -> None:
+def test_suspension_keeps_deadline_and_budget() -> None:
     running = with_raw_status(job(spec__budget="1", spec__deadline="1h", spec__suspend=True), {"phase": "Running"})
     pod = running_pod(annotations=PRICED)
     running, plan = settle(observe(running, on=GPU, child=ticking(970, "3600"), pods=(pod,)), after(400))
@@ -145,7 +145,7 @@ def test_a_pause_keeps_the_deadline_and_takes_nothing_off_the_budget() -> None:
     assert looked(resumed, 90_000, child=again).patch_child == {"spec": {"activeDeadlineSeconds": 570}}
 
 
-def test_the_end_says_what_was_used_and_what_to_do() -> None:
+def test_exceeded_budget_states_usage_and_remedy() -> None:
     record = adopted(job(spec__budget="1"), child=ticking(970), pods=(running_pod(annotations=PRICED),))
     ended = failed(
         "DeadlineExceeded", deadline=970, start=stamp(), since=stamp(972), annotations=PRICED | {DEADLINE: "none"}
@@ -167,14 +167,14 @@ def test_the_end_says_what_was_used_and_what_to_do() -> None:
         (None, 600, None, "DeadlineExceeded"),
     ],
 )
-def test_budget_and_deadline_are_told_apart(budget: str | None, clock: int, noted: str | None, reason: str) -> None:
+def test_budget_and_deadline_have_own_reasons(budget: str | None, clock: int, noted: str | None, reason: str) -> None:
     changes = {"spec__deadline": "1h"} | ({"spec__budget": budget} if budget else {})
     annotations = PRICED | ({DEADLINE: noted} if noted else {})
     ended = failed("DeadlineExceeded", deadline=clock, start=stamp(), annotations=annotations)
     assert settle(observe(job(**changes), on=GPU, child=ended))[0].reason == reason
 
 
-def test_no_other_child_is_made_of_a_spent_budget() -> None:
+def test_spent_budget_creates_no_child() -> None:
     used = {"seconds": 965, "pods": [{"pod": "a", "uid": "a", "pricePerHour": "3.6", "started": stamp(),
                                       "seconds": 965, "ended": True}]}  # fmt: skip
     before = {"childJob": {"name": "x", "uid": "gone"}, "childrenCreated": 1, "usage": used}
@@ -199,9 +199,9 @@ def test_without_a_price_a_job_with_a_limit_on_cost_waits_for_one(limit: dict[st
     record, plan = settle(observe(job(**limit)))
     assert plan.create is None
     assert record.phase == "Pending"
-    told = condition_of(plan, "Accepted")
-    assert (told["status"], told["reason"]) == ("False", "RuntimeWithoutPrice")
-    assert told["message"].startswith(f"{named}: the CompressionRuntime 'cpu' has no pricePerHour")
+    accepted = condition_of(plan, "Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", "RuntimeWithoutPrice")
+    assert accepted["message"].startswith(f"{named}: the CompressionRuntime 'cpu' has no pricePerHour")
     assert [note.reason for note in plan.events] == ["Waiting"]
     assert reconcile(observe(record), NOW).empty
     assert reconcile(observe(record, on=GPU), NOW).create is not None
@@ -210,7 +210,7 @@ def test_without_a_price_a_job_with_a_limit_on_cost_waits_for_one(limit: dict[st
 ELSEWHERE = {"spec__runtime": "gpu", "spec__sla__runtime": "phone"}
 
 
-def test_what_compressing_used_is_missing_for_measuring_at_its_own_price() -> None:
+def test_budget_for_measuring_excludes_the_cost_of_compressing() -> None:
     pod = {"pod": "a", "uid": "a", "part": "Compress", "runtime": "gpu", "pricePerHour": "3.6", "started": stamp()}
     used = {"seconds": 500, "pods": [pod | {"seconds": 500, "ended": True}]}
     record = with_raw_status(job(spec__budget="1", **ELSEWHERE), {"part": "Measure", "usage": used})
@@ -223,7 +223,7 @@ def test_what_compressing_used_is_missing_for_measuring_at_its_own_price() -> No
     assert (annotations[PRICE], annotations["compression-operator.io/runtime"]) == ("1.8", "phone")
 
 
-def test_the_cost_of_answers_asks_for_the_price_where_they_are_measured() -> None:
+def test_cost_limit_needs_the_price_of_the_measuring_runtime() -> None:
     gpu, phone = runtime("gpu"), runtime("phone", pricePerHour="1.8")
     limited = job(spec__sla__cost={"maxPerMillion": "1.5"}, **ELSEWHERE)
     assert reconcile(observe(limited, on=gpu, measuring_runtime=phone), NOW).create is not None

@@ -1,4 +1,4 @@
-"""There is one child, and a lost one is replaced as often as retries allow."""
+"""A job has one child, which is replaced after a deletion within its retries."""
 
 from dataclasses import replace
 
@@ -49,14 +49,14 @@ def test_an_event_warns_once_of_a_job_without_limits() -> None:
     assert "NoLimits" not in [note.reason for note in plan.events]
 
 
-def test_a_missing_child_is_looked_for_before_it_is_believed_lost() -> None:
+def test_missing_child_is_confirmed_before_it_is_replaced() -> None:
     record = with_raw_status(job(), ADOPTED)
     plan = reconcile(observe(record), NOW)
     assert plan.confirm
     assert plan.create is None
 
 
-def test_a_lost_child_is_replaced_and_counts_as_a_try() -> None:
+def test_lost_child_is_replaced_and_counts_as_a_retry() -> None:
     record = with_raw_status(job(), ADOPTED | {"retries": 1})
     plan = reconcile(observe(record, confirmed=True), NOW)
     assert plan.create is not None
@@ -82,21 +82,21 @@ def test_an_ended_job_never_gets_another_child() -> None:
         assert (plan.create, plan.confirm) == (None, False)
 
 
-def test_a_job_of_somebody_else_is_not_taken_over() -> None:
+def test_job_of_another_owner_is_not_adopted() -> None:
     record, plan = settle(observe(foreign_child=child(owner="another")))
     assert plan.create is None
     assert condition_of(plan, "Failed")["reason"] == "ChildConflict"
     assert record.phase == "Failed"
 
 
-def test_a_job_that_the_operator_did_not_create_is_deleted_before_it_makes_its_own() -> None:
+def test_stranger_is_deleted_before_the_child_is_created() -> None:
     forged = child(uid="forged")
     plan = reconcile(observe(stranger=forged), NOW)
     assert (plan.delete_child, plan.create, plan.status) == (forged, None, None)
     assert [note.reason for note in plan.events] == ["StrangerDeleted"]
 
 
-def test_a_destination_in_use_is_waited_for_with_the_name_of_who_uses_it() -> None:
+def test_job_waits_for_a_destination_and_names_its_user() -> None:
     other = Writer("p", "Pod", "first-abc", 1, "another", "default", "first", ("s3/x/models/minilm-int8",))
     record, plan = settle(observe(blocker=other))
     assert plan.create is None
@@ -111,20 +111,20 @@ def test_a_destination_in_use_is_waited_for_with_the_name_of_who_uses_it() -> No
     assert "first" not in settle(observe(blocker=elsewhere))[0].status().message
 
 
-def test_a_pod_that_was_left_behind_is_waited_for() -> None:
+def test_job_waits_for_an_earlier_pod() -> None:
     left = Writer("p", "Pod", "minilm-int8-xyz", 1, UID, "default", "minilm-int8", ())
     record, _ = settle(observe(with_raw_status(job(), ADOPTED), blocker=left, confirmed=True))
     assert (record.phase, record.reason) == ("Pending", "PodsLeft")
     assert "kubectl delete pod minilm-int8-xyz" in record.status().message
 
 
-def test_a_job_that_is_being_deleted_is_left_alone() -> None:
+def test_deleting_job_gets_an_empty_plan() -> None:
     assert reconcile(observe(job(deleting=True)), NOW).empty
     assert reconcile(observe(job(deleting=True), child=child(active=1), pods=(running_pod(),)), NOW).empty
 
 
 @pytest.mark.parametrize(("used", "left"), [(0, 7200), (600, 6600), (9000, 1)])
-def test_a_replaced_child_gets_what_is_left_of_the_deadline(used: int, left: int) -> None:
+def test_replaced_child_gets_the_rest_of_the_deadline(used: int, left: int) -> None:
     before = ADOPTED | {"startTime": stamp(), "activeTime": {"seconds": used}}
     plan = reconcile(observe(with_raw_status(job(spec__deadline="2h"), before), confirmed=True), after(20_000))
     assert plan.create is not None

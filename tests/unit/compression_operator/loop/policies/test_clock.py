@@ -1,4 +1,4 @@
-"""The deadline counts the time in which a job's Jobs were active, once, over all of them."""
+"""The deadline counts the active time of all Jobs of a job once."""
 
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.job import JobRecord
@@ -21,9 +21,9 @@ DEADLINE = {"spec__deadline": "100s"}
 
 
 def used(record: JobRecord) -> int:
-    told = record.status().active_time
-    assert told is not None
-    return told.seconds
+    active_time = record.status().active_time
+    assert active_time is not None
+    return active_time.seconds
 
 
 def test_a_period_is_counted_when_it_ends_and_once() -> None:
@@ -41,7 +41,7 @@ def test_a_period_is_counted_when_it_ends_and_once() -> None:
     assert used(record) == 70
 
 
-def test_each_preemption_by_a_queue_leaves_the_child_what_is_left() -> None:
+def test_preemption_by_a_queue_sets_the_clock_to_the_rest() -> None:
     record = job(labels={"kueue.x-k8s.io/queue-name": "team-a"}, **DEADLINE)
     for preempted, (begin, end) in enumerate([(0, 30), (1000, 1020), (2000, 2010)]):
         left = 100 - [0, 30, 50][preempted]
@@ -56,7 +56,7 @@ def test_each_preemption_by_a_queue_leaves_the_child_what_is_left() -> None:
     assert used(record) == 60
 
 
-def test_a_period_that_ended_while_no_operator_looked_is_counted_by_its_pods() -> None:
+def test_unobserved_period_is_counted_by_its_pods() -> None:
     runs = child(active=1, deadline=100, start=stamp())
     record, _ = settle(observe(job(**DEADLINE), child=runs, pods=(running_pod(start=2),)), after(3))
     resumed = child(active=1, deadline=100, start=stamp(500))
@@ -68,7 +68,7 @@ def test_a_period_that_ended_while_no_operator_looked_is_counted_by_its_pods() -
     assert plan.patch_child == {"spec": {"activeDeadlineSeconds": 78}}
 
 
-def test_the_time_of_a_job_that_somebody_deleted_counts() -> None:
+def test_time_of_a_deleted_child_counts() -> None:
     runs = child(active=1, deadline=100, start=stamp())
     record, _ = settle(observe(job(**DEADLINE), child=runs, pods=(running_pod(start=2),)), after(30))
     plan = reconcile(observe(record, confirmed=True), after(31))
@@ -76,7 +76,7 @@ def test_the_time_of_a_job_that_somebody_deleted_counts() -> None:
     assert 60 <= plan.create["spec"]["activeDeadlineSeconds"] <= 72
 
 
-def test_what_an_older_operator_left_the_child_is_where_the_account_begins() -> None:
+def test_account_begins_with_the_clock_of_an_older_operator() -> None:
     running = {"phase": "Running", "startTime": stamp(-900), "childrenCreated": 1}
     record = with_raw_status(job(**DEADLINE), running | {"childJob": {"name": "x", "uid": child().uid}})
     record, plan = settle(observe(record, child=child(active=1, deadline=70, start=stamp())), after(5))
@@ -84,7 +84,7 @@ def test_what_an_older_operator_left_the_child_is_where_the_account_begins() -> 
     assert record.status().deadline_time == stamp(70)
 
 
-def test_a_suspended_job_of_an_older_operator_is_counted_once_whoever_writes_the_status() -> None:
+def test_suspended_child_of_an_older_operator_is_counted_once() -> None:
     record, deadline, clocks = job(spec__deadline="1h", spec__suspend=True), 2600, []
     for _ in range(4):  # a patch of the child comes before the status
         held = child(suspend=True, deadline=deadline, start=stamp(), condition=("Suspended", "", ""), since=stamp(1000))
@@ -96,7 +96,7 @@ def test_a_suspended_job_of_an_older_operator_is_counted_once_whoever_writes_the
     assert used(record_) == 1000
 
 
-def test_a_period_that_nobody_saw_is_counted_once() -> None:
+def test_unobserved_period_is_counted_once() -> None:
     record, deadline, clocks = job(spec__deadline="1h", spec__suspend=True), 3600, []
     for _ in range(4):
         held = child(suspend=True, deadline=deadline, start=stamp(), condition=("Suspended", "", ""), since=stamp(1000))
@@ -129,7 +129,7 @@ def test_waiting_for_a_review_does_not_count() -> None:
     assert used(record) == 90
 
 
-def test_a_job_that_exceeds_its_deadline_after_a_pause_says_so() -> None:
+def test_deadline_after_a_suspension_is_reported() -> None:
     before = {"activeTime": {"seconds": 40}, "childrenCreated": 1, "childJob": {"name": "x", "uid": child().uid}}
     over = failed("DeadlineExceeded", deadline=60, start=stamp(), since=stamp(60))
     record, _ = settle(observe(with_raw_status(job(**DEADLINE), before), child=over), after(61))

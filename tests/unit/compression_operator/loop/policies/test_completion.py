@@ -1,4 +1,4 @@
-"""A pod that ran to its end leaves a verdict, which becomes the status."""
+"""The summary of a complete pod becomes the status."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_the_verdict_becomes_phase_and_conditions(
 
 
 @pytest.mark.parametrize("sla", [{}, {"confidence": "0.9", "onViolation": "Alert"}])
-def test_a_pod_of_an_older_version_does_not_make_a_pass_of_a_job_without_limits(sla: dict[str, str]) -> None:
+def test_pass_of_an_older_runner_without_limits_is_no_limits(sla: dict[str, str]) -> None:
     record = job(**{"spec.sla": sla})
     pods = (ended_pod(message=summary("Pass", objectives=[], sentence="no limits were set")),)
     record, plan = settle(observe(record, child=complete(), pods=pods))
@@ -60,15 +60,15 @@ def test_a_pod_of_an_older_version_does_not_make_a_pass_of_a_job_without_limits(
     assert plan.status["verdict"] == "NoLimits"
 
 
-def test_a_fallback_is_a_good_end_that_says_what_was_given_up() -> None:
-    given_up = "the result of prune is published; given up: quantize; the whole pipeline's verdict is Fail"
+def test_fallback_succeeds_and_names_the_dropped_stages() -> None:
+    given_up = "published the model of stage prune, without stage quantize; the verdict on the whole pipeline is Fail"
     message = summary("Pass", fallback=given_up)
     record, plan = settle(observe(child=complete(), pods=(ended_pod(message=message),)))
     assert (record.phase, record.reason) == ("Succeeded", "PublishedFallback")
     satisfied = condition_of(plan, "SLASatisfied")
     assert (satisfied["status"], satisfied["reason"]) == ("True", "Pass")
     for text in (satisfied["message"], condition_of(plan, "Complete")["message"]):
-        assert text == f"all 3 objectives hold; {given_up}"
+        assert text == f"all 3 limits hold; {given_up}"
     assert plan.status is not None
     assert plan.status["fallback"] == given_up
     assert plan.status["artifact"] == "s3://models/minilm-int8"
@@ -85,7 +85,7 @@ def test_the_figures_become_status() -> None:
     assert "stage" not in plan.status
 
 
-def test_a_broken_promise_is_a_condition_whatever_the_verdict() -> None:
+def test_broken_promise_sets_a_condition_for_any_verdict() -> None:
     message = summary("Pass", anomalies=["INT8 is slower than the baseline"])
     _, plan = settle(observe(child=complete(), pods=(ended_pod(message=message),)))
     promised = condition_of(plan, "AsPromised")
@@ -95,7 +95,7 @@ def test_a_broken_promise_is_a_condition_whatever_the_verdict() -> None:
 
 
 @pytest.mark.parametrize("message", ["", "{", "[]", violation("InvalidInput"), '{"verdict": "Maybe"}'])
-def test_a_summary_that_is_not_there_is_looked_for_and_then_missed(message: str) -> None:
+def test_missing_summary_is_confirmed_and_then_reported(message: str) -> None:
     pods = (ended_pod(message=message),)
     without_retries = job(spec__retries=0)
     assert reconcile(observe(without_retries, child=complete(), pods=pods), NOW).confirm
@@ -104,12 +104,12 @@ def test_a_summary_that_is_not_there_is_looked_for_and_then_missed(message: str)
     assert condition_of(plan, "Failed")["message"]
 
 
-def test_a_pod_that_is_gone_is_told_from_one_that_said_nothing() -> None:
+def test_missing_pod_and_missing_message_have_different_texts() -> None:
     _, plan = settle(observe(job(spec__retries=0), child=complete(), confirmed=True))
     assert "it was deleted before" in condition_of(plan, "Failed")["message"]
 
 
-def test_a_part_whose_verdict_is_lost_measures_again_as_often_as_retries_allow() -> None:
+def test_lost_verdict_is_measured_again_within_retries() -> None:
     record = job(spec__retries=2)
     for restart in (1, 2):
         part = record.part
@@ -128,7 +128,7 @@ def test_a_part_whose_verdict_is_lost_measures_again_as_often_as_retries_allow()
     assert (record.phase, record.reason) == ("Failed", "SummaryMissing")
 
 
-def test_of_two_pods_that_say_different_things_none_is_believed() -> None:
+def test_contradicting_summaries_are_ignored() -> None:
     forged = ended_pod("pod-z", message=summary("Pass", digest="sha256:" + "f" * 64))
     honest = ended_pod(message=summary("Fail"))
     record, _ = settle(observe(job(spec__retries=0), child=complete(), pods=(honest, forged), confirmed=True))
@@ -138,18 +138,18 @@ def test_of_two_pods_that_say_different_things_none_is_believed() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "summary_text",
     [
         summary("Pass", published=False),
         summary("Inconclusive", published=False, held=True),
     ],
 )
-def test_a_summary_that_does_not_say_what_became_of_the_model_is_none(said: str) -> None:
-    record, _ = settle(observe(job(spec__review="Always"), child=complete(), pods=(ended_pod(message=said),)))
+def test_inconclusive_summary_is_ignored(summary_text: str) -> None:
+    record, _ = settle(observe(job(spec__review="Always"), child=complete(), pods=(ended_pod(message=summary_text),)))
     assert (record.phase, record.status().part, record.status().verdict) == ("Pending", "Measure", None)
 
 
-def test_an_ended_job_has_no_condition_that_goes_on() -> None:
+def test_ended_job_has_no_ongoing_condition() -> None:
     record, _ = settle(observe(child=child()))
     record, plan = settle(observe(record, child=complete(), pods=(ended_pod(message=summary()),)))
     placed = condition_of(plan, "Scheduled")

@@ -1,9 +1,9 @@
-"""A deadline that will be missed is told before it is missed, and no forecast is ever past."""
+"""A missed deadline is predicted, and forecasts in the past are ignored."""
 
 from datetime import datetime
 from typing import Any
 
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.job import JobRecord
 from tests.support.operator.builders import (
@@ -31,13 +31,13 @@ def ticking(**more: Any) -> Any:
     return child(**({"active": 1, "deadline": 3600, "start": stamp()} | more))
 
 
-def seen(record: JobRecord, finish: float | None, now: datetime = NOW, **rest: Any) -> tuple[JobRecord, Plan]:
-    """A look at the running job, whose pod expects to be done ``finish`` seconds after NOW."""
+def seen(record: JobRecord, finish: float | None, now: datetime = NOW, **rest: Any) -> tuple[JobRecord, ReconcilePlan]:
+    """Reconcile the running job, whose pod expects to be done ``finish`` seconds after NOW."""
     known = {"child": ticking(), "pods": (running_pod(),), "finish": None if finish is None else after(finish)}
     return settle(observe(record, **(known | rest)), now)
 
 
-def kinds(plan: Plan) -> list[str]:
+def kinds(plan: ReconcilePlan) -> list[str]:
     return [] if plan.status is None else [item["type"] for item in plan.status["conditions"]]
 
 
@@ -58,14 +58,14 @@ def test_a_forecast_after_the_deadline_warns_before_it() -> None:
     record, plan = seen(job(**HOUR), 3000)
     assert condition_of(plan, "DeadlineAtRisk")["status"] == "False"
     record, plan = seen(record, 4500, after(600))
-    told = condition_of(plan, "DeadlineAtRisk")
-    assert (told["status"], told["reason"]) == ("True", "ForecastLate")
-    assert f"expected at {stamp(4500)}, 15m0s after the deadline at {stamp(3600)}" in told["message"]
+    risk = condition_of(plan, "DeadlineAtRisk")
+    assert (risk["status"], risk["reason"]) == ("True", "ForecastLate")
+    assert f"expected at {stamp(4500)}, 15m0s after the deadline at {stamp(3600)}" in risk["message"]
     assert [note.reason for note in plan.events] == ["DeadlineAtRisk"]
     assert record.status().expected_completion_time == stamp(4500)
 
 
-def test_a_risk_is_told_once_and_does_not_flap() -> None:
+def test_risk_is_reported_once_and_does_not_flap() -> None:
     record, _ = seen(job(**HOUR), 4500)
     for finish in (4510, 3590, 3700, 3500):
         record, plan = seen(record, finish, after(600))
@@ -80,14 +80,14 @@ def status_of_risk(record: JobRecord) -> str:
     return next(item.status for item in record.status().conditions if item.type == "DeadlineAtRisk")
 
 
-def test_a_forecast_that_moves_a_little_is_written_with_the_progress_only() -> None:
+def test_small_forecast_changes_are_written_with_the_progress() -> None:
     record, _ = seen(job(**HOUR), 3000)
     assert seen(record, 3100, after(60))[1].status is None
     record, _ = seen(record, 3100, after(60), progress=progress("prune", 0.5))
     assert record.status().expected_completion_time == stamp(3100)
 
 
-def test_a_forecast_that_has_passed_is_none() -> None:
+def test_past_forecast_is_ignored() -> None:
     record, plan = seen(job(**HOUR), 100)
     assert plan.requeue_after is not None
     assert plan.requeue_after <= 101
@@ -95,7 +95,7 @@ def test_a_forecast_that_has_passed_is_none() -> None:
     assert record.status().expected_completion_time is None
 
 
-def test_a_pod_that_waits_or_is_held_has_no_forecast() -> None:
+def test_waiting_or_suspended_pod_has_no_forecast() -> None:
     record, _ = seen(job(**HOUR), 3000)
     waits, _ = seen(record, None, pods=(pod(),))
     assert waits.status().expected_completion_time is None
@@ -113,7 +113,7 @@ def test_an_ended_job_is_not_at_risk() -> None:
     assert (record.status().deadline_time, record.status().expected_completion_time) == (None, None)
 
 
-def test_with_a_budget_the_deadline_is_still_the_deadline() -> None:
+def test_budget_does_not_change_the_deadline() -> None:
     clock = ticking(deadline=600, annotations={"compression-operator.io/deadline-seconds": "3600"})
     record, _ = seen(job(spec__budget="1", **HOUR), 3000, child=clock)
     assert record.status().deadline_time == stamp(3600)

@@ -1,4 +1,4 @@
-"""Failures are told apart."""
+"""Failures have distinct reasons."""
 
 import pytest
 
@@ -56,12 +56,12 @@ def test_the_reason_of_a_failure(why: str, seen: PodRecord, reason: str, says: s
     ("field", "secret"),
     [("spec.model.source", "models"), ("spec.output.destination", "s3"), ("spec.data.evaluation.source", "s3")],
 )
-def test_refused_keys_come_with_the_command_that_replaces_them(field: str, secret: str) -> None:
-    said = violation(
+def test_refused_keys_show_the_command_to_replace_them(field: str, secret: str) -> None:
+    refusal = violation(
         "InvalidInput", "the store says 403", field=field, remedy="correct the keys in the Secret, or more"
     )
     record = job(spec__model__storage={"secretName": "models"})
-    _, plan = settle(observe(record, child=failed(POLICY, failed=1), pods=(ended_pod(code=2, message=said),)))
+    _, plan = settle(observe(record, child=failed(POLICY, failed=1), pods=(ended_pod(code=2, message=refusal),)))
     message = condition_of(plan, "Failed")["message"]
     assert message.endswith(
         f": kubectl -n default patch secret {secret} --type=merge --patch="
@@ -71,19 +71,19 @@ def test_refused_keys_come_with_the_command_that_replaces_them(field: str, secre
 
 def test_refused_keys_of_a_store_are_those_of_its_secret() -> None:
     remedy = "correct the keys in the Secret, or more"
-    said = violation("InvalidInput", "the store says 403", field="spec.model.source", remedy=remedy)
+    refusal = violation("InvalidInput", "the store says 403", field="spec.model.source", remedy=remedy)
     began = {"part": "Run", "phase": "Running", "stores": [{"name": "team-a", "secretName": "team-a-keys"}]}
     record = job(spec__storage={"store": "team-a"}, status=began)
-    _, plan = settle(observe(record, child=failed(POLICY, failed=1), pods=(ended_pod(code=2, message=said),)))
+    _, plan = settle(observe(record, child=failed(POLICY, failed=1), pods=(ended_pod(code=2, message=refusal),)))
     assert "patch secret team-a-keys --type=merge" in condition_of(plan, "Failed")["message"]
 
 
-def test_one_attempt_is_no_plural() -> None:
+def test_single_attempt_is_singular() -> None:
     _, plan = settle(observe(child=failed(BACKOFF, failed=1), pods=(ended_pod(code=1),)))
     assert condition_of(plan, "Failed")["message"].startswith("1 attempt failed: exit code 1")
 
 
-def test_a_kill_is_tried_again_unless_it_was_for_the_memory_limit() -> None:
+def test_killed_pod_is_retried_except_for_its_memory_limit() -> None:
     killed = (ended_pod(code=137), running_pod("pod-b", created=5))
     record, plan = settle(observe(child=child(active=1, failed=1), pods=killed))
     assert (plan.patch_child, record.phase, record.status().retries) == (None, "Running", 1)
@@ -106,7 +106,7 @@ def test_the_deadline_is_a_reason_of_its_own() -> None:
     assert "spec.deadline (2h)" in condition_of(plan, "Failed")["message"]
 
 
-def test_a_failed_child_without_pods_is_confirmed_and_then_explained_by_its_own_message() -> None:
+def test_failed_child_without_pods_is_explained_by_its_message() -> None:
     lost = failed(POLICY, QUOTED, failed=1)
     assert reconcile(observe(child=lost), NOW).confirm
     _, plan = settle(observe(child=lost, confirmed=True))
@@ -120,7 +120,7 @@ def test_preempted_pods_are_never_the_reason() -> None:
     assert condition_of(plan, "Failed")["reason"] == "InvalidInput"
 
 
-def test_a_failed_try_is_counted_and_told_once() -> None:
+def test_failed_attempt_is_counted_and_reported_once() -> None:
     seen = (ended_pod("pod-a", code=4, message=violation("StorageUnavailable", "503")), running_pod("pod-b", created=5))
     record, plan = settle(observe(child=child(active=1, failed=1), pods=seen))
     assert plan.status is not None

@@ -1,4 +1,4 @@
-"""Pods that are taken away: counted once each, and too many of them end the job."""
+"""Interruptions count once each, and too many of them end the job."""
 
 from typing import Any
 
@@ -30,15 +30,15 @@ def lost(name: str, created: float) -> PodRecord:
 
 
 def count(record: JobRecord) -> int:
-    found = record.status().interruptions
-    return 0 if found is None else found.count
+    interruptions = record.status().interruptions
+    return 0 if interruptions is None else interruptions.count
 
 
 def seen(record: JobRecord, *pods: PodRecord, **more: Any) -> JobRecord:
     return settle(observe(record, child=child(), pods=pods, **more))[0]
 
 
-def test_each_pod_is_counted_once_though_it_is_seen_again() -> None:
+def test_each_interrupted_pod_is_counted_once() -> None:
     record = seen(job(), running_pod("pod-a", created=1))
     assert count(record) == 0
     record = seen(record, lost("pod-a", 1), running_pod("pod-b", created=5))
@@ -75,13 +75,13 @@ def test_one_more_than_allowed_ends_the_child_and_the_job_with_the_remedy() -> N
     assert late.reason == "InterruptedTooOften"
 
 
-def test_a_job_that_is_done_has_not_failed() -> None:
+def test_completed_job_is_not_interrupted() -> None:
     pods = (lost("pod-a", 1), ended_pod("pod-b", message=summary(), created=5))
     record, _ = settle(observe(job(spec__maxInterruptions=0), child=complete(), pods=pods))
     assert record.phase == "Succeeded"
 
 
-def test_a_queue_that_takes_a_job_back_interrupts_it_once() -> None:
+def test_eviction_by_a_queue_counts_once() -> None:
     queued = job(labels={"kueue.x-k8s.io/queue-name": "lq"}, spec__maxInterruptions=1)
     runs = settle(observe(queued, child=child(queue="lq"), pods=(running_pod(),)))[0]
     held = child(queue="lq", suspend=True)

@@ -1,4 +1,4 @@
-"""A job that waits for a measuring slot says so, uses none of its deadline, and gets the node before others begin."""
+"""A job that waits for a measuring slot uses no time of its deadline, and precedes other jobs on the node."""
 
 import pytest
 
@@ -31,8 +31,8 @@ def waits(name: str = "pod-a", created: float = 1) -> PodRecord:
 
 
 def runs(name: str = "pod-a", created: float = 1, placed: float = 1) -> PodRecord:
-    found = (("PodScheduled", "True", "", "", stamp(placed)),)
-    return running_pod(name, slot="Node", created=created, start=placed, conditions=found)
+    conditions = (("PodScheduled", "True", "", "", stamp(placed)),)
+    return running_pod(name, slot="Node", created=created, start=placed, conditions=conditions)
 
 
 def measuring(deadline: int | None = 100, **options: object) -> ChildRecord:
@@ -40,16 +40,16 @@ def measuring(deadline: int | None = 100, **options: object) -> ChildRecord:
 
 
 def used(record: JobRecord) -> int:
-    told = record.status().active_time
-    return 0 if told is None else told.seconds
+    active_time = record.status().active_time
+    return 0 if active_time is None else active_time.seconds
 
 
-def test_a_job_that_waits_says_how_many_do() -> None:
+def test_waiting_job_states_the_number_of_waiting_jobs() -> None:
     record, plan = settle(observe(child=measuring(), pods=(waits(),), waiting_for_slot=3))
     scheduled = condition_of(plan, "Scheduled")
     assert (scheduled["status"], scheduled["reason"]) == ("False", "WaitingForMeasuringSlot")
-    said = "3 jobs wait for a measuring slot, this one included; the scheduler: "
-    assert scheduled["message"] == said + "0/1 nodes are available: 1 Insufficient cpu"
+    text = "3 jobs wait for a measuring slot, this one included; the scheduler: "
+    assert scheduled["message"] == text + "0/1 nodes are available: 1 Insufficient cpu"
     assert (record.phase, record.reason) == ("Pending", "WaitingForMeasuringSlot")
     assert [note.type for note in plan.events if note.reason == "Waiting"] == ["Normal"]
     assert plan.requeue_after == 30
@@ -58,22 +58,22 @@ def test_a_job_that_waits_says_how_many_do() -> None:
     assert again.events == ()
 
 
-def test_a_job_whose_pod_no_node_would_take_is_unschedulable_and_its_deadline_waits() -> None:
+def test_unschedulable_pod_pauses_the_deadline() -> None:
     missing = (("PodScheduled", "False", "Unschedulable", 'persistentvolumeclaim "gone" not found'),)
-    found = pod(slot="Node", conditions=missing)
-    record, plan = settle(observe(job(**DEADLINE), child=measuring(), pods=(found,), slot_seconds=60.0), after(2))
+    waiting = pod(slot="Node", conditions=missing)
+    record, plan = settle(observe(job(**DEADLINE), child=measuring(), pods=(waiting,), slot_seconds=60.0), after(2))
     assert condition_of(plan, "Scheduled")["reason"] == "Unschedulable"
     assert [note.type for note in plan.events if note.reason == "Waiting"] == ["Warning"]
     assert plan.patch_child == {"spec": {"activeDeadlineSeconds": None}}
     assert (record.status().deadline_time, record.status().expected_completion_time) == (None, None)
 
 
-def test_many_jobs_that_wait_count_anew_less_often() -> None:
+def test_count_updates_are_limited_for_many_jobs() -> None:
     plan = reconcile(observe(child=measuring(), pods=(waits(),), waiting_for_slot=2000), after(0))
     assert plan.requeue_after == 100
 
 
-def test_a_job_does_not_begin_before_those_that_wait_to_be_measured() -> None:
+def test_job_is_held_back_for_waiting_measurements() -> None:
     record, plan = settle(observe(on=ALONE, measured_first=2))
     assert plan.create is None
     scheduled = condition_of(plan, "Scheduled")
@@ -87,14 +87,14 @@ def test_a_job_does_not_begin_before_those_that_wait_to_be_measured() -> None:
     assert reconcile(observe(record, on=ALONE), after(60)).create is not None
 
 
-def test_a_job_that_is_held_back_is_not_written_again_when_the_number_changes() -> None:
-    """Each look at 10,000 jobs that are held back would be 10,000 requests."""
+def test_held_back_job_keeps_its_message() -> None:
+    """Updates of 10,000 jobs would be 10,000 requests."""
     record, _ = settle(observe(on=ALONE, measured_first=2))
     assert reconcile(observe(record, on=ALONE, measured_first=1), after(60)).empty
     assert reconcile(observe(record, on=ALONE, measured_first=40), after(60)).empty
 
 
-def test_a_job_of_a_queue_that_is_held_back_when_it_is_resumed_is_suspended_no_more() -> None:
+def test_resumed_queued_job_that_is_held_back_is_not_suspended() -> None:
     queue = {"labels": {"kueue.x-k8s.io/queue-name": "team"}}
     held, _ = settle(observe(job(spec__suspend=True, **queue), on=ALONE))
     assert held.reason == "SuspendedByUser"
@@ -104,7 +104,7 @@ def test_a_job_of_a_queue_that_is_held_back_when_it_is_resumed_is_suspended_no_m
     assert (record.phase, record.reason) == ("Pending", "MeasuringFirst")
 
 
-def test_a_job_that_has_begun_goes_on_whoever_waits() -> None:
+def test_started_job_is_not_held_back() -> None:
     plan = reconcile(observe(child=measuring(), pods=(runs(),), measured_first=2), after(5))
     assert condition_of(plan, "Scheduled")["status"] == "True"
 
@@ -125,13 +125,13 @@ def test_waiting_uses_nothing_of_the_deadline() -> None:
     assert used(record) == 40
 
 
-def test_a_pod_that_finds_its_slot_at_once_costs_no_request() -> None:
+def test_immediate_slot_needs_no_patch() -> None:
     record, plan = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(placed=1),)), after(3))
     assert plan.patch_child is None
     assert record.status().active_time is not None
 
 
-def test_only_the_time_with_a_node_counts_of_a_pod_that_is_tried_again() -> None:
+def test_only_time_with_a_node_counts_for_a_retry() -> None:
     record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(),)), after(3))
     failed = ended_pod(code=1, slot="Node", start=1, end=21, conditions=(("PodScheduled", "True", "", "", stamp(1)),))
     record, plan = settle(observe(record, child=measuring(), pods=(failed, waits("b", created=31))), after(500))
@@ -144,10 +144,10 @@ def test_only_the_time_with_a_node_counts_of_a_pod_that_is_tried_again() -> None
 
 
 NO_CONDITION_YET: tuple[tuple[str, ...], ...] = ()
-"""Of a pod that the scheduler has not looked at: every pod begins so."""
+"""Conditions of a new pod, before the scheduler has processed it."""
 
 
-def test_a_second_try_has_no_clock_before_it_has_a_node() -> None:
+def test_retry_has_no_clock_before_it_has_a_node() -> None:
     """What is left of the deadline would count from the start of the Job, which is long ago."""
     record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(),)), after(3))
     failed = ended_pod(code=1, slot="Node", start=1, end=61, conditions=(("PodScheduled", "True", "", "", stamp(1)),))
@@ -167,7 +167,7 @@ def test_a_pod_that_was_deleted_while_it_waited_starts_no_clock(pods: tuple[PodR
     assert (plan.patch_child, used(record), record.status().deadline_time) == (None, 0, None)
 
 
-def test_the_time_of_an_earlier_pod_does_not_count_again_when_the_last_one_is_gone() -> None:
+def test_time_of_an_earlier_pod_is_not_counted_twice() -> None:
     """Pods of a lost node are deleted, and those that failed before are not."""
     record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(),)), after(3))
     failed = ended_pod(code=1, slot="Node", start=1, end=21, conditions=(("PodScheduled", "True", "", "", stamp(1)),))
@@ -179,13 +179,13 @@ def test_the_time_of_an_earlier_pod_does_not_count_again_when_the_last_one_is_go
     assert used(record) == 50
 
 
-def test_a_clock_that_differs_from_the_schedulers_never_becomes_negative() -> None:
+def test_clock_skew_gives_no_negative_time() -> None:
     record, plan = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(placed=-300),)), after(3))
     assert plan.patch_child is None
     assert record.status().deadline_time == stamp(100)
 
 
-def test_a_wait_that_nobody_saw_is_not_counted() -> None:
+def test_unobserved_wait_is_not_counted() -> None:
     """The operator was away from the end of one pod until the next one ran."""
     record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(),)), after(3))
     failed = ended_pod(code=1, slot="Node", start=1, end=21, conditions=(("PodScheduled", "True", "", "", stamp(1)),))
@@ -206,7 +206,7 @@ def test_a_budget_has_a_clock_while_the_deadline_has_none() -> None:
     }
 
 
-def test_the_risk_of_a_late_end_is_gone_while_a_job_waits() -> None:
+def test_waiting_job_has_no_deadline_risk() -> None:
     late = after(400)
     record, _ = settle(observe(job(**DEADLINE), child=measuring(), pods=(runs(),), finish=late), after(3))
     assert [item.status for item in record.status().conditions if item.type == "DeadlineAtRisk"] == ["True"]
@@ -214,7 +214,7 @@ def test_the_risk_of_a_late_end_is_gone_while_a_job_waits() -> None:
     assert condition_of(plan, "DeadlineAtRisk")["reason"] == "ClockStopped"
 
 
-def test_a_job_that_waits_expects_to_be_done_with_all_that_wait() -> None:
+def test_waiting_job_expects_the_end_of_the_slot_queue() -> None:
     record, _ = settle(observe(child=measuring(), pods=(waits(),), waiting_for_slot=3, slot_seconds=40.0))
     assert record.status().expected_completion_time == stamp(120)
     assert record.status().deadline_time is None

@@ -1,11 +1,11 @@
-"""What a status owes receivers: written with what happened, settled once, and nothing waits for it."""
+"""Pending notifications in a status: written with their event, settled once, and never delaying a job."""
 
 from dataclasses import replace
 from typing import Any
 
-from compression_operator.cache.observed import Observed
-from compression_operator.loop.job_events import news
-from compression_operator.loop.plan import Plan
+from compression_operator.cache.observed_job import ObservedJob
+from compression_operator.loop.job_events import updated_notifications
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.delivery import Delivery
 from compression_operator.records.job import JobRecord
@@ -39,16 +39,16 @@ def chosen(*names: str, **options: Any) -> JobRecord:
     return job(spec__notifications=list(names), **options)
 
 
-def owed(plan: Plan) -> list[tuple[str, str, str]]:
+def owed(plan: ReconcilePlan) -> list[tuple[str, str, str]]:
     assert plan.status is not None
     return [(item["receiver"], item["event"], item["time"]) for item in plan.status.get("notifications", ())]
 
 
-def seen(record: JobRecord, **rest: Any) -> Observed:
+def seen(record: JobRecord, **rest: Any) -> ObservedJob:
     return observe(record, **{"receivers": EVERYTHING, **rest})
 
 
-def test_each_step_is_owed_with_the_time_at_which_it_happened() -> None:
+def test_each_event_is_pending_with_its_time() -> None:
     record = chosen("ops")
     steps: list[tuple[dict[str, Any], float]] = [
         ({"child": child()}, 0),
@@ -65,17 +65,17 @@ def test_each_step_is_owed_with_the_time_at_which_it_happened() -> None:
         ("ops", "Verdict", stamp(60)),
         ("ops", "Completed", stamp(60)),
     )
-    assert reconcile(seen(record), after(90)) == Plan()
+    assert reconcile(seen(record), after(90)) == ReconcilePlan()
 
 
-def test_a_failure_is_owed_whether_a_pod_ran_or_not() -> None:
+def test_failure_event_needs_no_pod() -> None:
     refused = reconcile(seen(chosen("ops", spec__model__source="file:///etc")), NOW)
     assert owed(refused) == [("ops", "Failed", stamp())]
     late = reconcile(seen(chosen("ops"), child=failed("DeadlineExceeded")), NOW)
     assert [event for _, event, _ in owed(late)] == ["Accepted", "Failed"]
 
 
-def test_only_what_a_receiver_wants_of_the_jobs_that_chose_it() -> None:
+def test_receiver_gets_only_subscribed_events_of_its_jobs() -> None:
     receivers = {"ops": frozenset({"Completed"}), "ml": frozenset({"Verdict"}), "others": frozenset({"Completed"})}
     end: dict[str, Any] = {"child": complete(), "pods": (ended_pod(message=summary("Fail")),), "receivers": receivers}
     assert owed(reconcile(seen(chosen("ops", "ml"), **end), NOW)) == [("ml", "Verdict", stamp())]
@@ -85,7 +85,7 @@ def test_only_what_a_receiver_wants_of_the_jobs_that_chose_it() -> None:
     assert "ReceiversFound" not in [item["type"] for item in plan.status["conditions"]]
 
 
-def test_a_receiver_that_is_chosen_later_is_told_of_what_follows() -> None:
+def test_receiver_added_later_gets_later_events() -> None:
     record, _ = settle(seen(chosen(), child=child(active=1), pods=(running_pod(),)))
     record = replace(record, receivers=("ops",))
     plan = reconcile(seen(record, child=child(active=1), pods=(running_pod(),)), NOW)
@@ -94,29 +94,29 @@ def test_a_receiver_that_is_chosen_later_is_told_of_what_follows() -> None:
     assert [event for _, event, _ in owed(plan)] == ["Verdict", "Completed"]
 
 
-def test_waiting_for_a_review_is_told_each_time_with_an_id_of_its_own() -> None:
-    def status(reason: str, *told: Notification) -> CompressionJobStatus:
+def test_each_wait_for_a_review_has_its_own_id() -> None:
+    def status(reason: str, *notifications: Notification) -> CompressionJobStatus:
         reviewed = Condition(type="Reviewed", status="Unknown", reason=reason, last_transition_time=stamp())
-        return CompressionJobStatus(conditions=[reviewed], notifications=list(told))
+        return CompressionJobStatus(conditions=[reviewed], notifications=list(notifications))
 
-    def found(before: CompressionJobStatus, after_: CompressionJobStatus, time: str) -> list[Notification]:
-        return news(before, after_, chosen=("ops",), subscriptions=EVERYTHING, time=time)
+    def updated(before: CompressionJobStatus, after_: CompressionJobStatus, time: str) -> list[Notification]:
+        return updated_notifications(before, after_, chosen=("ops",), subscriptions=EVERYTHING, time=time)
 
-    (first,) = found(CompressionJobStatus(), status("AwaitingReview"), stamp())
+    (first,) = updated(CompressionJobStatus(), status("AwaitingReview"), stamp())
     assert (first.event, first.time) == ("AwaitingReview", stamp())
-    assert found(status("AwaitingReview", first), status("AwaitingReview", first), stamp(5)) == [first]
-    (second,) = found(status("Other", first), status("AwaitingReview", first), stamp(9))
+    assert updated(status("AwaitingReview", first), status("AwaitingReview", first), stamp(5)) == [first]
+    (second,) = updated(status("Other", first), status("AwaitingReview", first), stamp(9))
     assert (second.event, second.time) == ("AwaitingReview", stamp(9))
 
 
-def test_a_receiver_that_does_not_exist_is_named_and_the_job_goes_on() -> None:
+def test_unknown_receiver_is_named_and_the_job_continues() -> None:
     record = chosen("ops", "opps")
     assert reconcile(seen(record), NOW).create is not None
     record, plan = settle(seen(record, child=child()))
     condition = condition_of(plan, "ReceiversFound")
     assert (condition["status"], condition["reason"]) == ("False", "ReceiverNotFound")
     assert "spec.notifications[1]: 'opps'" in condition["message"]
-    assert "name one of the platform team's (ops)" in condition["message"]
+    assert "Name one of the platform team's (ops)" in condition["message"]
     assert [note.type for note in plan.events if note.reason == "ReceiverNotFound"] == ["Warning"]
     assert owed(plan) == [("ops", "Accepted", stamp())]
     record, plan = settle(seen(record, child=child(active=1), pods=(running_pod(),)))
@@ -135,15 +135,15 @@ COMPLETED = {"receiver": "ops", "event": "Completed", "time": stamp()}
 KEY = ("ops", "Completed", stamp())
 
 
-def test_what_was_delivered_is_noted_once() -> None:
+def test_delivery_is_recorded_once() -> None:
     record, plan = settle(seen(ended(COMPLETED), deliveries=(Delivery(KEY, "Delivered", after(3)),)))
     assert plan.status is not None
     assert plan.status["notifications"] == [{**COMPLETED, "result": "Delivered", "resultTime": stamp(3)}]
     assert record.unsent == ()
-    assert reconcile(seen(record, deliveries=(Delivery(KEY, "Delivered", after(9)),)), after(9)) == Plan()
+    assert reconcile(seen(record, deliveries=(Delivery(KEY, "Delivered", after(9)),)), after(9)) == ReconcilePlan()
 
 
-def test_what_was_given_up_is_noted_and_told() -> None:
+def test_drop_is_recorded_with_an_event() -> None:
     _, plan = settle(seen(ended(COMPLETED), deliveries=(Delivery(KEY, "Dropped", after(3), "answered 500"),)))
     assert plan.status is not None
     assert plan.status["notifications"][0]["result"] == "Dropped"
@@ -152,14 +152,14 @@ def test_what_was_given_up_is_noted_and_told() -> None:
     ]
 
 
-def test_news_of_another_notification_settle_nothing() -> None:
+def test_outcome_of_another_notification_is_ignored() -> None:
     other = Delivery(("ops", "Completed", stamp(1)), "Delivered", after(3))
-    assert reconcile(seen(ended(COMPLETED), deliveries=(other,)), after(3)) == Plan()
+    assert reconcile(seen(ended(COMPLETED), deliveries=(other,)), after(3)) == ReconcilePlan()
 
 
-def test_an_expired_job_is_kept_a_while_for_receivers_that_do_not_know_yet() -> None:
+def test_expired_job_is_kept_for_pending_notifications() -> None:
     record = ended(COMPLETED, spec__ttl="10s")
-    assert reconcile(seen(record), after(11)) == Plan(requeue_after=3599)
+    assert reconcile(seen(record), after(11)) == ReconcilePlan(requeue_after=3599)
     assert reconcile(seen(record), after(3611)).delete
     assert reconcile(seen(record, deliveries=(Delivery(KEY, "Delivered", after(11)),)), after(11)).delete
     assert reconcile(seen(record, receivers={}), after(11)).delete
@@ -171,12 +171,12 @@ def test_a_status_of_a_later_version_is_read() -> None:
     assert record.unsent == (("ops", "SomethingNew", stamp()),)
 
 
-def test_a_pod_that_nobody_saw_running_has_started_all_the_same() -> None:
+def test_verdict_implies_the_started_event() -> None:
     plan = reconcile(seen(chosen("ops"), child=complete(), pods=(ended_pod(message=summary()),)), NOW)
     assert [event for _, event, _ in owed(plan)] == ["Accepted", "Started", "Verdict", "Completed"]
 
 
-def test_a_result_that_waits_for_a_review_is_told_with_its_verdict_and_again_when_it_has_ended() -> None:
+def test_review_events_carry_the_verdict_and_the_end() -> None:
     held = (ended_pod(message=summary(published=False, held=True, digest=f"sha256:{'a' * 64}", artifact="")),)
     record, plan = settle(seen(chosen("ops", spec__review="Always"), child=complete(), pods=held))
     assert [event for _, event, _ in owed(plan)] == ["Accepted", "Started", "Verdict", "AwaitingReview"]

@@ -1,4 +1,4 @@
-"""After a review exactly that is published which was judged, and nothing that the pod says changes the status."""
+"""After a review, exactly the judged result is published, and the pod's summary does not change the status."""
 
 from typing import Any
 
@@ -26,8 +26,8 @@ DIGEST, CHECKPOINT, REPORT = "sha256:" + "a" * 64, "c" * 40, "sha256:" + "d" * 6
 
 def approved() -> JobRecord:
     """A job that was judged and approved, and whose next part is to publish."""
-    told = summary(published=False, held=True, digest=DIGEST, checkpoint=CHECKPOINT, report_digest=REPORT, artifact="")
-    record, _ = settle(observe(job(spec__review="Always"), child=complete(), pods=(ended_pod(message=told),)))
+    held = summary(published=False, held=True, digest=DIGEST, checkpoint=CHECKPOINT, report_digest=REPORT, artifact="")
+    record, _ = settle(observe(job(spec__review="Always"), child=complete(), pods=(ended_pod(message=held),)))
     status = record.status().to_json()
     for condition in status["conditions"]:
         if condition["type"] == "Reviewed":
@@ -36,30 +36,30 @@ def approved() -> JobRecord:
     return with_raw_status(record, status | {"review": outcome, "phase": "Running"})
 
 
-def published(**said: Any) -> tuple[JobRecord, JobRecord, dict[str, Any]]:
+def published(**fields: Any) -> tuple[JobRecord, JobRecord, dict[str, Any]]:
     """The job before and after its pod has published and said so, and its condition Failed or Complete."""
     record, _ = settle(observe(approved(), child=child(part="Publish", uid="c-2")), after(131))
-    full = {"verdict": "Pass", "published": True, "digest": DIGEST, "artifact": "s3://models/minilm-int8"} | said
+    full = {"verdict": "Pass", "published": True, "digest": DIGEST, "artifact": "s3://models/minilm-int8"} | fields
     done = observe(record, child=complete(part="Publish", uid="c-2"), pods=(ended_pod(message=summary(**full)),))
     ended, plan = settle(done, after(140))
     return record, ended, condition_of(plan, "Complete")
 
 
-def test_the_pod_is_told_what_was_judged() -> None:
+def test_publishing_pod_gets_the_judged_result() -> None:
     plan = reconcile(observe(approved()), NOW)
     assert plan.create is not None
     judged = {"digest": DIGEST, "checkpoint": CHECKPOINT, "reportDigest": REPORT}
     assert input_of(plan.create)["judged"] == judged
 
 
-def test_what_was_judged_is_published() -> None:
+def test_judged_result_is_published() -> None:
     _, ended, complete_ = published()
     assert (ended.phase, complete_["reason"]) == ("Succeeded", "SLAMet")
     assert (ended.status().artifact, ended.status().digest) == ("s3://models/minilm-int8", DIGEST)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "fields",
     [
         {"digest": "sha256:" + "b" * 64},
         {"verdict": "Fail"},
@@ -67,21 +67,21 @@ def test_what_was_judged_is_published() -> None:
         {"digest": ""},
     ],
 )
-def test_a_pod_that_published_something_else_changes_nothing_but_the_end(said: dict[str, Any]) -> None:
-    before, ended, told = published(**said, sentence="all is well", confidence=0.99)
+def test_different_published_result_fails_the_job(fields: dict[str, Any]) -> None:
+    before, ended, condition = published(**fields, sentence="all is well", confidence=0.99)
     assert (ended.phase, ended.reason) == ("Failed", "ResultChanged")
     for field in ("digest", "verdict", "confidence", "checkpoint", "report_digest", "artifact", "objectives"):
         assert getattr(ended.status(), field) == getattr(before.status(), field), field
-    assert "do not use what lies at the destination" in told["message"]
+    assert "do not use the model at the destination" in condition["message"]
 
 
-def test_figures_of_a_later_pod_do_not_replace_those_that_were_judged() -> None:
+def test_judged_figures_are_not_replaced() -> None:
     before, ended, _ = published(sentence="much better", fallback="", confidence=0.5)
     assert ended.status().confidence == before.status().confidence
     assert "much better" not in ended.status().message
 
 
-def test_a_publication_whose_words_are_lost_is_done_again() -> None:
+def test_publication_without_a_summary_is_repeated() -> None:
     record, _ = settle(observe(approved(), child=child(part="Publish", uid="c-2")), after(131))
     record, _ = settle(observe(record, child=complete(part="Publish", uid="c-2"), confirmed=True), after(140))
     assert (record.phase, record.status().part, record.status().restarts) == ("Pending", "Publish", 1)

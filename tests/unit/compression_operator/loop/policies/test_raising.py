@@ -1,4 +1,4 @@
-"""A deadline or a budget that is raised or removed reaches the child that runs."""
+"""A raised or removed deadline or budget reaches the running child."""
 
 from typing import Any
 
@@ -20,6 +20,7 @@ from tests.support.operator.builders import (
     runtime,
     settle,
     stamp,
+    with_raw_status,
 )
 
 GPU = runtime(pricePerHour="3.6")
@@ -92,7 +93,31 @@ def test_a_child_of_an_older_operator_gets_the_longer_deadline_too() -> None:
     assert job_.clock == 7200
 
 
-def test_a_clock_that_somebody_else_gave_a_job_without_a_deadline_stays() -> None:
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_a_longer_deadline_is_not_used_up_while_a_child_of_an_older_operator_waits(seen_before: bool) -> None:
+    """The clock of a child that has not started is the old deadline, and not what earlier periods have left of it."""
+    record = job(spec__deadline="10m", labels={"kueue.x-k8s.io/queue-name": "team-a"})
+    waiting = child(deadline=600, suspend=True, queue="team-a")
+    if seen_before:
+        record, _ = settle(observe(record, child=waiting), after(10))
+    raised = raw_job(status=record.status().to_json(), generation=2, spec__deadline="2h")
+    record, plan = settle(observe(JobRecord.of(raised), child=waiting), after(100))
+    assert plan.patch_child is not None
+    assert plan.patch_child["spec"]["activeDeadlineSeconds"] == 7200
+
+
+def test_what_a_child_of_an_older_operator_has_used_is_kept_when_its_deadline_is_raised() -> None:
+    """Kueue took the start time away; the older operator had set the clock to what was left."""
+    record = with_raw_status(job(spec__deadline="10m"), {"startTime": stamp(), "phase": "Pending", "part": "Run"})
+    rests = child(deadline=450, suspend=True, queue="team-a")
+    record, _ = settle(observe(record, child=rests), after(10))
+    raised = raw_job(status=record.status().to_json(), generation=2, spec__deadline="20m")
+    _, plan = settle(observe(JobRecord.of(raised), child=rests), after(100))
+    assert plan.patch_child is not None
+    assert plan.patch_child["spec"]["activeDeadlineSeconds"] == 1200 - 150
+
+
+def test_clock_of_another_writer_is_not_removed() -> None:
     job_ = Running()
     job_.clock = 3600
     job_.look(100)
@@ -142,7 +167,7 @@ def test_a_budget_that_is_removed_leaves_the_deadline_alone(deadline: dict[str, 
     assert job_.clock == clock
 
 
-def test_with_a_budget_that_ends_first_a_longer_deadline_changes_the_note_alone() -> None:
+def test_longer_deadline_with_an_earlier_budget_changes_only_the_annotation() -> None:
     job_ = Running(spec__budget="1", spec__deadline="1h")
     job_.change(100, spec__budget="1", spec__deadline="2h")
     assert (job_.clock, job_.annotations[NOTE]) == (970, "7200")

@@ -1,4 +1,4 @@
-"""A result that a person decides about: held without a pod, then published, rejected, or left to time."""
+"""A result that waits for a review: held without a pod, then published, rejected or timed out."""
 
 import pytest
 
@@ -38,11 +38,11 @@ def waiting(verdict: str = "Pass", **changes: object) -> JobRecord:
 
 def decided(*reviews: ReviewRecord, record: JobRecord | None = None, seconds: float = 120) -> JobRecord:
     """The job once these reviews were seen."""
-    found, _ = settle(observe(record or waiting(), reviews=reviews), after(seconds))
-    return found
+    settled, _ = settle(observe(record or waiting(), reviews=reviews), after(seconds))
+    return settled
 
 
-def test_a_held_result_waits_without_a_pod_and_says_what_it_is() -> None:
+def test_held_result_waits_without_a_pod() -> None:
     record = waiting()
     status = record.status()
     assert (record.phase, status.part, status.child_job) == ("AwaitingReview", "Publish", None)
@@ -52,7 +52,7 @@ def test_a_held_result_waits_without_a_pod_and_says_what_it_is() -> None:
     assert not any(item.type == "Complete" for item in status.conditions)
 
 
-def test_nothing_happens_while_nobody_has_decided() -> None:
+def test_waiting_job_does_not_change_without_a_review() -> None:
     record = waiting()
     for seconds in (1, 3600, 86400 * 30):
         plan = reconcile(observe(record), after(seconds))
@@ -69,9 +69,9 @@ def test_an_approval_starts_a_child_that_publishes_with_the_review() -> None:
     assert plan.create["metadata"]["labels"]["compression-operator.io/part"] == "Publish"
     assert "activeDeadlineSeconds" not in plan.create["spec"]
     assert variables_of(plan.create)["COMPRESSION_PART"] == "Publish"
-    told = input_of(plan.create)["review"]
-    assert (told["reviewer"], told["decision"]) == ("system:serviceaccount:ml:rita", "Approve")
-    assert told["reason"] == "looked at it"
+    outcome = input_of(plan.create)["review"]
+    assert (outcome["reviewer"], outcome["decision"]) == ("system:serviceaccount:ml:rita", "Approve")
+    assert outcome["reason"] == "looked at it"
 
 
 @pytest.mark.parametrize(("verdict", "reason"), [
@@ -92,7 +92,7 @@ def test_the_job_ends_well_once_its_result_is_published(verdict: str, reason: st
     assert status.review.reviewer == "rita"
 
 
-def test_a_rejection_ends_the_job_and_says_who_and_why() -> None:
+def test_rejection_states_reviewer_and_reason() -> None:
     record = decided(review("Reject"))
     assert (record.phase, record.reason) == ("Failed", "ReviewRejected")
     assert "rita: looked at it" in record.status().message
@@ -104,7 +104,7 @@ def test_the_first_review_counts() -> None:
 
 
 @pytest.mark.parametrize("created", [-3600, -30, 60])
-def test_a_review_counts_whatever_the_clocks_say(created: float) -> None:
+def test_clock_skew_does_not_invalidate_a_review(created: float) -> None:
     """The API server's clock stamps the review, and the operator's the condition: they may differ."""
     assert decided(review(created=created)).phase == "Running"
 
@@ -127,12 +127,12 @@ NOT_COUNTED = [
 ]
 
 
-@pytest.mark.parametrize(("found", "why"), NOT_COUNTED, ids=[why for _, why in NOT_COUNTED])
-def test_a_review_of_something_else_does_not_count_and_the_condition_says_so(found: ReviewRecord, why: str) -> None:
-    record = decided(found)
+@pytest.mark.parametrize(("review", "why"), NOT_COUNTED, ids=[why for _, why in NOT_COUNTED])
+def test_a_review_of_something_else_does_not_count_and_the_condition_says_so(review: ReviewRecord, why: str) -> None:
+    record = decided(review)
     assert record.phase == "AwaitingReview"
     assert message_of(record).endswith(f"; not counted: {why}")
-    again = reconcile(observe(record, reviews=(found,)), after(130))
+    again = reconcile(observe(record, reviews=(review,)), after(130))
     assert again.empty
     gone, _ = settle(observe(record), after(140))
     assert message_of(gone) == message_of(waiting())
@@ -154,7 +154,7 @@ def message_of(record: JobRecord) -> str:
 @pytest.mark.parametrize(
     ("outcome", "phase", "reason"), [("Reject", "Failed", "ReviewTimedOut"), ("Approve", "Running", "")]
 )
-def test_time_decides_where_nobody_does(outcome: str, phase: str, reason: str) -> None:
+def test_timeout_decides_without_a_review(outcome: str, phase: str, reason: str) -> None:
     record = waiting(spec__reviewTimeout="2h", spec__onReviewTimeout=outcome)
     early = reconcile(observe(record), after(3600))
     assert (early.status, early.requeue_after) == (None, 3600)
@@ -174,6 +174,6 @@ def test_a_result_that_is_gone_ends_an_approved_job() -> None:
     assert (record.phase, record.reason) == ("Failed", "InvalidInput")
 
 
-def test_now_is_when_it_was_asked_for() -> None:
+def test_timeout_counts_from_the_request() -> None:
     (reviewed,) = [item for item in waiting().status().conditions if item.type == "Reviewed"]
     assert reviewed.last_transition_time == NOW.strftime("%Y-%m-%dT%H:%M:%SZ")

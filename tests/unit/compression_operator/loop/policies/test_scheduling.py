@@ -1,4 +1,4 @@
-"""Where the pod is, in the words of whoever knows."""
+"""The state of the pod, with the messages of scheduler and kubelet."""
 
 import pytest
 
@@ -22,7 +22,7 @@ from tests.support.operator.builders import (
 
 NO_GPU = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
 NO_ROOM = (
-    f"{NO_GPU[:-1]}; wait for room, or submit the job anew with another spec.runtime than 'cpu' (kubectl get cprt)"
+    f"{NO_GPU[:-1]}; wait for room, or submit the job again with another spec.runtime than 'cpu' (kubectl get cprt)"
 )
 MISSING_SECRET = 'secret "s3" not found'
 NO_CLAIM = 'persistentvolumeclaim "models" not found.'
@@ -50,9 +50,7 @@ AGAIN = "kubectl -n default delete job minilm-int8-0a1b2c3d"
         ),
     ],
 )  # fmt: skip
-def test_a_pod_that_does_not_run_is_pending_and_says_why(
-    seen: PodRecord, status: str, reason: str, message: str
-) -> None:
+def test_pending_pod_states_its_reason(seen: PodRecord, status: str, reason: str, message: str) -> None:
     record, plan = settle(observe(child=child(active=1), pods=(seen,)))
     scheduled = condition_of(plan, "Scheduled")
     assert (scheduled["status"], scheduled["reason"], scheduled["message"]) == (status, reason, message)
@@ -79,15 +77,15 @@ def test_a_pod_that_does_not_run_is_pending_and_says_why(
         ("ErrImageNeverPull", "", "load the image on the node, or change spec.imagePullPolicy"),
     ],
 )  # fmt: skip
-def test_a_pod_that_cannot_start_comes_with_the_command_that_fixes_it(waiting: str, message: str, remedy: str) -> None:
+def test_failed_start_shows_the_command_to_fix_it(waiting: str, message: str, remedy: str) -> None:
     stuck = pod(state={"waiting": {"reason": waiting, "message": message}})
     _, plan = settle(observe(job(spec__hub={"secretName": "hub"}), child=child(active=1), pods=(stuck,)))
-    said = condition_of(plan, "Scheduled")["message"]
-    assert said.startswith(message or waiting)
-    assert remedy in said
+    shown = condition_of(plan, "Scheduled")["message"]
+    assert shown.startswith(message or waiting)
+    assert remedy in shown
     assert plan.status is not None
-    assert said in plan.status["message"]
-    assert [said in note.text for note in plan.events if note.reason == "Waiting"] == [True]
+    assert shown in plan.status["message"]
+    assert [shown in note.text for note in plan.events if note.reason == "Waiting"] == [True]
 
 
 def test_a_missing_secret_of_a_store_is_named_with_the_store() -> None:
@@ -99,23 +97,23 @@ def test_a_missing_secret_of_a_store_is_named_with_the_store() -> None:
         )
         record = job(spec__storage={"store": "team-a"}, spec__hub={"store": "team-a"})
         _, plan = settle(observe(record, child=held, pods=(stuck,)))
-        said = condition_of(plan, "Scheduled")["message"]
-        assert f"create it ({field} of the CompressionStore team-a): kubectl -n default create secret generic" in said
-        assert f"--from-literal={key}=VALUE" in said
+        shown = condition_of(plan, "Scheduled")["message"]
+        assert f"create it ({field} of the CompressionStore team-a): kubectl -n default create secret generic" in shown
+        assert f"--from-literal={key}=VALUE" in shown
 
 
-def test_the_cause_of_a_failed_pull_stays_while_the_kubelet_only_waits() -> None:
+def test_pull_failure_keeps_its_cause_during_backoff() -> None:
     cause = pod(state={"waiting": {"reason": "ErrImagePull", "message": "a/b:c: not found"}})
     record, _ = settle(observe(child=child(active=1), pods=(cause,)))
     waits = pod(state={"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "a/b:c"'}})
     assert reconcile(observe(record, child=child(active=1), pods=(waits,)), NOW).empty
 
 
-def test_a_claim_that_is_missing_comes_with_the_command_that_lists_those_there_are() -> None:
+def test_missing_claim_shows_the_command_to_list_claims() -> None:
     stuck = pod(conditions=(("PodScheduled", "False", "Unschedulable", NO_CLAIM),))
     _, plan = settle(observe(child=child(active=1), pods=(stuck,)))
-    said = condition_of(plan, "Scheduled")["message"]
-    assert said == f"{NO_CLAIM[:-1]}; create the claim models, or see those there are: kubectl -n default get pvc"
+    shown = condition_of(plan, "Scheduled")["message"]
+    assert shown == f"{NO_CLAIM[:-1]}; create the claim models, or use an existing one (kubectl -n default get pvc)"
 
 
 @pytest.mark.parametrize(
@@ -125,21 +123,21 @@ def test_a_claim_that_is_missing_comes_with_the_command_that_lists_those_there_a
         " preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
     ],
 )
-def test_what_the_scheduler_tried_to_preempt_is_left_out(tail: str) -> None:
+def test_preemption_text_of_the_scheduler_is_removed(tail: str) -> None:
     stuck = pod(conditions=(("PodScheduled", "False", "Unschedulable", NO_GPU + tail),))
     _, plan = settle(observe(child=child(active=1), pods=(stuck,)))
     assert condition_of(plan, "Scheduled")["message"] == NO_ROOM
     assert len(NO_ROOM) <= 200
 
 
-def test_a_running_pod_makes_the_job_run() -> None:
+def test_running_pod_sets_phase_running() -> None:
     record, plan = settle(observe(child=child(active=1), pods=(running_pod(),)))
     assert plan.status is not None
     assert (record.phase, plan.status["startTime"]) == ("Running", stamp())
     assert "Running" in [note.reason for note in plan.events]
 
 
-def test_progress_is_shown_and_never_goes_back() -> None:
+def test_progress_never_decreases() -> None:
     record, plan = settle(observe(child=child(active=1), pods=(running_pod(),), progress=progress("quantize", 0.42)))
     assert plan.status is not None
     assert (plan.status["stage"], plan.status["progress"]) == ("quantize", 42)
@@ -170,7 +168,7 @@ def test_a_job_whose_pod_has_done_its_work_is_not_pending_until_its_job_is_compl
     assert (plan.status or {"phase": "Running"})["phase"] == "Running"
 
 
-def test_a_job_without_a_pod_for_long_says_where_to_look() -> None:
+def test_missing_pod_shows_the_command_to_check() -> None:
     record, plan = settle(observe(child=child()))
     assert plan.requeue_after == 31
     _, plan = settle(observe(record, child=child()), after(31))

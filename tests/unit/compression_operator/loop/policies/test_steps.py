@@ -1,4 +1,4 @@
-"""The steps of a run in the status, and how far it has come."""
+"""The steps of a run in the status, and the progress."""
 
 from typing import Any
 
@@ -18,11 +18,11 @@ from tests.support.operator.builders import (
     with_raw_status,
 )
 
-TOLD = [("preflight", "Done"), ("fetch", "Skipped"), ("quantize", "Running"), ("publish", "Pending")]
+REPORTED = [("preflight", "Done"), ("fetch", "Skipped"), ("quantize", "Running"), ("publish", "Pending")]
 
 
-def told(**fields: Any) -> Progress:
-    return Progress(stage="quantize", steps=[RunStep(title=title, state=state) for title, state in TOLD], **fields)
+def reported(**fields: Any) -> Progress:
+    return Progress(stage="quantize", steps=[RunStep(title=title, state=state) for title, state in REPORTED], **fields)
 
 
 def states(status: Any) -> list[tuple[str, str]]:
@@ -31,10 +31,11 @@ def states(status: Any) -> list[tuple[str, str]]:
 
 
 def test_a_running_job_shows_the_steps_of_its_pod_and_a_per_cent_sign() -> None:
-    _, plan = settle(observe(child=child(active=1), pods=(running_pod(),), progress=told(fraction=0.5, estimate=0.817)))
+    progress = reported(fraction=0.5, estimate=0.817)
+    _, plan = settle(observe(child=child(active=1), pods=(running_pod(),), progress=progress))
     assert plan.status is not None
     assert (plan.status["progress"], plan.status["progressText"]) == (81, "81%")
-    assert states(plan.status) == TOLD
+    assert states(plan.status) == REPORTED
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_a_running_job_shows_the_steps_of_its_pod_and_a_per_cent_sign() -> None:
     [({}, "Done"), ({"published": False, "held": True, "digest": "sha256:aa"}, "Pending")],
 )
 def test_the_steps_of_a_run_with_a_verdict_are_done(fields: dict[str, Any], publish: str) -> None:
-    record, _ = settle(observe(child=child(active=1), pods=(running_pod(),), progress=told(fraction=0.5)))
+    record, _ = settle(observe(child=child(active=1), pods=(running_pod(),), progress=reported(fraction=0.5)))
     _, plan = settle(observe(record, child=complete(), pods=(ended_pod(message=summary(**fields)),)))
     assert states(plan.status)[1:] == [("fetch", "Skipped"), ("quantize", "Done"), ("publish", publish)]
     assert plan.status is not None
@@ -52,10 +53,10 @@ def test_the_steps_of_a_run_with_a_verdict_are_done(fields: dict[str, Any], publ
 @pytest.mark.parametrize("stage", ["quantize", "publish", ""])
 def test_the_step_that_failed_is_marked(stage: str) -> None:
     """The pod says which; one that was killed was last seen in the step that was running."""
-    steps = [step.to_json() for step in told().steps]
+    steps = [step.to_json() for step in reported().steps]
     record = with_raw_status(job(), {"phase": "Running", "childJob": {"name": "c", "uid": child().uid}, "steps": steps})
-    said = Summary(error=Violation(reason="BadRecipe", message="no"), stage=stage).to_message()
-    pod = ended_pod(code=5, message=said)
+    text = Summary(error=Violation(reason="BadRecipe", message="no"), stage=stage).to_message()
+    pod = ended_pod(code=5, message=text)
     _, plan = settle(observe(record, child=failed("PodFailurePolicy", "exit code 5"), pods=(pod,)))
     assert plan.status is not None
     assert plan.status["phase"] == "Failed"

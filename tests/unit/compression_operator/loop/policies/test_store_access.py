@@ -1,4 +1,4 @@
-"""What a job may reach is said by the stores of its namespace, before any pod starts, and stays as it began."""
+"""Stores limit the access of jobs before any pod starts, and the connections of a started job do not change."""
 
 import json
 from typing import Any
@@ -57,7 +57,7 @@ def test_a_job_that_names_its_store_gets_its_address_and_keys() -> None:
     assert not [name for name in environment_of(plan.create) if name.endswith("AWS_ENDPOINT_URL")]
 
 
-def test_a_job_without_stores_is_as_before() -> None:
+def test_job_without_stores_is_unchanged() -> None:
     plan = reconcile(observe(job()), NOW)
     assert plan.create is not None
     assert "COMPRESSION_STORES" not in environment_of(plan.create)
@@ -67,7 +67,7 @@ def test_a_job_without_stores_is_as_before() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason", "says"),
     [
-        ({}, "StoreRequired", "spec.storage.secretName: 's3' is not valid: only a store may name it here"),
+        ({}, "StoreRequired", "spec.storage.secretName: 's3' is not valid: in this namespace only stores may set it"),
         ({"spec__storage": {"endpoint": "http://evil"}}, "StoreRequired", "spec.storage.endpoint: 'http://evil'"),
         (
             IN_STORE | {"spec__model__source": "s3://secret/minilm"},
@@ -79,9 +79,7 @@ def test_a_job_without_stores_is_as_before() -> None:
         (IN_STORE | {"spec__output__destination": "pvc://other/out"}, "LocationNotAllowed", "does not allow it"),
     ],
 )
-def test_what_the_stores_do_not_allow_ends_a_job_without_a_child(
-    changes: dict[str, Any], reason: str, says: str
-) -> None:
+def test_location_outside_the_stores_ends_the_job(changes: dict[str, Any], reason: str, says: str) -> None:
     record, plan = settle(observe(job(**changes), stores=stores(raw_store())))
     assert plan.create is None
     accepted = condition_of(plan, "Accepted")
@@ -134,7 +132,7 @@ def stages_done(record: JobRecord, **seen: Any) -> JobRecord:
 MOVED = {"endpoint": "http://elsewhere:9000", "secretName": "other-keys"}
 
 
-def test_a_store_that_is_changed_moves_no_later_part() -> None:
+def test_store_change_does_not_move_later_parts() -> None:
     record = begun(job(spec__sla__runtime="serving", **IN_STORE))
     assert [it.endpoint for it in record.status().stores] == ["http://store:9000"]
     moved = stores(raw_store(version=9, **MOVED))
@@ -151,7 +149,7 @@ def test_a_store_that_is_changed_moves_no_later_part() -> None:
     assert connections_in(fresh.create)[0]["endpoint"] == "http://elsewhere:9000"
 
 
-def test_what_a_store_no_longer_allows_is_refused_to_later_parts() -> None:
+def test_revoked_location_is_refused_to_later_parts() -> None:
     record = begun(job(spec__sla__runtime="serving", **IN_STORE))
     closed = stores(raw_store(version=9, locations=[{"prefix": "s3://models/"}, {"prefix": "s3://data/"}]))
     record = stages_done(record, stores=closed)
@@ -169,7 +167,7 @@ def test_a_job_that_has_begun_without_stores_goes_on_as_it_began() -> None:
     assert reconcile(observe(job(), stores=stores(raw_store())), NOW).create is None
 
 
-def test_where_it_writes_is_told_with_the_stores_endpoint() -> None:
+def test_write_locations_use_the_stores_endpoint() -> None:
     plan = reconcile(observe(job(**IN_STORE), stores=stores(raw_store())), NOW)
     assert plan.create is not None
     (first, _) = json.loads(plan.create["metadata"]["annotations"]["compression-operator.io/writes-to"])

@@ -1,4 +1,4 @@
-"""Holding a job and letting it go on."""
+"""Suspending and resuming jobs."""
 
 from compression_operator.cache.writers import Writer
 from compression_operator.loop.reconcile import reconcile
@@ -27,7 +27,7 @@ RUNNING = {
 }
 
 
-def test_suspending_stops_the_pod_first_and_then_says_so() -> None:
+def test_suspended_is_stated_after_the_pod_has_ended() -> None:
     record = with_raw_status(job(spec__suspend=True), RUNNING)
     plan = reconcile(observe(record, child=child(active=1), pods=(running_pod(),)), NOW)
     assert plan.patch_child == {"spec": {"suspend": True}}
@@ -41,7 +41,7 @@ def test_suspending_stops_the_pod_first_and_then_says_so() -> None:
     assert reconcile(observe(record, child=child(suspend=True)), NOW).empty
 
 
-def test_a_pause_does_not_use_up_the_deadline() -> None:
+def test_suspension_pauses_the_deadline() -> None:
     record = with_raw_status(job(spec__suspend=True, spec__deadline="100s"), RUNNING)
     record, plan = settle(observe(record, child=child(active=1, deadline=100, start=stamp())), after(40))
     assert plan.patch_child == {"spec": {"suspend": True}}
@@ -55,7 +55,7 @@ def test_a_pause_does_not_use_up_the_deadline() -> None:
     assert record.status().deadline_time == stamp(558)
 
 
-def test_resuming_goes_on_and_waits_for_a_pod() -> None:
+def test_resumed_job_waits_for_a_pod() -> None:
     held, _ = settle(observe(with_raw_status(job(spec__suspend=True), RUNNING), child=child(suspend=True)))
     resumed = with_raw_status(job(), held.status().to_json())
     plan = reconcile(observe(resumed, child=child(suspend=True)), NOW)
@@ -120,7 +120,7 @@ def test_a_queued_job_is_suspended_before_the_queue_starts_it() -> None:
     assert (plan.queued, record.phase) == (False, "Suspended")
 
 
-def test_a_queue_label_that_is_taken_away_lets_nothing_start() -> None:
+def test_removed_queue_label_does_not_start_the_job() -> None:
     record, _ = settle(observe(job(labels=QUEUE), child=child(suspend=True, queue="team-a")))
     assert record.status().queue == "team-a"
     without = JobRecord.of(raw_job(status=record.status().to_json()))
@@ -156,7 +156,7 @@ def test_a_job_that_was_resumed_and_waits_for_its_destination_is_not_suspended()
     assert condition_of(plan, "Suspended")["status"] == "False"
 
 
-def test_a_held_job_is_not_given_to_a_queue() -> None:
+def test_suspended_job_creates_no_queued_child() -> None:
     record, plan = settle(observe(job(labels=QUEUE, spec__suspend=True)))
     assert plan.create is None
     assert record.phase == "Suspended"

@@ -1,4 +1,4 @@
-"""What the platform team requires of jobs: checked at acceptance, fixed in the status, and kept from then on."""
+"""The terms of jobs: checked at acceptance, and fixed in the status."""
 
 import json
 from typing import Any
@@ -61,7 +61,7 @@ def test_a_job_without_terms_begins_at_once_and_gets_none_later() -> None:
     assert recreated["spec"]["backoffLimit"] == 2
 
 
-def test_what_a_job_asks_for_beyond_the_limits_ends_it() -> None:
+def test_settings_beyond_the_limits_end_the_job() -> None:
     on = runtime(limits={"deadline": "1h"})
     record, plan = settle(observe(job(spec__deadline="2h"), on=on))
     assert (record.phase, record.reason) == ("Failed", "InvalidSpec")
@@ -109,7 +109,7 @@ def test_the_runtime_that_measures_must_allow_the_namespace_too() -> None:
     [
         (runtime(review={"required": "Always"}), VERIFIED),
         (runtime(), Requirements(parse_rules('[{"namespaces": ["default"]}]'), True)),
-        (runtime(), Requirements(parse_rules('[{"destinations": ["s3://models"]}]'), True)),
+        (runtime(), Requirements(parse_rules('[{"destinations": ["s3://models/minilm-int8"]}]'), True)),
     ],
     ids=["runtime", "namespace", "destination"],
 )
@@ -126,6 +126,19 @@ def test_a_required_review_reaches_the_pod_though_the_job_asks_for_none(
     created = reconcile(observe(record, on=on, requirements=Requirements()), NOW).create
     spec = input_of(created)["job"]["spec"]
     assert (spec["review"], "author" in spec) == ("Always", False)
+
+
+def test_checkpoints_among_reviewed_models_are_refused() -> None:
+    requirements = Requirements(parse_rules('[{"destinations": ["s3://models"]}]'), True)
+    record, plan = settle(observe(job(), on=runtime(), requirements=requirements))
+    assert (record.phase, record.reason) == ("Failed", "InvalidSpec")
+    assert condition_of(plan, "Accepted")["message"] == (
+        "spec.output.checkpoints: 's3://models/minilm-int8-checkpoints' is not valid: s3://models requires a review, "
+        "and checkpoints have none; name a folder outside of it"
+    )
+    # What was accepted before the rule goes on.
+    began = accepted(runtime(review={"required": "Always"}))
+    assert reconcile(observe(began, on=runtime(), requirements=requirements), NOW).create is not None
 
 
 def test_a_job_that_asks_for_more_review_keeps_it() -> None:

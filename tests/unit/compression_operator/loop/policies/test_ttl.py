@@ -1,8 +1,8 @@
-"""An ended job is kept as long as its ttl says."""
+"""An ended job is deleted after its ttl."""
 
 import pytest
 
-from compression_operator.loop.plan import Plan
+from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.reconcile import reconcile
 from tests.support.operator.builders import (
     NOW,
@@ -18,13 +18,13 @@ from tests.support.operator.builders import (
 
 
 def test_without_a_ttl_an_ended_job_is_kept_for_ever() -> None:
-    assert reconcile(observe(with_raw_status(job(), SUCCEEDED)), after(10**8)) == Plan()
+    assert reconcile(observe(with_raw_status(job(), SUCCEEDED)), after(10**8)) == ReconcilePlan()
 
 
 @pytest.mark.parametrize(("elapsed", "left"), [(0, 3600), (3599, 1)])
-def test_before_its_time_it_is_looked_at_again(elapsed: int, left: int) -> None:
+def test_job_is_requeued_for_its_ttl(elapsed: int, left: int) -> None:
     plan = reconcile(observe(with_raw_status(job(spec__ttl="1h"), SUCCEEDED)), after(elapsed))
-    assert plan == Plan(requeue_after=left)
+    assert plan == ReconcilePlan(requeue_after=left)
 
 
 def test_afterwards_it_is_deleted() -> None:
@@ -33,7 +33,7 @@ def test_afterwards_it_is_deleted() -> None:
     assert [note.reason for note in plan.events] == ["Expired"]
 
 
-def test_the_end_itself_asks_for_the_look_that_will_delete() -> None:
+def test_end_requeues_the_job_for_its_deletion() -> None:
     pods = (ended_pod(message=summary()),)
     plan = reconcile(observe(job(spec__ttl="1h"), child=complete(), pods=pods), NOW)
     assert plan.status is not None

@@ -1,4 +1,4 @@
-"""Which outputs count, in which order rows come, and when kept answers are used."""
+"""The judged outputs, the order of rows, and the reuse of stored answers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +9,8 @@ import pytest
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.answers.answers import answers, chosen_outputs, kept_answers, output_shapes
+from compression_runner.inference.answer_parts import OutputShape
 from compression_runner.inference.onnx import OnnxPredictor
-from compression_runner.inference.parts import OutputShape
 from compression_runner.inference.predictor import TensorInfo
 from compressionjob.tasks import Task
 
@@ -23,23 +23,24 @@ def _data(count: int, width: int) -> SampleSet:
 @pytest.mark.parametrize("batch", ["batch", 4])
 def test_rows_are_in_the_order_of_the_data(batch: int | str, linear_model: Callable[..., Path]) -> None:
     weights = np.random.default_rng(1).normal(size=(3, 2)).astype(np.float32)
-    data, told = _data(10, 3), []
+    data = _data(10, 3)
+    progress: list[float] = []
     with OnnxPredictor(linear_model("m", weights, batch), threads=1) as predictor:
-        found = answers(predictor, data, "image-classification", 3, told.append)
-    expected = np.stack([np.asarray(sample["x"]) for sample in data.samples]) @ weights
-    assert np.allclose(found, expected, atol=1e-5)
-    assert told[-1] == 1.0
+        rows = answers(predictor, data, "image-classification", 3, progress.append)
+    expected = np.stack([np.asarray(sample["x"], np.float32) for sample in data.samples]) @ weights
+    assert np.allclose(rows, expected, atol=1e-5)
+    assert progress[-1] == 1.0
 
 
 @pytest.mark.parametrize("task", ["text-regression", "tabular-regression"])
-def test_a_number_is_taken_from_what_exporters_call_logits(task: Task, linear_model: Callable[..., Path]) -> None:
+def test_a_regression_output_may_be_named_logits(task: Task, linear_model: Callable[..., Path]) -> None:
     weights, data = np.ones((3, 1), dtype=np.float32), _data(4, 3)
     with OnnxPredictor(linear_model("m", weights), threads=1) as predictor:
-        found = answers(predictor, data, task, 2)
+        rows = answers(predictor, data, task, 2)
         assert output_shapes(predictor, data, task) == ()
         assert output_shapes(predictor, data, "onnx") == (OutputShape("logits", (1,), (True,)),)
-    assert found.shape == (4, 1)
-    assert np.allclose(found[:, 0], [np.sum(sample["x"]) for sample in data.samples], atol=1e-5)
+    assert rows.shape == (4, 1)
+    assert np.allclose(rows[:, 0], [np.sum(sample["x"]) for sample in data.samples], atol=1e-5)
 
 
 def test_a_model_without_class_scores_is_refused(linear_model: Callable[..., Path], tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_a_model_without_class_scores_is_refused(linear_model: Callable[..., Pat
 
 
 @pytest.mark.parametrize("shape", [(None, None, 9), (1, 8, 9), (None, 19, 64, 64)])
-def test_scores_of_tokens_and_pixels_are_no_classes_of_a_sample(shape: tuple[int | None, ...]) -> None:
+def test_scores_of_tokens_and_pixels_are_not_class_scores(shape: tuple[int | None, ...]) -> None:
     with pytest.raises(InvalidInput, match=r"the model's outputs do not fit: logits float32.*name the task"):
         chosen_outputs([TensorInfo("logits", np.dtype(np.float32), shape)], "text-classification")
     pooled = TensorInfo("logits", np.dtype(np.float32), (None, 1000, 1, 1))

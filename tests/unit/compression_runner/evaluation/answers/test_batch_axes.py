@@ -1,4 +1,4 @@
-"""Batch axes that are found by running a model, and answers taken apart along them."""
+"""Batch axes located by running a model, and answers split along them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,9 +15,9 @@ from compression_runner.dataset import SampleSet
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.answers.answers import answers
 from compression_runner.evaluation.answers.batch_axes import batch_of_inputs, locate
-from compression_runner.evaluation.speed.contender import contender
+from compression_runner.evaluation.speed.system_under_test import system_under_test
 from compression_runner.inference.onnx import OnnxPredictor
-from compression_runner.methods.quantize.static.observing import calibration_feeds
+from compression_runner.methods.quantize.static.range_calibration import calibration_feeds
 from compressionjob.spec import Benchmark
 from tests.support.graphs import graph, random
 from tests.support.plans import onnx_spec
@@ -36,7 +36,7 @@ def opened(
 
 
 def recurrent(place: Path, shape: Shape) -> OnnxPredictor:
-    """A GRU over the first dimension of (time, batch, 3)."""
+    """Return a GRU over the first dimension of (time, batch, 3)."""
     nodes = [node("GRU", ["x", "w", "r"], ["", "h"], hidden_size=4), node("Squeeze", ["h", "zero"], ["y"])]
     weights = {"w": random(1, 12, 3), "r": random(1, 12, 4, seed=8), "zero": np.array([0])}
     return opened(place, nodes, {"x": shape}, **weights)
@@ -48,15 +48,15 @@ def time_major(place: Path, shape: Shape = (None, 4, 3)) -> OnnxPredictor:
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_an_output_of_time_steps_first_is_taken_apart_by_samples(batch: int, tmp_path: Path) -> None:
+def test_an_output_with_time_steps_first_is_split_by_samples(batch: int, tmp_path: Path) -> None:
     rows = random(9, 4, 3)
     with time_major(tmp_path) as predictor:
         data = array_samples(x=rows)
         axes = locate(predictor, data, "onnx", batch)
         axes.apply(predictor)
-        found = answers(predictor, data, "onnx", batch)
+        answered = answers(predictor, data, "onnx", batch)
     assert axes.outputs == {"y": 1 if batch > 1 else axes.outputs["y"]}
-    assert np.allclose(found, (rows @ random(3, 5)).reshape(9, -1), atol=1e-5)
+    assert np.allclose(answered, (rows @ random(3, 5)).reshape(9, -1), atol=1e-5)
 
 
 def test_time_steps_are_never_taken_for_samples(tmp_path: Path) -> None:
@@ -66,12 +66,12 @@ def test_time_steps_are_never_taken_for_samples(tmp_path: Path) -> None:
         axes = locate(predictor, data, "onnx", 2)
         assert axes.inputs == {"x": 1}
         axes.apply(predictor)
-        found = answers(predictor, data, "onnx", 4)
+        answered = answers(predictor, data, "onnx", 4)
         alone = [predictor.run({"x": row[:, np.newaxis]})[0][0] for row in rows]
-    assert np.allclose(found, alone, atol=1e-5)
+    assert np.allclose(answered, alone, atol=1e-5)
 
 
-def test_the_axis_of_a_state_is_found_among_dimensions_without_names(tmp_path: Path) -> None:
+def test_the_batch_axis_of_an_unnamed_state_is_located(tmp_path: Path) -> None:
     nodes = [node("Add", ["state", "x"], ["sum"]), node("ReduceMean", ["sum", "zero"], ["y"], keepdims=0)]
     with opened(tmp_path, nodes, {"x": (None, 3), "state": (None, None, 3)}, zero=np.array([0])) as predictor:
         axes = locate(predictor, array_samples(x=random(6, 3), state=random(6, 2, 3)), "onnx", 1)
@@ -85,11 +85,11 @@ def test_rows_of_one_sample_stay_together(tmp_path: Path) -> None:
     with opened(tmp_path, nodes, {"x": ("batch", 4, 3)}, **weights) as predictor:
         data = array_samples(x=rows)
         locate(predictor, data, "onnx", 3).apply(predictor)
-        found = answers(predictor, data, "onnx", 3)
-    assert np.allclose(found, (rows @ random(3, 5)).reshape(6, -1), atol=1e-5)
+        answered = answers(predictor, data, "onnx", 3)
+    assert np.allclose(answered, (rows @ random(3, 5)).reshape(6, -1), atol=1e-5)
 
 
-def test_an_output_that_is_always_the_same_is_every_samples(tmp_path: Path) -> None:
+def test_a_constant_output_is_repeated_for_every_sample(tmp_path: Path) -> None:
     nodes = [node("Identity", ["w"], ["y"]), node("Relu", ["x"], ["h"])]
     with opened(tmp_path, nodes, {"x": ("batch", 3)}, w=random(2, 3)) as predictor:
         data = array_samples(x=random(4, 3))
@@ -107,7 +107,9 @@ REFUSED: list[tuple[list[onnx.NodeProto], str]] = [
 
 
 @pytest.mark.parametrize(("nodes", "message"), REFUSED)
-def test_what_has_no_batch_axis_is_refused_by_name(nodes: list[onnx.NodeProto], message: str, tmp_path: Path) -> None:
+def test_a_tensor_without_a_batch_axis_is_refused_by_name(
+    nodes: list[onnx.NodeProto], message: str, tmp_path: Path
+) -> None:
     rows = np.maximum(random(6, 3), 0.0)
     with (
         opened(tmp_path, nodes, {"x": ("batch", 3)}, one=np.array([1, 3])) as predictor,
@@ -117,16 +119,16 @@ def test_what_has_no_batch_axis_is_refused_by_name(nodes: list[onnx.NodeProto], 
     assert error.value.field == "spec.model.source"
 
 
-def test_a_model_that_takes_one_sample_is_given_one_at_a_time(tmp_path: Path) -> None:
+def test_a_model_with_batch_size_1_gets_one_sample_at_a_time(tmp_path: Path) -> None:
     nodes = [node("Reshape", ["x", "one"], ["y"])]
     with opened(tmp_path, nodes, {"x": (None, 3)}, one=np.array([1, 3])) as predictor:
         data = array_samples(x=random(6, 3))
         locate(predictor, data, "onnx", 1).apply(predictor)
         assert predictor.inputs[0].shape == (1, 3)
-        contender(predictor, data, Benchmark()).answer_batch([0])
+        system_under_test(predictor, data, Benchmark()).answer_batch([0])
 
 
-def test_samples_with_numbers_of_their_own_are_given_one_at_a_time(tmp_path: Path) -> None:
+def test_samples_with_scalar_inputs_are_answered_one_at_a_time(tmp_path: Path) -> None:
     nodes = [node("Mul", ["x", "rate"], ["y"])]
     data = array_samples(x=random(6, 3), rate=random(6))
     with opened(tmp_path, nodes, {"x": ("batch", 3), "rate": ()}) as predictor:
@@ -136,13 +138,13 @@ def test_samples_with_numbers_of_their_own_are_given_one_at_a_time(tmp_path: Pat
     assert predictor.inputs[0].shape == (1, 3)
 
 
-def test_a_model_of_one_sample_at_a_time_is_calibrated_so(tmp_path: Path) -> None:
+def test_a_model_with_batch_size_1_is_calibrated_one_sample_at_a_time(tmp_path: Path) -> None:
     nodes = [node("MatMul", ["x", "w"], ["h"]), node("Reshape", ["h", "one"], ["y"])]
     with opened(tmp_path, nodes, {"x": ("batch", 3)}, w=random(3, 5), one=np.array([1, 5])):
         pass
     data: SampleSet = array_samples(x=random(6, 3))
-    found = batch_of_inputs(onnx_spec(), tmp_path / "model.onnx", data)
-    placed = replace(data, axes=found.inputs, single=found.single)
+    axes = batch_of_inputs(onnx_spec(), tmp_path / "model.onnx", data)
+    placed = replace(data, axes=axes.inputs, single=axes.single)
     model = onnx.load(tmp_path / "model.onnx")
     given = [*calibration_feeds(model, placed), *feeds(model, placed)]
     assert [feed["x"].shape for feed in given] == [(1, 3)] * 12
@@ -150,7 +152,7 @@ def test_a_model_of_one_sample_at_a_time_is_calibrated_so(tmp_path: Path) -> Non
         assert locate(predictor, placed, "onnx", 1).single
 
 
-def test_the_axes_are_known_before_any_stage_works(tmp_path: Path) -> None:
+def test_the_batch_axes_are_known_before_any_stage(tmp_path: Path) -> None:
     with recurrent(tmp_path, (None, None, 3)):
         pass
     data: SampleSet = array_samples(x=random(4, 6, 3))
@@ -160,13 +162,13 @@ def test_the_axes_are_known_before_any_stage_works(tmp_path: Path) -> None:
         batch_of_inputs(onnx_spec(), tmp_path / "broken.onnx", data)
 
 
-def test_batches_are_put_together_along_the_axis_of_each_input(tmp_path: Path) -> None:
+def test_batches_are_joined_along_the_axis_of_each_input(tmp_path: Path) -> None:
     nodes = [node("Add", ["state", "x"], ["sum"]), node("Mul", ["sum", "rate"], ["y"])]
     inputs: dict[str, Any] = {"x": ("batch", 3), "state": (2, "batch", 3), "rate": ()}
     with opened(tmp_path, nodes, inputs) as predictor:
         samples = [
             dict(one) | {"rate": np.float32(2)} for one in array_samples(x=random(6, 3), state=random(6, 2, 3)).samples
         ]
-        asked = contender(predictor, SampleSet(samples, "sha256:0"), Benchmark())
-        asked.answer_batch([0, 1, 2])
-        asked.answer(0)
+        system = system_under_test(predictor, SampleSet(samples, "sha256:0"), Benchmark())
+        system.answer_batch([0, 1, 2])
+        system.answer(0)

@@ -1,4 +1,4 @@
-"""Models that answer with text: what is written from a graph is what transformers writes, and how it is compared."""
+"""Models that generate text: a graph generates the same text as transformers, and how texts are compared."""
 
 import io
 from collections.abc import Callable
@@ -29,12 +29,12 @@ RATE = 8000
 
 
 def recordings(count: int) -> list[bytes]:
-    random, found = np.random.default_rng(3), []
+    random, texts = np.random.default_rng(3), []
     for index in range(count):
         buffer = io.BytesIO()
         soundfile.write(buffer, random.normal(size=RATE // 2 + 500 * index) * 0.1, RATE, format="WAV")
-        found.append(buffer.getvalue())
-    return found
+        texts.append(buffer.getvalue())
+    return texts
 
 
 def table(place: Path, **columns: object) -> Path:
@@ -50,32 +50,32 @@ def load(path: Path, model: Path, task: Task, role: DataRole = "evaluation", met
 def write(model: Path, task: Task, data: SampleSet, out: Path, batch: int) -> list[str]:
     out.mkdir()
     export(seal(model, "transformers", task), out)
-    assert data.writing is not None
+    assert data.generation is not None
     with open_predictor(out / "model.onnx", 1, "onnxruntime") as predictor:
-        return data.writing.texts(written(predictor, data, batch))
+        return data.generation.texts(written(predictor, data, batch))
 
 
 @pytest.mark.parametrize("kind", ["t5", "bart"])
-def test_summaries_are_those_that_transformers_decodes_greedily(kind: str, tmp_path: Path) -> None:
+def test_summaries_equal_greedy_decoding_by_transformers(kind: str, tmp_path: Path) -> None:
     model = tiny_models.summarizer(tmp_path / "model", kind=kind)
     data = load(table(tmp_path / "d.parquet", text=TEXTS), model, "summarization")
-    found = write(model, "summarization", data, tmp_path / "out", batch=4)
+    texts = write(model, "summarization", data, tmp_path / "out", batch=4)
     tokenizer, module = AutoTokenizer.from_pretrained(model), load_model(model, "summarization")
     given = tokenizer(TEXTS, return_tensors="pt", padding=True, truncation=True, max_length=16)
-    assert data.writing is not None
+    assert data.generation is not None
     inputs = {name: given[name] for name in ("input_ids", "attention_mask")}
     ids = module.generate(  # type: ignore[operator]
-        **inputs, do_sample=False, num_beams=1, max_new_tokens=data.writing.longest, max_length=None
+        **inputs, do_sample=False, num_beams=1, max_new_tokens=data.generation.longest, max_length=None
     )
-    assert found == [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
-    assert len(set(found)) > 1, "the texts depend on the input"
+    assert texts == [text.strip() for text in tokenizer.batch_decode(ids, skip_special_tokens=True)]
+    assert len(set(texts)) > 1, "the texts depend on the input"
 
 
-def test_transcripts_of_frames_are_those_of_the_processor(tmp_path: Path) -> None:
+def test_ctc_transcripts_equal_those_of_the_processor(tmp_path: Path) -> None:
     model = tiny_models.transcriber(tmp_path / "model")
     spoken = recordings(4)
     data = load(table(tmp_path / "d.parquet", audio=spoken), model, "automatic-speech-recognition")
-    found = write(model, "automatic-speech-recognition", data, tmp_path / "out", batch=1)
+    texts = write(model, "automatic-speech-recognition", data, tmp_path / "out", batch=1)
     processor, module = AutoProcessor.from_pretrained(model), load_model(model, "automatic-speech-recognition")
     expected = []
     for content in spoken:
@@ -83,30 +83,30 @@ def test_transcripts_of_frames_are_those_of_the_processor(tmp_path: Path) -> Non
         values = processor(wave, sampling_rate=RATE, return_tensors="pt").input_values
         with torch.no_grad():
             expected.append(processor.batch_decode(module(values).logits.argmax(-1))[0])
-    assert found == expected
-    assert all(found)
+    assert texts == expected
+    assert all(texts)
 
 
-def test_transcripts_of_a_decoder_are_those_that_transformers_decodes_greedily(tmp_path: Path) -> None:
+def test_transcripts_equal_greedy_decoding_by_transformers(tmp_path: Path) -> None:
     model = tiny_models.whisper(tmp_path / "model")
     data = load(table(tmp_path / "d.parquet", audio=recordings(3)), model, "automatic-speech-recognition")
-    found = write(model, "automatic-speech-recognition", data, tmp_path / "out", batch=2)
+    texts = write(model, "automatic-speech-recognition", data, tmp_path / "out", batch=2)
     module = load_model(model, "automatic-speech-recognition")
     features = torch.from_numpy(np.stack([sample["input_features"] for sample in data.samples]))
     tokens = torch.full((3, 1), 2)
-    assert data.writing is not None
-    for _ in range(data.writing.longest):
+    assert data.generation is not None
+    for _ in range(data.generation.longest):
         with torch.no_grad():
             following = module(input_features=features, decoder_input_ids=tokens).logits[:, -1].argmax(-1)
         tokens = torch.cat([tokens, following[:, None]], dim=1)
     ended = [row[1:].tolist() for row in tokens]
     ended = [row[: row.index(1)] if 1 in row else row for row in ended]
     tokenizer = AutoTokenizer.from_pretrained(model)
-    assert found == [tokenizer.decode(row, skip_special_tokens=True).strip() for row in ended]
+    assert texts == [tokenizer.decode(row, skip_special_tokens=True).strip() for row in ended]
 
 
-def test_what_is_learned_from_says_what_to_write(tmp_path: Path) -> None:
-    """Evaluation begins with the prompt alone; training data goes on with the reference."""
+def test_training_data_has_targets_to_generate(tmp_path: Path) -> None:
+    """Evaluation starts from the prompt alone; training data continues with the reference."""
     model = tiny_models.summarizer(tmp_path / "model")
     path = table(tmp_path / "d.parquet", text=TEXTS, target=["the cat", *["a dog ran"] * 5])
     measured, learned = load(path, model, "summarization"), load(path, model, "summarization", "training")
@@ -118,14 +118,14 @@ def test_what_is_learned_from_says_what_to_write(tmp_path: Path) -> None:
     assert measured.answered
 
 
-def test_a_model_that_answers_no_numbers_writes_nothing(tmp_path: Path, linear_tokens: Callable[[float], Path]) -> None:
+def test_a_model_with_nan_logits_generates_no_text(tmp_path: Path, linear_tokens: Callable[[float], Path]) -> None:
     model = tiny_models.transcriber(tmp_path / "model")
     data = load(table(tmp_path / "d.parquet", audio=recordings(2)), model, "automatic-speech-recognition")
     with open_predictor(linear_tokens(float("nan")), 1, "onnxruntime") as predictor:
         rows = written(predictor, data, 1)
     assert (rows == NOT_FINITE).any(axis=1).all()
-    assert data.writing is not None
-    assert data.writing.texts(rows) == ["", ""]
+    assert data.generation is not None
+    assert data.generation.texts(rows) == ["", ""]
 
 
 @pytest.fixture
@@ -155,16 +155,16 @@ def linear_tokens(tmp_path: Path) -> Callable[[float], Path]:
     return make
 
 
-def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_cannot_generate_is_refused(tmp_path: Path) -> None:
     model = tiny_models.summarizer(tmp_path / "model")
     numbers = table(tmp_path / "n.parquet", text=TEXTS, target=[1.0] * 6)
     with pytest.raises(InvalidInput, match=r"columns\.target.*1\.0.*row 0 of column target is not text"):
         load(numbers, model, "summarization")
     without = table(tmp_path / "w.parquet", text=TEXTS)
-    with pytest.raises(InvalidInput, match=r"columns\.target.*rougeL needs labels.*there are: text"):
+    with pytest.raises(InvalidInput, match=r"columns\.target.*rougeL needs labels.*columns are: text"):
         load(without, model, "summarization", metric="rougeL")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InvalidInput, match=r"spec\.model\.source.*how the model writes.*generation_config"):
+    with pytest.raises(InvalidInput, match=r"spec\.model\.source.*generation settings are missing.*generation_config"):
         load(without, tmp_path / "empty", "summarization")
 
 

@@ -1,4 +1,4 @@
-"""The column that tells groups apart: read from real files, and refused where it does not."""
+"""The group column: read from real files, and refused if it has unsuitable values."""
 
 from pathlib import Path
 from typing import Any
@@ -35,14 +35,14 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "d.parquet"
 
 
-def test_names_are_groups_and_what_is_missing_is_one(table: Path) -> None:
+def test_names_and_missing_values_are_groups(table: Path) -> None:
     data = load(table, group="ward")
     assert data.groups == ("north", "south", "(missing)", "north", "(missing)")
     assert list(data.features) == ["age", "dose", "sex"]
     assert data.only([1, 0]).groups == ["south", "north"]
 
 
-def test_numbers_are_groups_and_no_feature_unless_named(table: Path) -> None:
+def test_numeric_groups_are_not_features_unless_named(table: Path) -> None:
     data = load(table, group="sex")
     assert data.groups == ("1", "2", "1", "2", "1")
     assert list(data.features) == ["age", "dose"]
@@ -56,7 +56,7 @@ def test_only_evaluation_data_has_groups(table: Path) -> None:
     assert list(data.features) == ["age", "dose"]
 
 
-def test_an_array_of_groups_is_no_input_of_the_model(tmp_path: Path) -> None:
+def test_an_array_of_groups_is_not_a_model_input(tmp_path: Path) -> None:
     np.savez(
         tmp_path / "d.npz", x=np.zeros((4, 3), np.float32), label=np.zeros(4, np.int64), kind=np.array([1, 1, 2, 2])
     )
@@ -72,15 +72,15 @@ def test_an_array_of_groups_is_no_input_of_the_model(tmp_path: Path) -> None:
         ("same", "every row has the value x"),
     ],
 )
-def test_a_column_that_tells_no_groups_apart_is_refused(table: Path, column: str, says: str) -> None:
+def test_a_column_with_one_group_is_refused(table: Path, column: str, says: str) -> None:
     with pytest.raises(InvalidInput, match=says):
         load(table, group=column)
 
 
-def test_a_measurement_is_no_group(tmp_path: Path) -> None:
+def test_a_continuous_column_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"age": list(range(90)), "dose": [1.0] * 90, "label": [0] * 90}), tmp_path / "d.parquet")
     part = EvaluationData.model_validate({"source": "file:///d.parquet", "columns": {"group": "age"}})
-    with pytest.raises(InvalidInput, match="90 different values, and at most 50"):
+    with pytest.raises(InvalidInput, match="90 different values; at most 50"):
         load_samples(part, tmp_path / "d.parquet", task="tabular-classification", model_dir=tmp_path, sequence_length=8)
 
 

@@ -11,7 +11,7 @@ NAMES = np.array(["a", "b", "c"])
 
 
 def scores(answers: np.ndarray, classes: int = 2) -> np.ndarray:
-    return np.eye(classes, dtype=np.float32)[answers]
+    return np.asarray(np.eye(classes, dtype=np.float32)[answers])
 
 
 def draw(
@@ -36,17 +36,17 @@ def test_figures_are_scikit_learns(metric: str, reference: object) -> None:
     generator = np.random.default_rng(1)
     labels, before, groups = draw(generator, [80, 60, 40], [0.9, 0.8, 0.7])
     after = np.where(generator.random(len(before)) < 0.1, 1 - before, before)
-    found = compare(labels, before, after, groups, metric=metric)
-    for group in found.groups:
+    report = compare(labels, before, after, groups, metric=metric)
+    for group in report.groups:
         member = np.array(groups) == group.name
         for figure, answers in ((group.baseline, before), (group.compressed, after)):
             assert figure.value == pytest.approx(reference(labels[member], answers[member], zero_division=0))  # type: ignore[operator]
             assert figure.low < figure.value < figure.high
-    values = [group.compressed.value for group in found.groups]
+    values = [group.compressed.value for group in report.groups]
     assert values == sorted(values), "the worst is the first"
-    assert found.compressed_worst.value == pytest.approx(values[0])
-    assert found.compressed_gap.value == pytest.approx(values[-1] - values[0])
-    assert found.gap_increase.value == pytest.approx(found.compressed_gap.value - found.baseline_gap.value)
+    assert report.compressed_worst.value == pytest.approx(values[0])
+    assert report.compressed_gap.value == pytest.approx(values[-1] - values[0])
+    assert report.gap_increase.value == pytest.approx(report.compressed_gap.value - report.baseline_gap.value)
 
 
 def test_errors_are_scikit_learns_and_the_largest_is_the_worst() -> None:
@@ -56,53 +56,53 @@ def test_errors_are_scikit_learns_and_the_largest_is_the_worst() -> None:
     before = truth + generator.normal(0, 5, 120)
     after = before + np.where(np.array(groups) == "b", 12.0, 0.0)
     for metric, reference in (("mae", mean_absolute_error), ("mse", mean_squared_error)):
-        found = groups_of_numbers(
+        report = groups_of_numbers(
             before[:, None].astype(np.float32), after[:, None].astype(np.float32), truth.astype(np.float32),
             groups, "g", metric, 0.95, same=False,  # type: ignore[arg-type]
         )  # fmt: skip
-        assert found.groups[0].name == "b"
-        assert found.compressed_worst.value == pytest.approx(reference(truth[70:], after[70:]), rel=1e-4)
-        apart = found.compressed_worst.value - reference(truth[:70], after[:70])
-        assert found.compressed_gap.value == pytest.approx(apart, rel=1e-4)
-        assert found.gap_increase.low > 0, "the gap grew"
+        assert report.groups[0].name == "b"
+        assert report.compressed_worst.value == pytest.approx(reference(truth[70:], after[70:]), rel=1e-4)
+        apart = report.compressed_worst.value - reference(truth[:70], after[:70])
+        assert report.compressed_gap.value == pytest.approx(apart, rel=1e-4)
+        assert report.gap_increase.low > 0, "the gap grew"
 
 
 @pytest.mark.parametrize("right", [[0.9, 0.9, 0.9], [0.95, 0.9, 0.7]])
-def test_intervals_of_extremes_hold_as_often_as_they_say(right: list[float]) -> None:
-    """Also where all groups are alike, and the figures of the worst and of the gap are biased outwards."""
+def test_intervals_of_extremes_have_their_coverage(right: list[float]) -> None:
+    """Also if all groups are equal, and the figures of the worst group and of the gap are biased outwards."""
     generator, runs = np.random.default_rng(3), 200
     held = np.zeros(2)
     for _ in range(runs):
         labels, answers, groups = draw(generator, [120, 80, 40], right)
-        found = compare(labels, answers, answers, groups, same=True)
-        worst, gap = found.compressed_worst, found.compressed_gap
+        report = compare(labels, answers, answers, groups, same=True)
+        worst, gap = report.compressed_worst, report.compressed_gap
         held += [worst.low <= min(right) <= worst.high, gap.low <= max(right) - min(right) <= gap.high]
     assert (held / runs >= 0.95).all(), held / runs
 
 
-def test_the_increase_of_a_gap_holds_as_often_as_it_says(few_resamples: None) -> None:
+def test_the_interval_of_a_gap_increase_has_its_coverage(few_resamples: None) -> None:
     """The compressed model loses a tenth of its answers in the smallest group alone: the gap grows from 0.1 to 0.18."""
     generator, runs, held = np.random.default_rng(4), 150, 0
     for _ in range(runs):
         labels, before, groups = draw(generator, [200, 200, 200], [0.9, 0.9, 0.8])
         lost = (np.array(groups) == "c") & (before == labels) & (generator.random(len(before)) < 0.1)
-        found = compare(labels, before, np.where(lost, 1 - before, before), groups)
-        held += found.gap_increase.low <= 0.08 <= found.gap_increase.high
+        report = compare(labels, before, np.where(lost, 1 - before, before), groups)
+        held += report.gap_increase.low <= 0.08 <= report.gap_increase.high
     assert held / runs >= 0.9
 
 
-def test_a_small_group_is_uncertain_and_the_same_model_is_not() -> None:
+def test_small_groups_are_uncertain_and_identical_models_are_not() -> None:
     labels, answers, groups = draw(np.random.default_rng(5), [500, 500, 4], [1.0, 1.0, 1.0])
-    found = compare(labels, answers, answers, groups, same=True)
-    assert found.compressed_worst.value == 1.0
-    assert found.compressed_worst.low < 0.5
-    assert found.gap_increase.low == found.gap_increase.high == 0.0
+    report = compare(labels, answers, answers, groups, same=True)
+    assert report.compressed_worst.value == 1.0
+    assert report.compressed_worst.low < 0.5
+    assert report.gap_increase.low == report.gap_increase.high == 0.0
 
 
-def test_an_answer_that_is_no_number_is_wrong() -> None:
+def test_a_nan_answer_is_wrong() -> None:
     labels = np.array([0, 1] * 10)
     after = scores(labels)
     after[:5] = np.nan
     groups = ["a"] * 10 + ["b"] * 10
-    found = groups_of_classes(scores(labels), after, labels, groups, "g", "accuracy", 0.95, same=False)
-    assert {group.name: group.compressed.value for group in found.groups} == {"a": 0.5, "b": 1.0}
+    report = groups_of_classes(scores(labels), after, labels, groups, "g", "accuracy", 0.95, same=False)
+    assert {group.name: group.compressed.value for group in report.groups} == {"a": 0.5, "b": 1.0}

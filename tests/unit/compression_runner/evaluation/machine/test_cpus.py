@@ -1,4 +1,4 @@
-"""Which CPUs are measured with: one of each core, within affinity, quota and what the platform reserves."""
+"""The CPUs of a measurement: one of each core, within affinity, quota and reservation."""
 
 import os
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from compression_runner.evaluation.machine.cpus import (
     require_exclusive,
     usable_cpus,
 )
-from compression_runner.evaluation.machine.noise import machine
+from compression_runner.evaluation.machine.description import machine
 from compressionjob.report import Environment
 
 HYPERTHREADS = {0: "0,4", 1: "1,5", 2: "2,6", 3: "3,7", 4: "0,4", 5: "1,5", 6: "2,6", 7: "3,7"}
@@ -69,7 +69,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
         (HYPERTHREADS, {3, 7}, "max 100000", (3,)),
     ],
 )
-def test_one_cpu_of_each_core_is_chosen_as_many_as_the_quota_allows(
+def test_one_cpu_of_each_core_is_chosen_within_the_quota(
     host: Host, siblings: Mapping[int, str], allowed: set[int] | None, quota: str, expected: tuple[int, ...]
 ) -> None:
     host.has(siblings, allowed, quota)
@@ -88,7 +88,7 @@ def test_fewer_threads_take_fewer_cpus(host: Host) -> None:
     assert host.choose(3).numbers == (0, 1, 2)
 
 
-def test_more_threads_than_cores_are_measured_as_asked_with_a_note(host: Host) -> None:
+def test_more_threads_than_cores_are_measured_with_a_note(host: Host) -> None:
     host.has(NEIGHBOURS)
     chosen = host.choose(3, CpuReservation("Turns"))
     assert (chosen.numbers, chosen.threads) == ((0, 1, 2), 3)
@@ -105,13 +105,13 @@ def test_more_threads_than_reserved_cpus_are_refused(host: Host, isolation: Isol
         host.choose(3, reservation)
 
 
-def test_threads_of_one_core_that_are_reserved_count_once(host: Host) -> None:
+def test_reserved_hyperthreads_of_one_core_count_once(host: Host) -> None:
     host.has(HYPERTHREADS, allowed={1, 5})
     with pytest.raises(InvalidInput, match="only 1 CPU can"):
         host.choose(2, CpuReservation("StaticCPUs", cpus=2))
 
 
-def test_pods_without_isolation_are_not_crowded_onto_the_first_cpus(host: Host) -> None:
+def test_pods_without_isolation_are_not_pinned(host: Host) -> None:
     host.has(HYPERTHREADS, quota="200000 100000")
     assert not host.choose().pins
     assert host.choose(None, CpuReservation("Node", cpus=2)).pins
@@ -120,7 +120,7 @@ def test_pods_without_isolation_are_not_crowded_onto_the_first_cpus(host: Host) 
     assert host.choose().pins, "it uses every core in any case"
 
 
-def test_exclusive_cpus_are_exactly_those_that_are_requested(host: Host) -> None:
+def test_exclusive_cpus_must_equal_the_request(host: Host) -> None:
     host.has(HYPERTHREADS, allowed={1, 5})
     require_exclusive(CpuReservation("StaticCPUs", cpus=2), "spec.runtime")
     host.has(HYPERTHREADS)
@@ -158,7 +158,7 @@ def test_lists_of_cpus_are_read_and_written_as_the_kernel_does(numbers: tuple[in
     assert parse_cpu_list(f"{text}\n") == numbers
 
 
-def test_the_report_says_where_pinning_was_refused() -> None:
+def test_the_report_notes_refused_pinning() -> None:
     cpus = MeasuringCpus((0, 1), 2, "Turns", pins=True, notes=("first",))
     written = cpus.described_in(Environment(notes=["late"]), pinned=True)
     assert (written.measured_cpus, written.isolation, written.pinned) == ("0-1", "Turns", True)

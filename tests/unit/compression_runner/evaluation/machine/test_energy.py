@@ -18,7 +18,7 @@ def _zone(root: Path, zone: str, name: str, energy: int) -> Path:
     return folder
 
 
-def test_packages_and_memory_add_up_and_what_is_inside_of_them_does_not(tmp_path: Path) -> None:
+def test_packages_and_memory_are_added_without_their_subzones(tmp_path: Path) -> None:
     counted = [
         _zone(tmp_path, "intel-rapl:0", "package-0", 1_000_000),
         _zone(tmp_path, "intel-rapl:1", "package-1", 2_000_000),
@@ -35,7 +35,7 @@ def test_packages_and_memory_add_up_and_what_is_inside_of_them_does_not(tmp_path
     assert meter.since(before) == pytest.approx(1.5)
 
 
-def test_a_counter_that_starts_again_is_no_negative_energy(tmp_path: Path) -> None:
+def test_a_wrapped_counter_gives_no_negative_energy(tmp_path: Path) -> None:
     zone = _zone(tmp_path, "intel-rapl:0", "package-0", RANGE - 249_999)
     meter = energy_meter(tmp_path)
     assert meter is not None
@@ -49,7 +49,7 @@ def test_a_machine_without_counters_has_no_meter(tmp_path: Path) -> None:
     assert energy_meter(tmp_path / "missing") is None
 
 
-def test_counters_that_cannot_be_read_are_no_meter(tmp_path: Path) -> None:
+def test_unreadable_counters_give_no_meter(tmp_path: Path) -> None:
     """Linux shows them to root only; to root itself, a folder in the file's place is as unreadable."""
     zone = _zone(tmp_path, "intel-rapl:0", "package-0", 0)
     (zone / "energy_uj").unlink()

@@ -1,4 +1,4 @@
-"""What the kernel tells of the machine while something is measured."""
+"""Noise of the machine during a measurement, from the kernel's counters."""
 
 import os
 from dataclasses import replace
@@ -17,11 +17,11 @@ QUIET = Reading(
 def test_shares_are_of_all_cpu_time() -> None:
     later = Reading(busy=70.0, total=200.0, steal=6.0, own=35.0, throttled_periods=12, throttled_seconds=1.5)
     noise = noise_between(QUIET, later)
-    found = noise.to_report()
-    assert found.steal_share == 0.05
-    assert found.other_share == 0.30
-    assert found.throttled_periods == 10
-    assert found.throttled_seconds == 1.0
+    report = noise.to_report()
+    assert report.steal_share == 0.05
+    assert report.other_share == 0.30
+    assert report.throttled_periods == 10
+    assert report.throttled_seconds == 1.0
     notes = noise_notes(noise)
     assert len(notes) == 3
     assert "throttled the benchmark in 10 periods (1 s)" in notes[0]
@@ -33,7 +33,7 @@ def test_a_quiet_machine_has_no_notes() -> None:
     assert noise_notes(noise_between(QUIET, later)) == []
 
 
-def test_without_a_cgroup_nothing_is_said_of_throttling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_cgroup_throttling_is_not_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(noise, "_CGROUP_FILES", (tmp_path / "cpu.stat",))
     assert read_noise().throttled_periods is None
     assert "throttledPeriods" not in noise_between(read_noise(), read_noise()).to_report().to_json()
@@ -52,9 +52,9 @@ def test_both_cgroup_versions_are_read(
 ) -> None:
     (tmp_path / "cpu.stat").write_text(content)
     monkeypatch.setattr(noise, "_CGROUP_FILES", (tmp_path / "cpu.stat",))
-    found = read_noise()
-    assert found.throttled_periods == 3
-    assert found.throttled_seconds == pytest.approx(seconds)
+    reading_now = read_noise()
+    assert reading_now.throttled_periods == 3
+    assert reading_now.throttled_seconds == pytest.approx(seconds)
 
 
 def test_counters_of_this_machine_only_grow() -> None:
@@ -63,7 +63,7 @@ def test_counters_of_this_machine_only_grow() -> None:
     assert after.own >= before.own > 0
 
 
-def test_waiting_counts_as_far_as_others_worked() -> None:
+def test_waiting_counts_up_to_the_work_of_others() -> None:
     later = replace(QUIET, total=120.0, busy=30.0, own=15.0, moment=10.0, waited=4.0)
     noise = noise_between(QUIET, later)
     assert noise.lost == pytest.approx(3.0), "of the three seconds of waiting, others worked ten"
@@ -73,7 +73,7 @@ def test_waiting_counts_as_far_as_others_worked() -> None:
     assert not alone.disturbed
 
 
-def test_time_that_the_limit_of_the_cgroup_took_is_no_noise() -> None:
+def test_throttling_by_the_cgroup_is_not_noise() -> None:
     later = replace(QUIET, total=120.0, busy=30.0, own=15.0, moment=10.0, waited=4.0, throttled_seconds=3.4)
     noise = noise_between(QUIET, later)
     assert noise.lost == pytest.approx(0.1)
@@ -87,10 +87,8 @@ def test_without_schedstat_all_work_of_others_counts(monkeypatch: pytest.MonkeyP
     assert noise_between(QUIET, later).lost == pytest.approx(2.5), "a quarter of the machine is this process's"
 
 
-def test_steal_counts_as_far_as_it_was_on_the_cpus_of_this_process(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A hypervisor takes from one CPU what it leaves to another: the mean of all of them bounds nothing."""
+def test_steal_counts_only_on_the_cpus_of_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A hypervisor may take time from some CPUs only: the mean of all of them is no bound."""
     (tmp_path / "self" / "task").mkdir(parents=True)
     monkeypatch.setattr(noise, "allowed_cpus", lambda: {2})
     monkeypatch.setattr(noise, "usable_cpus", lambda: 1)
@@ -101,13 +99,13 @@ def test_steal_counts_as_far_as_it_was_on_the_cpus_of_this_process(
         return read_noise(tmp_path)
 
     tick = os.sysconf("SC_CLK_TCK")
-    found = replace(noise_between(reading(0, 0), reading(3 * tick, 0)), elapsed=10.0)
-    assert found.uncounted == pytest.approx(3.0)
+    measured = replace(noise_between(reading(0, 0), reading(3 * tick, 0)), elapsed=10.0)
+    assert measured.uncounted == pytest.approx(3.0)
     assert noise_between(reading(0, 0), reading(0, 3 * tick)).uncounted == 0.0
 
 
-def test_what_was_lost_stays_what_it_was_when_the_process_is_pinned_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The verdict is made afterwards, and must be that of the look that ended the measuring."""
+def test_lost_time_does_not_change_after_unpinning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict comes later, and must be that of the look that ended the measurement."""
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     monkeypatch.setattr(noise, "usable_cpus", lambda: 1)
     pinned = noise_between(QUIET, replace(QUIET, total=140.0, busy=30.0, steal=5.0, own=15.0, moment=10.0, waited=None))
@@ -116,7 +114,7 @@ def test_what_was_lost_stays_what_it_was_when_the_process_is_pinned_no_longer(mo
     assert (pinned.lost, pinned.uncounted) == before
 
 
-def test_time_spent_waiting_is_read_of_all_threads(tmp_path: Path) -> None:
+def test_waiting_is_read_for_all_threads(tmp_path: Path) -> None:
     for thread, waited in (("7", 1_500_000_000), ("8", 500_000_000)):
         (tmp_path / "self" / "task" / thread).mkdir(parents=True)
         (tmp_path / "self" / "task" / thread / "schedstat").write_text(f"123 {waited} 9\n")
@@ -126,14 +124,14 @@ def test_time_spent_waiting_is_read_of_all_threads(tmp_path: Path) -> None:
     assert read_noise(tmp_path).waited is None
 
 
-def test_a_kernel_that_shows_zeros_does_not_count(tmp_path: Path) -> None:
+def test_zeros_of_the_kernel_do_not_count(tmp_path: Path) -> None:
     (tmp_path / "self" / "task" / "7").mkdir(parents=True)
     (tmp_path / "self" / "task" / "7" / "schedstat").write_text("0 0 0\n")
     (tmp_path / "stat").write_text("cpu  1 2 3 4 5 6 7 8 0 0\n")
     assert read_noise(tmp_path).waited is None, "else nothing would ever have been taken"
 
 
-def test_frequency_and_heat_are_read_where_they_are(tmp_path: Path) -> None:
+def test_frequency_and_heat_are_read_if_available(tmp_path: Path) -> None:
     for cpu in os.sched_getaffinity(0):
         (tmp_path / f"cpu{cpu}" / "cpufreq").mkdir(parents=True)
         (tmp_path / f"cpu{cpu}" / "cpufreq" / "scaling_cur_freq").write_text("2500000\n")
@@ -150,7 +148,7 @@ def test_frequency_and_heat_are_read_where_they_are(tmp_path: Path) -> None:
     assert read_noise(cpus=tmp_path / "none").frequency is None
 
 
-def test_stretches_add_up() -> None:
+def test_noise_of_intervals_adds_up() -> None:
     later = replace(QUIET, total=120.0, busy=30.0, own=15.0, moment=10.0, waited=4.0, frequency=2e9)
     one = noise_between(QUIET, later)
     both = one + replace(one, elapsed=30.0, frequency=1e9)

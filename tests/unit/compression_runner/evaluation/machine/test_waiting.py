@@ -1,4 +1,4 @@
-"""What the kernel counts of threads that are ready and have no CPU: read for real, and where it counts nothing."""
+"""The kernel's counters of threads that are ready and have no CPU: real ones, and missing ones."""
 
 import os
 import threading
@@ -17,7 +17,7 @@ def _spin(seconds: float) -> None:
 
 
 def test_a_thread_that_shares_its_cpu_waits_as_long_as_the_other_runs() -> None:
-    """What this thread's clock lacks of the wall's is what the kernel says it waited."""
+    """The kernel's waiting time is the difference of this thread's CPU clock and the wall clock."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
     child = os.fork()
@@ -41,7 +41,7 @@ def test_a_thread_that_shares_its_cpu_waits_as_long_as_the_other_runs() -> None:
     assert after.every - before.every >= after.caller - before.caller
 
 
-def test_threads_that_ended_keep_what_they_waited() -> None:
+def test_waiting_of_ended_threads_stays_counted() -> None:
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
     thread.start()
@@ -59,7 +59,7 @@ def test_a_kernel_that_does_not_count_gives_zeros(tmp_path: Path) -> None:
         assert waits.read() == (0, 0)
 
 
-def test_a_kernel_that_shows_zeros_does_not_count(tmp_path: Path) -> None:
+def test_zeros_of_the_kernel_do_not_count(tmp_path: Path) -> None:
     own = tmp_path / str(threading.get_native_id())
     own.mkdir()
     (own / "schedstat").write_text("0 0 0\n")
@@ -67,7 +67,7 @@ def test_a_kernel_that_shows_zeros_does_not_count(tmp_path: Path) -> None:
         assert not waits.available
 
 
-def test_a_thread_that_cannot_be_counted_leaves_no_bound_and_no_open_file(tmp_path: Path) -> None:
+def test_an_uncountable_thread_disables_the_counters(tmp_path: Path) -> None:
     own, other = tmp_path / str(threading.get_native_id()), tmp_path / "1"
     own.mkdir()
     other.mkdir()

@@ -1,7 +1,10 @@
 """Quality scores against scikit-learn and by hand, and their intervals against known populations."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
@@ -13,16 +16,24 @@ from compression_runner.evaluation.quality.comparison import (
 )
 from compression_runner.evaluation.quality.neighbours import nearest_neighbours
 from compression_runner.evaluation.statistics import paired_bootstrap
-from compression_runner.inference.parts import OutputShape, split_answers
-from compression_runner.inference.similarity import row_cosines
+from compression_runner.inference.answer_parts import OutputShape, split_answers
+from compression_runner.inference.similarity import Floats, row_cosines
+from compressionjob.objectives import QualityMetric
 
 
-def _classifier(classes: int, count: int = 400, noise: float = 1.0):
+def _classifier(classes: int, count: int = 400, noise: float = 1.0) -> tuple[NDArray[np.int64], Floats, Floats]:
     generator = np.random.default_rng(classes)
     labels = generator.integers(0, classes, count)
     baseline = (np.eye(classes)[labels] * 2 + generator.normal(0, 1, (count, classes))).astype(np.float32)
     compressed = (baseline + generator.normal(0, noise, baseline.shape)).astype(np.float32)
     return labels.astype(np.int64), baseline, compressed
+
+
+SKLEARN: dict[QualityMetric, Callable[..., float]] = {
+    "precision": precision_score,
+    "recall": recall_score,
+    "f1": f1_score,
+}
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
@@ -32,7 +43,7 @@ def test_scores_are_scikit_learns(classes: int) -> None:
     average = "binary" if classes == 2 else "macro"
     for side, answers in (("baseline", baseline.argmax(1)), ("compressed", compressed.argmax(1))):
         assert getattr(scores["accuracy"], side).value == pytest.approx(accuracy_score(labels, answers))
-        for metric, function in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
+        for metric, function in SKLEARN.items():
             expected = function(labels, answers, average=average, zero_division=0)
             assert getattr(scores[metric], side).value == pytest.approx(expected)
     agreement = np.mean(baseline.argmax(1) == compressed.argmax(1))
@@ -40,7 +51,7 @@ def test_scores_are_scikit_learns(classes: int) -> None:
     assert scores["agreement"].baseline.value == 1.0
 
 
-def test_a_class_that_is_only_answered_counts_as_scikit_learn_counts_it() -> None:
+def test_a_class_without_labels_counts_as_in_scikit_learn() -> None:
     labels = np.array([0, 0, 1, 1], dtype=np.int64)
     baseline = np.eye(4, dtype=np.float32)[[0, 0, 1, 1]]
     compressed = np.eye(4, dtype=np.float32)[[0, 2, 1, 1]]
@@ -56,7 +67,7 @@ def test_drop_is_the_difference_and_lies_in_its_interval() -> None:
         assert score.drop.low <= score.drop.value <= score.drop.high
 
 
-def test_nothing_lost_in_a_sample_is_not_nothing_lost() -> None:
+def test_no_loss_in_the_samples_still_has_an_interval() -> None:
     """With no change in 100 answers, Clopper and Pearson still allow 3.6 % of them at 95 %."""
     labels, baseline, _ = _classifier(3, count=100)
     scores = classification_quality(baseline, baseline, labels, 0.95).scores
@@ -66,7 +77,7 @@ def test_nothing_lost_in_a_sample_is_not_nothing_lost() -> None:
     assert scores["f1"].drop.high > 0.02
 
 
-def test_the_very_same_model_loses_nothing() -> None:
+def test_an_identical_model_loses_nothing() -> None:
     labels, baseline, _ = _classifier(3)
     quality = unchanged(classification_quality(baseline, baseline, labels, 0.95))
     assert {(s.drop.low, s.drop.value, s.drop.high) for s in quality.scores.values()} == {(0.0, 0.0, 0.0)}
@@ -122,7 +133,7 @@ def test_nearest_neighbours_in_parts_are_the_same(monkeypatch: pytest.MonkeyPatc
     assert nearest_neighbours(rows).tolist() == whole.tolist()
 
 
-def test_outputs_that_are_not_finite_are_lost() -> None:
+def test_outputs_that_are_not_finite_count_as_lost() -> None:
     labels, baseline, _ = _classifier(3, count=40)
     broken = baseline.copy()
     broken[:10] = np.nan

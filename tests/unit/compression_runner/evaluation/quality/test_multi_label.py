@@ -42,14 +42,14 @@ def test_metrics_are_scikit_learns() -> None:
             "precision": metrics.precision_score(right, answers, average="macro"),
             "recall": metrics.recall_score(right, answers, average="macro"),
         }
-        found = {name: getattr(scores[name], place).value for name in expected}  # type: ignore[index]
-        assert found == pytest.approx(expected)
+        values = {name: getattr(scores[name], place).value for name in expected}  # type: ignore[index]
+        assert values == pytest.approx(expected)
     for score in scores.values():
         assert score.drop.value == pytest.approx(score.baseline.value - score.compressed.value)
         assert score.drop.low < score.drop.value < score.drop.high
 
 
-def test_a_label_that_is_always_strongest_hides_nothing() -> None:
+def test_a_dominant_label_hides_no_errors() -> None:
     generator = np.random.default_rng(1)
     before = generator.normal(size=(100, 6)).astype(np.float32)
     after = generator.normal(size=(100, 6)).astype(np.float32)
@@ -74,13 +74,13 @@ def test_a_row_that_is_not_finite_is_wrong_for_each_label() -> None:
     assert quality.scores["accuracy"].compressed.value == pytest.approx(kept)
 
 
-def test_labels_for_another_count_are_refused() -> None:
+def test_a_wrong_number_of_labels_is_refused() -> None:
     right, before, after = _answers(10)
     with pytest.raises(InvalidInput, match=r"columns\.label.*4 values.*the model has 5 labels"):
         multi_label_quality(before, after, right[:, :4], LOGITS, 0.95)
 
 
-def test_a_classifier_is_compared_label_by_label_where_its_data_says_so() -> None:
+def test_a_multi_label_classifier_is_compared_label_by_label() -> None:
     right, before, after = _answers(40)
     manifest = {
         "model": {"source": "file:///m", "task": "text-classification"},
@@ -96,13 +96,13 @@ def test_a_classifier_is_compared_label_by_label_where_its_data_says_so() -> Non
     assert quality_metric(spec, quality.scores, several) == "accuracy"
 
 
-def test_an_answer_flips_where_one_of_its_labels_does() -> None:
+def test_an_answer_flips_if_one_label_flips() -> None:
     before = np.array([[1, -1], [1, 1], [-1, -1]], dtype=np.float32)
     after = np.array([[1, -2], [1, -1], [np.nan, -1]], dtype=np.float32)
     right = np.array([[1, 0], [1, 1], [0, 1]])
-    found = flips(before, after, right, 0.95, same=False, multi_label=LOGITS)
-    assert (found.flipped, found.broken, found.mended) == (2, 1, 0)
-    assert [(one.sample, one.label, one.baseline, one.compressed) for one in found.examples] == [
+    report = flips(before, after, right, 0.95, same=False, multi_label=LOGITS)
+    assert (report.flipped, report.broken, report.mended) == (2, 1, 0)
+    assert [(one.sample, one.label, one.baseline, one.compressed) for one in report.examples] == [
         (1, [0, 1], [0, 1], [0]),
         (2, [1], [], None),
     ]

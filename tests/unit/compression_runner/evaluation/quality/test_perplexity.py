@@ -21,7 +21,7 @@ VOCABULARY, LENGTH = 11, 300
 
 
 def bigrams(place: Path, table: NDArray[np.float32], output: str = "logits") -> Predictor:
-    """A language model whose logits for the next token are a row of `table`, shape (vocabulary, vocabulary)."""
+    """Return a language model whose logits for the next token are a row of `table`, shape (vocabulary, vocabulary)."""
     graph = helper.make_graph(
         [helper.make_node("Gather", ["table", "input_ids"], [output])],
         "bigrams",
@@ -43,7 +43,12 @@ def table(seed: int = 0, scale: float = 2.0) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(scale=scale, size=(VOCABULARY, VOCABULARY)).astype(np.float32)
 
 
-def test_perplexity_is_that_of_torchmetrics(tmp_path: Path) -> None:
+def rows_of(losses: NDArray[np.generic], likely: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Return results as of `next_tokens`, without divergences."""
+    return np.stack([losses, likely, np.full_like(losses, np.nan)], axis=1).astype(np.float32)
+
+
+def test_perplexity_equals_torchmetrics(tmp_path: Path) -> None:
     data, model = windows(4), bigrams(tmp_path / "model.onnx", table())
     rows = next_tokens(model, data, batch_size=3)
     ids = torch.from_numpy(np.stack([sample["input_ids"] for sample in data.samples]))
@@ -68,25 +73,25 @@ def test_padding_does_not_count(tmp_path: Path) -> None:
 
 
 def test_the_increase_is_paired() -> None:
-    """Windows of very different difficulty, all of which lose the same, leave no doubt about the increase."""
+    """If windows of very different difficulty all lose the same, the increase is certain."""
     random = np.random.default_rng(3)
     losses = (random.uniform(0.5, 6.0, size=(12, 1)) + np.zeros((12, 50))).astype(np.float32)
     likely = np.zeros_like(losses)
-    baseline, compressed = np.stack([losses, likely], axis=1), np.stack([losses + 0.1, likely], axis=1)
-    found = language_quality(baseline, compressed, 0.99).scores["perplexity"]
-    assert found.drop.value == pytest.approx(np.expm1(0.1), rel=1e-4)
-    assert found.drop.high - found.drop.low < 1e-4
-    assert found.baseline.high > 2 * found.baseline.low
+    baseline, compressed = rows_of(losses, likely), rows_of(losses + 0.1, likely)
+    score = language_quality(baseline, compressed, 0.99).scores["perplexity"]
+    assert score.drop.value == pytest.approx(np.expm1(0.1), rel=1e-4)
+    assert score.drop.high - score.drop.low < 1e-4
+    assert score.baseline.high > 2 * score.baseline.low
 
 
-def test_the_interval_covers_what_other_windows_say() -> None:
+def test_the_interval_covers_other_windows() -> None:
     """Of 60 draws of 15 windows, about 95 in 100 intervals hold the increase over all windows."""
     random = np.random.default_rng(5)
     truth, held = np.expm1(0.05), 0
     for _ in range(60):
         base = random.gamma(2.0, 1.0, size=(15, 40))
         more = base + 0.05 + random.normal(scale=0.05, size=(15, 1))
-        rows = [np.stack([side, np.zeros_like(side)], axis=1).astype(np.float32) for side in (base, more)]
+        rows = [rows_of(side, np.zeros_like(side)) for side in (base, more)]
         drop = language_quality(rows[0], rows[1], 0.95).scores["perplexity"].drop
         held += drop.low <= truth <= drop.high
     assert held >= 53
@@ -96,12 +101,12 @@ def test_agreement_is_counted_over_places(tmp_path: Path) -> None:
     data = windows(3)
     one, other = (bigrams(tmp_path / f"{seed}.onnx", table(seed)) for seed in (0, 1))
     rows = [next_tokens(model, data, 1) for model in (one, other)]
-    found = language_quality(rows[0], rows[1], 0.95).scores["agreement"]
-    assert found.compressed.value == pytest.approx((rows[0][:, 1] == rows[1][:, 1]).mean())
-    assert found.compressed.low <= found.compressed.value <= found.compressed.high
+    score = language_quality(rows[0], rows[1], 0.95).scores["agreement"]
+    assert score.compressed.value == pytest.approx((rows[0][:, 1] == rows[1][:, 1]).mean())
+    assert score.compressed.low <= score.compressed.value <= score.compressed.high
 
 
-def test_a_model_that_answers_nothing_loses_and_is_told(tmp_path: Path) -> None:
+def test_a_model_with_nan_logits_loses_and_is_counted(tmp_path: Path) -> None:
     data, broken = windows(3), table()
     broken[4] = np.nan
     rows = [next_tokens(bigrams(tmp_path / f"{i}.onnx", t), data, 1) for i, t in enumerate((table(), broken))]
@@ -116,3 +121,21 @@ def test_a_model_that_answers_nothing_loses_and_is_told(tmp_path: Path) -> None:
 def test_a_model_without_logits_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no output logits"):
         next_tokens(bigrams(tmp_path / "model.onnx", table(), output="scores"), windows(1), 1)
+
+
+def test_divergence_from_a_reference_is_measured_at_each_place(tmp_path: Path) -> None:
+    short = {name: array[:25] for name, array in windows(3, 40).samples[1].items()}
+    data = SampleSet([*windows(2, 40).samples, short], "sha256:0", padding={"input_ids": 0, "attention_mask": 0})
+    tables = [table(seed) for seed in (0, 1)]
+    reference, model = (bigrams(tmp_path / f"{index}.onnx", table) for index, table in enumerate(tables))
+    baseline, rows = next_tokens(reference, data, 1), next_tokens(model, data, 1, reference=reference)
+    expected, other = (torch.log_softmax(torch.from_numpy(side), dim=1) for side in tables)
+    by_token = torch.nn.functional.kl_div(other, expected, reduction="none", log_target=True).sum(dim=1).numpy()
+    for row, sample in zip(rows, data.samples, strict=True):
+        ids = sample["input_ids"]
+        assert row[2, : len(ids) - 1] == pytest.approx(by_token[ids[:-1]], rel=1e-4)
+        assert not row[2, len(ids) - 1 :].any(), "padding"
+    scores = language_quality(baseline, rows, 0.95).scores
+    counted = np.concatenate([by_token[sample["input_ids"][:-1]] for sample in data.samples])
+    assert scores["klDivergence"].compressed.value == pytest.approx(counted.mean(), rel=1e-4)
+    assert "klDivergence" not in language_quality(baseline, baseline, 0.95).scores

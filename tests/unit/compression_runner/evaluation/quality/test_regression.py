@@ -50,7 +50,7 @@ def test_every_value_lies_in_its_interval() -> None:
 
 
 def test_the_interval_is_paired(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both sides err on the same samples: how much one errs more is known better than how much each errs."""
+    """Both sides err on the same samples: the difference is more certain than each error."""
     monkeypatch.setattr(paired_bootstrap, "RESAMPLES", 600)
     targets, baseline, _ = _predictions()
     compressed = targets[:, np.newaxis] + (baseline - targets[:, np.newaxis]) * np.float32(1.1)
@@ -82,12 +82,12 @@ def test_correlation_by_hand() -> None:
     assert weighted == pytest.approx([1.0]), "a sample without weight does not count"
 
 
-def test_without_targets_there_is_the_correlation_alone() -> None:
+def test_without_targets_only_correlation_is_measured() -> None:
     _, baseline, compressed = _predictions()
     assert set(regression_quality(baseline, compressed, None, 0.95).scores) == {"correlation"}
 
 
-def test_a_prediction_that_is_not_finite_is_the_worst_there_is() -> None:
+def test_a_prediction_that_is_not_finite_is_the_worst() -> None:
     targets, baseline, compressed = _predictions(40)
     compressed[3] = np.nan
     quality = regression_quality(baseline, compressed, targets, 0.95)
@@ -97,14 +97,14 @@ def test_a_prediction_that_is_not_finite_is_the_worst_there_is() -> None:
     assert quality.scores["correlation"].drop.value > 0.5
 
 
-def test_an_error_of_nothing_cannot_grow_by_a_share() -> None:
+def test_an_error_of_0_has_no_relative_increase() -> None:
     targets = np.arange(5, dtype=np.float32)
     same, off = targets[:, np.newaxis], targets[:, np.newaxis] + 1
     assert regression_quality(same, same, targets, 0.95).scores["mae"].drop.value == 0.0
     assert regression_quality(same, off, targets, 0.95).scores["mae"].drop.value > 1e30
 
 
-def test_the_very_same_model_loses_nothing() -> None:
+def test_an_identical_model_loses_nothing() -> None:
     targets, baseline, _ = _predictions()
     quality = unchanged(regression_quality(baseline, baseline, targets, 0.95))
     assert {(s.drop.low, s.drop.value, s.drop.high) for s in quality.scores.values()} == {(0.0, 0.0, 0.0)}

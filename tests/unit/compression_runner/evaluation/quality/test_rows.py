@@ -24,8 +24,8 @@ def floats(*rows: object) -> Floats:
 def matches(
     outputs: tuple[TensorInfo, ...], baseline: list[list[Floats]], compressed: list[list[Floats]]
 ) -> tuple[float, int]:
-    found = rows_quality(VaryingAnswers(outputs, baseline, compressed), 0.95)
-    return found.scores["matches"].compressed.value, found.non_finite_samples
+    quality = rows_quality(VaryingAnswers(outputs, baseline, compressed), 0.95)
+    return quality.scores["matches"].compressed.value, quality.non_finite_samples
 
 
 def empty(*shape: int) -> NDArray[np.float32]:
@@ -40,7 +40,7 @@ def test_boxes_do_not_hide_scores_in_an_output_that_does_not_vary() -> None:
     assert matches((SELECTED, raw), before, after)[0] < 0.5
 
 
-def test_models_that_find_nothing_are_not_compared() -> None:
+def test_models_without_detections_are_not_compared() -> None:
     nothing = [[empty(0, 3)], [empty(0, 3)]]
     with pytest.raises(InvalidInput, match=r"2 samples.*no sample has a row in any output \(selected\).*give data"):
         matches((SELECTED,), nothing, nothing)
@@ -61,13 +61,13 @@ def test_the_same_rows_in_any_order_match() -> None:
     assert matches((SELECTED,), before, after) == (1.0, 0)
 
 
-def test_each_lost_or_new_row_costs_its_share() -> None:
+def test_each_lost_or_new_row_lowers_the_score() -> None:
     before = [[floats([0, 0, 5], [0, 1, 7])], [empty(0, 3)], [empty(0, 3)], [floats([0, 0, 1])]]
     after = [[floats([0, 0, 5])], [empty(0, 3)], [floats([0, 0, 2])], [floats([0, 0, 2])]]
     assert matches((SELECTED,), before, after)[0] == pytest.approx((2 / 3 + 1 + 0 + 0) / 4)
 
 
-def test_one_row_is_matched_once() -> None:
+def test_a_row_is_matched_only_once() -> None:
     before = [[floats([0, 0, 5])], [floats([0, 0, 1])]]
     after = [[floats([0, 0, 5], [0, 0, 5], [0, 0, 5])], [floats([0, 0, 1])]]
     assert matches((SELECTED,), before, after)[0] == pytest.approx((0.5 + 1) / 2)

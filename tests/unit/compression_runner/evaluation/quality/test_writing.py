@@ -34,18 +34,18 @@ def test_rouge_is_torchmetrics() -> None:
         assert score.drop.low <= score.drop.value <= score.drop.high
 
 
-def test_agreement_is_the_share_of_same_texts_and_needs_no_references() -> None:
+def test_agreement_is_the_share_of_equal_texts() -> None:
     quality = writing_quality(BEFORE, AFTER, None, "summarization", 0.95)
     assert set(quality.scores) == {"agreement"}
     assert quality.scores["agreement"].compressed.value == 0.25
 
 
-def test_nothing_changed_in_a_sample_is_not_nothing_lost() -> None:
+def test_no_change_in_the_samples_still_has_an_interval() -> None:
     quality = writing_quality(BEFORE, BEFORE, REFERENCES, "summarization", 0.95)
     assert quality.scores["rougeL"].drop.value == 0.0
     assert 0.02 < quality.scores["rougeL"].drop.high < 0.2, "one more of 40 may be lost"
 
 
 def test_words_by_hand() -> None:
-    found = word_errors(["a b c", "", "x y", "a"], ["a x c d", "a b", "", "a"])
-    assert np.array_equal(found, [2, 2, 2, 0])
+    errors = word_errors(["a b c", "", "x y", "a"], ["a x c d", "a b", "", "a"])
+    assert np.array_equal(errors, [2, 2, 2, 0])

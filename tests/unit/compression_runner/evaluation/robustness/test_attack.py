@@ -1,4 +1,4 @@
-"""Attacks on linear models, whose worst case is known: every number moves by epsilon against the margin."""
+"""Attacks on linear models with a known worst case: every number moves by epsilon against the margin."""
 
 from pathlib import Path
 
@@ -38,16 +38,16 @@ def _true_gradient(inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _worst(rows: np.ndarray, space: Space) -> np.ndarray:
-    """The largest change within the ball and the bounds of the data."""
+    """Return the largest change within the ball and the bounds of the data."""
     reach = EPSILON * space.unit * np.sign(_true_gradient(rows, LABELS))
     return np.clip(rows + reach, space.low, space.high)
 
 
 def test_a_known_gradient_leads_to_the_worst_case() -> None:
     space = space_of(_data(), "features")
-    found = attack(ROWS, LABELS, space, EPSILON, 10, _true_gradient, np.random.default_rng(2))
-    assert found == pytest.approx(_worst(ROWS, space), abs=1e-5)
-    assert (np.abs(found - ROWS) <= EPSILON * space.unit + 1e-5).all()
+    adversarial = attack(ROWS, LABELS, space, EPSILON, 10, _true_gradient, np.random.default_rng(2))
+    assert adversarial == pytest.approx(_worst(ROWS, space), abs=1e-5)
+    assert (np.abs(adversarial - ROWS) <= EPSILON * space.unit + 1e-5).all()
 
 
 def test_an_estimated_gradient_has_the_signs_of_the_true_one(linear: Linear) -> None:
@@ -57,43 +57,43 @@ def test_an_estimated_gradient_has_the_signs_of_the_true_one(linear: Linear) -> 
         return np.asarray(inputs @ WEIGHTS, dtype=np.float32)
 
     estimate = estimated_gradient(scores, space, EPSILON, np.random.default_rng(3))
-    found = estimate(ROWS, LABELS) * space.unit
+    gradient = estimate(ROWS, LABELS) * space.unit
     large = np.abs(MARGIN * space.unit) > 0.5
-    agree = np.sign(found[:, large]) == np.sign(_true_gradient(ROWS, LABELS)[:, large])
+    agree = np.sign(gradient[:, large]) == np.sign(_true_gradient(ROWS, LABELS)[:, large])
     assert agree.mean() > 0.9
 
 
-def test_a_graph_alone_is_attacked_nearly_as_well_as_can_be(linear: Linear) -> None:
+def test_an_attack_on_a_graph_is_nearly_optimal(linear: Linear) -> None:
     space = space_of(_data(), "features")
     exact = float(((_worst(ROWS, space) @ WEIGHTS).argmax(1) == LABELS).mean())
     model = linear(WEIGHTS)
     clean = (ROWS @ WEIGHTS).astype(np.float32)
-    found, estimates = robustness(
+    report, estimates = robustness(
         _limits(), (model, model), _data(), (clean, clean), 0.95, same=True, advance=lambda share: None
     )
     assert exact < 0.75
-    assert exact <= found.disturbed[0].compressed.value <= exact + 0.05
-    assert found.baseline_clean.value == 1.0
+    assert exact <= report.disturbed[0].compressed.value <= exact + 0.05
+    assert report.baseline_clean.value == 1.0
     assert estimates["attack.drop"].high == 0.0
-    assert "SPSA" in found.disturbed[0].method
+    assert "SPSA" in report.disturbed[0].method
 
 
-def test_what_breaks_either_model_is_given_to_both(linear: Linear) -> None:
-    """The other model has half of its weights turned: inputs made for one do little to the other."""
+def test_both_models_get_all_adversarial_inputs(linear: Linear) -> None:
+    """The other model has half of its weights negated: adversarial inputs for one hardly affect the other."""
     other = WEIGHTS * np.where(np.arange(WIDTH) % 2, 1, -1)[:, None].astype(np.float32)
     labels = (ROWS @ other).argmax(1)
     both = np.flatnonzero(labels == LABELS)
     data = _data().only(both.tolist())
     clean = tuple((ROWS[both] @ weights).astype(np.float32) for weights in (WEIGHTS, other))
     models = (linear(WEIGHTS), linear(other))
-    found, _ = robustness(_limits(), models, data, (clean[0], clean[1]), 0.95, same=False, advance=lambda share: None)
-    told = "the baseline estimated from its answers (SPSA) and gradients of the result estimated"
-    assert told in found.disturbed[0].method
-    assert found.disturbed[0].baseline.value < 0.9
-    assert found.disturbed[0].compressed.value < 0.9
+    report, _ = robustness(_limits(), models, data, (clean[0], clean[1]), 0.95, same=False, advance=lambda share: None)
+    method = "the baseline estimated from its answers (SPSA) and gradients of the result estimated"
+    assert method in report.disturbed[0].method
+    assert report.disturbed[0].baseline.value < 0.9
+    assert report.disturbed[0].compressed.value < 0.9
 
 
-def test_an_attack_is_the_same_again(linear: Linear) -> None:
+def test_an_attack_is_deterministic(linear: Linear) -> None:
     model = linear(WEIGHTS)
     clean = (ROWS @ WEIGHTS).astype(np.float32)
     one, other = (
@@ -145,7 +145,7 @@ def test_recordings_of_any_length_are_attacked(tmp_path: Path) -> None:
         unnamed=True,
         free=frozenset({"input_values"}),
     )
-    told: list[float] = []
+    progress: list[float] = []
     limit = RobustnessLimit.model_validate(
         {"noise": {"level": "0.1", "min": "0.1"}, "attack": {"epsilon": "1", "steps": 4, "min": "0.1"}}
     )
@@ -153,11 +153,11 @@ def test_recordings_of_any_length_are_attacked(tmp_path: Path) -> None:
         answering = Answering(predictor, "audio-classification", 1, lambda: source)
         clean = answering.scores(data)
         both = (answering, answering)
-        found, estimates = robustness(limit, both, data, (clean, clean), 0.95, same=True, advance=told.append)
-    assert [item.kind for item in found.disturbed] == ["gaussian", "pgd"]
-    assert found.disturbed[1].unit == "standard deviations"
-    assert found.disturbed[1].compressed.value <= found.disturbed[0].compressed.value
+        report, estimates = robustness(limit, both, data, (clean, clean), 0.95, same=True, advance=progress.append)
+    assert [item.kind for item in report.disturbed] == ["gaussian", "pgd"]
+    assert report.disturbed[1].unit == "standard deviations"
+    assert report.disturbed[1].compressed.value <= report.disturbed[0].compressed.value
     assert set(estimates) == {"noise.drop", "noise.score", "attack.drop", "attack.score"}
-    assert told == sorted(told)
-    assert told[-1] == pytest.approx(1.0)
-    assert len(told) == 5
+    assert progress == sorted(progress)
+    assert progress[-1] == pytest.approx(1.0)
+    assert len(progress) == 5

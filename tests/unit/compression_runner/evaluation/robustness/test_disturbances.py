@@ -1,4 +1,4 @@
-"""Noise, corruptions and typing errors: what they do, that they keep the bounds, and that they do it again alike."""
+"""Noise, corruptions and typing errors: their effects, their bounds, and their determinism."""
 
 import numpy as np
 import pytest
@@ -52,18 +52,18 @@ def test_several_inputs_are_refused() -> None:
         space_of(two, "features")
 
 
-def test_noise_is_as_strong_as_asked_and_keeps_the_bounds() -> None:
+def test_noise_has_its_level_and_keeps_the_bounds() -> None:
     space = space_of(_data(ROWS), "features")
-    found = np.stack([noisy(row, space, 0.2, _again(number)) for number, row in enumerate(ROWS)])
-    apart = (found - ROWS).std(axis=0) / np.where(space.unit > 0, space.unit, 1)
+    noise_rows = np.stack([noisy(row, space, 0.2, _again(number)) for number, row in enumerate(ROWS)])
+    apart = (noise_rows - ROWS).std(axis=0) / np.where(space.unit > 0, space.unit, 1)
     assert apart[[0, 1, 2, 4]] == pytest.approx(0.2, rel=0.15)
     assert apart[3] == 0, "what never varies has no noise"
-    assert (found.min(axis=0) >= ROWS.min(axis=0)).all()
-    assert (found.max(axis=0) <= ROWS.max(axis=0)).all()
+    assert (noise_rows.min(axis=0) >= ROWS.min(axis=0)).all()
+    assert (noise_rows.max(axis=0) <= ROWS.max(axis=0)).all()
     assert np.array_equal(noisy(ROWS[0], space, 0.2, _again()), noisy(ROWS[0], space, 0.2, _again()))
 
 
-def test_every_numeric_corruption_is_there() -> None:
+def test_every_numeric_corruption_is_implemented() -> None:
     assert set(NUMERIC) | {"typos"} == {kind for kinds in CORRUPTIONS.values() for kind in kinds}
 
 
@@ -73,23 +73,23 @@ def test_images_are_corrupted_more_with_severity(kind: str) -> None:
     space = space_of(data, "image")
     apart = []
     for severity in range(1, 6):
-        found = [corrupted(kind, image, space, severity, _again()) for image in inputs_of(data, space)]  # type: ignore[arg-type]
-        assert all(image.shape == (3, 24, 24) and image.dtype == np.float32 for image in found)
-        assert min(image.min() for image in found) >= IMAGES.min()
-        assert max(image.max() for image in found) <= IMAGES.max()
-        apart.append(float(np.abs(np.stack(found) - IMAGES).mean()))
+        images = [corrupted(kind, image, space, severity, _again()) for image in inputs_of(data, space)]  # type: ignore[arg-type]
+        assert all(image.shape == (3, 24, 24) and image.dtype == np.float32 for image in images)
+        assert min(image.min() for image in images) >= IMAGES.min()
+        assert max(image.max() for image in images) <= IMAGES.max()
+        apart.append(float(np.abs(np.stack(images) - IMAGES).mean()))
     assert apart[0] > 0
     assert apart == sorted(apart)
 
 
-def test_blur_takes_away_what_is_fine_and_keeps_the_mean() -> None:
+def test_blur_removes_details_and_keeps_the_mean() -> None:
     space = space_of(_data(IMAGES), "image")
-    found = corrupted("blur", IMAGES[0], space, 5, _again())
-    assert found.std() < 0.6 * IMAGES[0].std()
-    assert found.mean() == pytest.approx(IMAGES[0].mean(), abs=0.02)
+    image = corrupted("blur", IMAGES[0], space, 5, _again())
+    assert image.std() < 0.6 * IMAGES[0].std()
+    assert image.mean() == pytest.approx(IMAGES[0].mean(), abs=0.02)
 
 
-def test_missing_values_become_the_mean_and_drift_moves_all_rows_alike() -> None:
+def test_missing_values_become_the_mean_and_drift_is_equal_for_all_rows() -> None:
     space = space_of(_data(ROWS), "features")
     missing = np.stack([corrupted("missing", row, space, 3, _again(n)) for n, row in enumerate(ROWS)])
     changed = missing[:, :3] != ROWS[:, :3]
@@ -100,11 +100,11 @@ def test_missing_values_become_the_mean_and_drift_moves_all_rows_alike() -> None
     assert np.abs(drift[0]) == pytest.approx(DRIFT[1] * space.unit, abs=1e-3)
 
 
-def test_words_are_misspelt_as_often_as_said_and_never_at_their_first_letter() -> None:
+def test_words_are_misspelt_at_their_rate_and_not_at_the_first_letter() -> None:
     text = " ".join(["household"] * 4000)
-    found = misspelt(text, 4, _again()).split()
-    wrong = [word for word in found if word != "household"]
+    words = misspelt(text, 4, _again()).split()
+    wrong = [word for word in words if word != "household"]
     # Two letters that change places, or one that is doubled or left out; "se" swapped is never the same word.
-    assert len(wrong) / len(found) == pytest.approx(SHARES[3], abs=0.02)
+    assert len(wrong) / len(words) == pytest.approx(SHARES[3], abs=0.02)
     assert all(word[0] == "h" and abs(len(word) - 9) <= 1 for word in wrong)
     assert misspelt("a cat sat 12345 on it", 5, _again()) == "a cat sat 12345 on it"

@@ -1,4 +1,4 @@
-"""Intervals hold the truth as often as they say: drawn latencies through the estimators, without a clock."""
+"""Intervals have their coverage: the estimators get random latencies, without a clock."""
 
 import math
 
@@ -10,7 +10,7 @@ from compression_runner.evaluation.speed.latency_run import Block, LatencyRun
 from compression_runner.evaluation.speed.queries import Queries, Taken, as_they_are
 from compression_runner.evaluation.speed.scenario import Scenario
 from compression_runner.evaluation.speed.sizing import size_queue
-from compression_runner.evaluation.statistics.looks import each_look, look_sizes
+from compression_runner.evaluation.statistics.alpha_spending import each_look, look_sizes
 from compressionjob.estimate import UNBOUNDED_RATIO, Estimate
 from compressionjob.objectives import Sla
 from compressionjob.sla import LATENCY, SPEEDUP, judge
@@ -36,7 +36,7 @@ def _latency_verdict(name: str, limit: float, estimate: Estimate) -> str:
 
 
 @pytest.mark.parametrize(("name", "quantile"), [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)])
-def test_verdicts_on_a_percentile_are_wrong_as_seldom_as_they_say(name: str, quantile: float) -> None:
+def test_verdicts_on_a_percentile_keep_the_error_rate(name: str, quantile: float) -> None:
     generator = np.random.default_rng(int(100 * quantile))
     true = _percentile(quantile)
     wrong = {"kept": 0, "at": 0, "broken": 0}
@@ -52,7 +52,7 @@ def test_verdicts_on_a_percentile_are_wrong_as_seldom_as_they_say(name: str, qua
     assert decided >= 0.8 * RUNS, "far from the limit they decide"
 
 
-def test_verdicts_on_a_speed_up_are_wrong_as_seldom_as_they_say() -> None:
+def test_verdicts_on_a_speed_up_keep_the_error_rate() -> None:
     generator = np.random.default_rng(7)
     wrong = {"at": 0, "broken": 0}
     for _ in range(RUNS):
@@ -67,7 +67,7 @@ def test_verdicts_on_a_speed_up_are_wrong_as_seldom_as_they_say() -> None:
 
 
 def _queue(generator: np.random.Generator, rate: float, service: float, settling: int, count: int) -> Block:
-    """A queue that begins empty, by Lindley's recursion: exponential times between arrivals and of answers (M/M/1)."""
+    """Return a queue by Lindley's recursion: exponential times between arrivals and of answers (M/M/1)."""
     taken = service * generator.standard_exponential(settling + count)
     between = generator.standard_exponential(settling + count) / rate
     steps = np.concatenate([[0.0], np.cumsum(taken[:-1] - between[1:])])
@@ -77,7 +77,7 @@ def _queue(generator: np.random.Generator, rate: float, service: float, settling
 
 @pytest.mark.parametrize("load", [0.5, 0.7])
 @pytest.mark.parametrize(("name", "quantile"), [("p50", 0.5), ("p90", 0.9)])
-def test_verdicts_on_a_queue_are_wrong_as_seldom_as_they_say(load: float, name: str, quantile: float) -> None:
+def test_verdicts_on_a_queue_keep_the_error_rate(load: float, name: str, quantile: float) -> None:
     """The truth of M/M/1 is exact: the time from arrival to answer is exponential of rate mu - lambda."""
     service = 0.01
     rate = load / service
@@ -92,7 +92,7 @@ def test_verdicts_on_a_queue_are_wrong_as_seldom_as_they_say(load: float, name: 
     assert wrong <= ALLOWED * RUNS
 
 
-def test_a_queue_that_grows_is_unbounded_though_its_first_queries_are_quick() -> None:
+def test_a_growing_queue_is_unbounded_despite_fast_first_queries() -> None:
     generator = np.random.default_rng(3)
     blocks = [_queue(generator, 130.0, 0.01, 10, 40) for _ in range(20)]
     run = LatencyRun([(block, block) for block in blocks], Scenario("Server", 130.0), 10)
@@ -103,14 +103,14 @@ def test_a_queue_that_grows_is_unbounded_though_its_first_queries_are_quick() ->
 def test_a_queue_that_may_not_have_settled_has_no_upper_bound() -> None:
     generator = np.random.default_rng(4)
     blocks = [_queue(generator, 95.0, 0.01, 10, 40) for _ in range(20)]
-    found = LatencyRun([(block, block) for block in blocks], Scenario("Server", 95.0), 10).percentile(1, "p50", 0.95)
-    assert found.low < found.high == 86_400.0
-    assert "too near for the queue to settle" in found.reason
+    estimate = LatencyRun([(block, block) for block in blocks], Scenario("Server", 95.0), 10).percentile(1, "p50", 0.95)
+    assert estimate.low < estimate.high == 86_400.0
+    assert "too near for the queue to settle" in estimate.reason
 
 
 @pytest.mark.parametrize(("name", "runs"), [("p50", 300), ("p90", 300), ("p99", 40)])
-def test_a_speed_up_that_is_looked_at_again_and_again_is_wrong_as_seldom(name: str, runs: int) -> None:
-    """The limit lies on the truth, and the run stops at the first look that decides: any decision is wrong."""
+def test_repeated_looks_at_a_speed_up_keep_the_error_rate(name: str, runs: int) -> None:
+    """The limit is the truth, and the run stops at the first decisive look: any decision is wrong."""
     generator, looks = np.random.default_rng(12), 5
     sizes, confidence = look_sizes(8, 40, looks), each_look(CONFIDENCE, looks)
     wrong = 0
@@ -118,12 +118,15 @@ def test_a_speed_up_that_is_looked_at_again_and_again_is_wrong_as_seldom(name: s
         shared = generator.uniform(1.0, 1.5, sizes[-1])
         pairs = [(_drawn(generator, 1.5 * slow, 25), _drawn(generator, slow, 25)) for slow in shared]
         estimates = (LatencyRun(pairs[:size]).speedup(name, confidence) for size in sizes)
-        wrong += any(found is not None and _speedup_verdict("1.5", found) != "Inconclusive" for found in estimates)
+        wrong += any(
+            estimate is not None and _speedup_verdict("1.5", estimate) != "Inconclusive" for estimate in estimates
+        )
     assert wrong <= binom.ppf(0.975, runs, 0.05), "5 %, and as many as chance may add"
 
 
 def _disturbed(generator: np.random.Generator, factor: float, *, exact: bool) -> Block:
-    """A block of which others took 40 % of the time: three queries in ten wait for them, half as long as all take.
+    """Return a block of which others took 40 % of the time: three queries in ten wait for them, half as long as all
+    take.
 
     The kernel counts the waiting of all threads; of a model that works in one thread, it is known to the moment.
     """
@@ -135,7 +138,7 @@ def _disturbed(generator: np.random.Generator, factor: float, *, exact: bool) ->
 
 
 @pytest.mark.parametrize(("name", "quantile"), [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)])
-def test_neighbours_of_a_model_in_one_thread_neither_mislead_nor_stop_a_verdict(name: str, quantile: float) -> None:
+def test_neighbours_of_a_sequential_model_neither_falsify_nor_prevent_a_verdict(name: str, quantile: float) -> None:
     generator = np.random.default_rng(int(100 * quantile) + 1)
     true = _percentile(quantile)
     wrong = {"at": 0, "broken": 0}
@@ -152,8 +155,8 @@ def test_neighbours_of_a_model_in_one_thread_neither_mislead_nor_stop_a_verdict(
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_neighbours_do_not_mislead_a_verdict_on_a_speed_up(exact: bool) -> None:
-    """Delays that fall on both models pull the ratio of what was measured towards 1: that must not decide."""
+def test_neighbours_do_not_falsify_a_verdict_on_a_speed_up(exact: bool) -> None:
+    """Delays of both models pull the measured ratio towards 1: that must not decide."""
     generator = np.random.default_rng(8)
     wrong = decided = 0
     for _ in range(RUNS):
@@ -166,7 +169,7 @@ def test_neighbours_do_not_mislead_a_verdict_on_a_speed_up(exact: bool) -> None:
     assert decided >= 0.8 * RUNS
 
 
-def test_where_several_threads_work_only_the_lower_bound_gives_back_what_they_waited() -> None:
+def test_with_several_threads_waiting_lowers_only_the_lower_bound() -> None:
     generator = np.random.default_rng(9)
     blocks = [_disturbed(generator, 1.0, exact=False) for _ in range(20)]
     run = LatencyRun([(block, block) for block in blocks])
@@ -175,14 +178,14 @@ def test_where_several_threads_work_only_the_lower_bound_gives_back_what_they_wa
     assert run.percentile(1, "p99", CONFIDENCE).low < raw.percentile(1, "p99", CONFIDENCE).low
 
 
-def test_where_all_of_the_time_may_have_been_others_a_speed_up_has_no_upper_bound() -> None:
+def test_a_speed_up_that_may_be_all_noise_has_no_upper_bound() -> None:
     times = np.full(10, 0.01)
     block = Block(as_they_are(times, times, Taken(np.zeros(10), 2.0 * times)))
-    found = LatencyRun([(block, block)] * 20).speedup("p50", CONFIDENCE)
-    assert found is not None
-    assert found.high == UNBOUNDED_RATIO
-    assert 0.0 < found.low < 1e-6
-    assert found.value == 1.0
+    speedup = LatencyRun([(block, block)] * 20).speedup("p50", CONFIDENCE)
+    assert speedup is not None
+    assert speedup.high == UNBOUNDED_RATIO
+    assert 0.0 < speedup.low < 1e-6
+    assert speedup.value == 1.0
 
 
 def _speedup_verdict(limit: str, estimate: Estimate) -> str:

@@ -13,7 +13,7 @@ from compression_runner.evaluation.speed import latency, loadgen, sizing
 from compression_runner.evaluation.speed.latency import LatencyPlan
 from compression_runner.evaluation.speed.latency_run import QUANTILES, Block, LatencyRun
 from compression_runner.evaluation.speed.queries import Queries
-from compression_runner.evaluation.speed.scenario import Contender, Scenario
+from compression_runner.evaluation.speed.scenario import Scenario, SystemUnderTest
 from compression_runner.evaluation.statistics.block_bootstrap import at_most_ratio
 from compression_runner.evaluation.statistics.order_statistics import queries_needed
 from compression_runner.report.wording import span
@@ -23,12 +23,12 @@ from compressionjob.sla import LATENCY, SPEEDUP, judge
 from tests.support.machine import Machine, Uncounted
 
 
-def _contender(asked: list[str], name: str, seconds: float = 0.0) -> Contender:
+def _system_under_test(log: list[str], name: str, seconds: float = 0.0) -> SystemUnderTest:
     def answer(_query: int) -> None:
-        asked.append(name)
+        log.append(name)
         time.sleep(seconds)
 
-    return Contender(answer=answer, answer_batch=lambda indices: answer(0), queries=4, samples=4)
+    return SystemUnderTest(answer=answer, answer_batch=lambda indices: answer(0), queries=4, samples=4)
 
 
 def _clock(step: float) -> Callable[[], float]:
@@ -37,8 +37,10 @@ def _clock(step: float) -> Callable[[], float]:
     return lambda: float(next(times))
 
 
-def measure_latency(baseline: Contender, compressed: Contender, plan: LatencyPlan, **more: Any) -> LatencyRun:
-    """Measure on a machine that is quiet, whatever else runs on this one."""
+def measure_latency(
+    baseline: SystemUnderTest, compressed: SystemUnderTest, plan: LatencyPlan, **more: Any
+) -> LatencyRun:
+    """Measure as on a quiet machine, independently of other processes on this one."""
     return latency.measure_latency(baseline, compressed, plan, **{"look": Machine(), **more})
 
 
@@ -48,17 +50,17 @@ def _few_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loadgen, "ThreadWaits", Uncounted)
 
 
-def _asked(run: LatencyRun) -> int:
+def _queries_of(run: LatencyRun) -> int:
     return sum(len(block) for block in run.latencies(1))
 
 
 @pytest.mark.parametrize("name", ["p50", "p90", "p99"])
-def test_each_model_is_asked_what_the_percentile_needs(name: str) -> None:
-    run = measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.99, name, 600.0))
-    assert _asked(run) == sum(len(block) for block in run.latencies(0)) >= queries_needed(QUANTILES[name], 0.99, 0)
+def test_each_model_gets_the_queries_that_the_percentile_needs(name: str) -> None:
+    run = measure_latency(_system_under_test([], "b"), _system_under_test([], "c"), LatencyPlan(0.99, name, 600.0))
+    assert _queries_of(run) == sum(len(block) for block in run.latencies(0)) >= queries_needed(QUANTILES[name], 0.99, 0)
 
 
-def test_it_ends_at_the_first_look_that_decides() -> None:
+def test_the_run_ends_at_the_first_decisive_look() -> None:
     looks: list[int] = []
 
     def decided(run: LatencyRun) -> bool:
@@ -66,87 +68,96 @@ def test_it_ends_at_the_first_look_that_decides() -> None:
         return len(looks) == 3
 
     plan = LatencyPlan(0.99, "p50", 600.0)
-    run = measure_latency(_contender([], "b"), _contender([], "c"), plan, decided=decided)
+    run = measure_latency(_system_under_test([], "b"), _system_under_test([], "c"), plan, decided=decided)
     assert len(run.pairs) == looks[-1]
     assert looks == sorted(set(looks))
     assert not any("ended the benchmark" in note for note in run.notes), "nothing is open"
 
 
-def test_it_never_looks_more_often_than_was_planned() -> None:
+def test_there_are_at_most_the_planned_looks() -> None:
     looks: list[int] = []
     plan = LatencyPlan(0.95, "p50", 1.0, looks=5)
-    side = _contender([], "b", 0.0005)
+    side = _system_under_test([], "b", 0.0005)
     run = measure_latency(side, side, plan, decided=lambda run: bool(looks.append(len(run.pairs))))
     assert 1 <= len(looks) <= 5
     assert any("time limit ended the benchmark" in note for note in run.notes)
 
 
 def test_blocks_alternate_and_warm_ups_do_not_count() -> None:
-    asked: list[str] = []
-    run = measure_latency(_contender(asked, "b"), _contender(asked, "c"), LatencyPlan(0.98, None, 600.0))
-    counted = _asked(run)
+    log: list[str] = []
+    run = measure_latency(_system_under_test(log, "b"), _system_under_test(log, "c"), LatencyPlan(0.98, None, 600.0))
+    counted = _queries_of(run)
     warm = latency.FIRST_WARM_UP_QUERIES + sizing.WARM_UP_QUERIES * len(run.pairs)
-    assert asked.count("b") == asked.count("c") == counted + warm
-    blocks = [asked[0]] + [now for before, now in itertools.pairwise(asked) if now != before]
+    assert log.count("b") == log.count("c") == counted + warm
+    blocks = [log[0]] + [now for before, now in itertools.pairwise(log) if now != before]
     assert 2 + len(run.pairs) <= len(blocks) <= 2 + 2 * len(run.pairs)
 
 
 @pytest.mark.parametrize("scenario", [Scenario(), Scenario("Server", rate=400.0)])
-def test_the_seed_decides_which_samples_come_and_when(scenario: Scenario) -> None:
-    def story(seed: int) -> list[object]:
-        told: list[object] = []
-        plan = LatencyPlan(0.95, "p50", 1.0, scenario, seed=seed)
-        run = measure_latency(*(_noting(told, name) for name in "bc"), plan)
+def test_the_seed_decides_samples_and_arrivals(scenario: Scenario) -> None:
+    def sequence(seed: int) -> list[object]:
+        log: list[object] = []
+        plan = LatencyPlan(0.95, "p50", 10.0, scenario, seed=seed)
+        run = measure_latency(_noting(log, "b"), _noting(log, "c"), plan)
         assert len(run.pairs) >= 6
-        return told
+        return log
 
-    assert story(3)[:38] == story(3)[:38] != story(4)[:38]
+    assert sequence(3)[:38] == sequence(3)[:38] != sequence(4)[:38]
 
 
-def _noting(told: list[object], name: str) -> Contender:
+def _noting(log: list[object], name: str) -> SystemUnderTest:
     def answer(query: int) -> None:
-        told.append((name, query))
+        log.append((name, query))
 
-    return Contender(answer=answer, answer_batch=lambda indices: None, queries=64, samples=64)
+    return SystemUnderTest(answer=answer, answer_batch=lambda indices: None, queries=64, samples=64)
 
 
 def test_the_slower_model_is_measured_slower() -> None:
-    run = measure_latency(_contender([], "b", 0.002), _contender([], "c", 0.0002), LatencyPlan(0.95, None, 600.0))
+    run = measure_latency(
+        _system_under_test([], "b", 0.002), _system_under_test([], "c", 0.0002), LatencyPlan(0.95, None, 600.0)
+    )
     assert min(block.min() for block in run.latencies(0)) >= 0.002
     speedup = run.speedup("p50", 0.95)
     assert speedup is not None
     assert speedup.value > 1.0
 
 
-def test_a_slow_model_is_asked_less_and_a_note_says_what_is_missing() -> None:
+def test_a_slow_model_gets_fewer_queries_and_a_note() -> None:
     plan = LatencyPlan(0.95, "p99", 2.0)
-    run = measure_latency(_contender([], "b", 0.03), _contender([], "c", 0.03), plan)
+    run = measure_latency(_system_under_test([], "b", 0.03), _system_under_test([], "c", 0.03), plan)
     assert sum(len(block) for block in run.latencies(1)) < 100
     assert any("has no upper bound" in note and "it needs 368" in note for note in run.notes)
 
 
 def test_the_time_limit_ends_the_run() -> None:
     plan, clock = LatencyPlan(0.95, None, 60.0), _clock(10.0)
-    run = measure_latency(_contender([], "b"), _contender([], "c"), plan, clock=clock, decided=lambda run: False)
+    run = measure_latency(
+        _system_under_test([], "b"), _system_under_test([], "c"), plan, clock=clock, decided=lambda run: False
+    )
     assert len(run.pairs) == 2
     assert any("time limit" in note for note in run.notes)
 
 
-def test_a_run_that_ends_at_its_largest_number_of_queries_does_not_blame_the_time(
+def test_a_run_with_the_maximum_of_queries_does_not_blame_the_time_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for module in (latency, sizing):
         monkeypatch.setattr(module, "MAX_QUERIES", 300)
     plan = LatencyPlan(0.95, "p50", 600.0)
-    run = measure_latency(_contender([], "b"), _contender([], "c"), plan, decided=lambda run: False)
+    run = measure_latency(_system_under_test([], "b"), _system_under_test([], "c"), plan, decided=lambda run: False)
     assert run.notes == [f"its largest number of queries ended the benchmark after {run.queries} queries a side"]
 
 
 def test_progress_reaches_the_end() -> None:
-    told: list[float] = []
-    measure_latency(_contender([], "b"), _contender([], "c"), LatencyPlan(0.95, None, 600.0), advance=told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    progress: list[float] = []
+    measure_latency(
+        _system_under_test([], "b"),
+        _system_under_test([], "c"),
+        LatencyPlan(0.95, None, 600.0),
+        advance=progress.append,
+    )
+    assert progress == sorted(progress)
+    assert progress[-1] == 1.0
 
 
 def test_block_i_of_both_models_ran_next_to_each_other() -> None:
@@ -159,7 +170,7 @@ def _filled(seconds: float) -> Block:
     return Block(Queries(np.full(10, seconds), np.full(10, seconds)))
 
 
-def test_what_others_took_is_given_back_to_the_bound_that_it_may_have_moved() -> None:
+def test_time_taken_by_others_moves_the_affected_bound() -> None:
     generator, machine = np.random.default_rng(4), Machine(lambda block: 0.004)
     alone, run = LatencyRun(), LatencyRun()
     for _ in range(20):
@@ -168,9 +179,9 @@ def test_what_others_took_is_given_back_to_the_bound_that_it_may_have_moved() ->
         blocks = [Queries(times, times) for times in 0.001 + 0.0001 * generator.standard_exponential((2, 10))]
         alone.pairs.append((Block(blocks[0]), Block(blocks[1])))
         run.pairs.append((Block(blocks[0], noise), Block(blocks[1], noise)))
-    found, measured = run.percentile(1, "p50", 0.95), alone.percentile(1, "p50", 0.95)
-    assert found.high == measured.high, "noise only adds"
-    assert found.low < measured.low
+    estimate, measured = run.percentile(1, "p50", 0.95), alone.percentile(1, "p50", 0.95)
+    assert estimate.high == measured.high, "noise only adds"
+    assert estimate.low < measured.low
     speedup, doubted = alone.speedup("p50", 0.95), run.speedup("p50", 0.95)
     assert speedup is not None
     assert doubted is not None
@@ -178,29 +189,29 @@ def test_what_others_took_is_given_back_to_the_bound_that_it_may_have_moved() ->
     assert doubted.high > speedup.high
 
 
-def test_noise_that_is_worth_a_word_is_the_reason() -> None:
+def test_notable_noise_is_the_reason() -> None:
     plan = LatencyPlan(0.95, "p50", 600.0)
-    side = _contender([], "b", 0.001)
+    side = _system_under_test([], "b", 0.001)
     run = measure_latency(side, side, plan, look=Machine(lambda block: 0.4))
-    found = run.percentile(1, "p50", 0.95)
+    estimate = run.percentile(1, "p50", 0.95)
     assert not any("other processes" in note for note in run.notes), "it is said once, for all that was measured"
-    assert "other processes used 20% of the machine's CPU time, and took 40% of the time" in found.reason
+    assert "other processes used 20% of the machine's CPU time, and took 40% of the time" in estimate.reason
 
 
-def test_a_speedup_of_which_all_may_be_noise_has_no_upper_bound_and_is_said_so() -> None:
+def test_a_speedup_that_may_be_all_noise_is_unbounded() -> None:
     noisy = Machine(lambda block: 50.0)
     plan = LatencyPlan(0.95, "p50", 600.0)
-    run = measure_latency(_contender([], "b", 0.001), _contender([], "c", 0.0001), plan, look=noisy)
+    run = measure_latency(_system_under_test([], "b", 0.001), _system_under_test([], "c", 0.0001), plan, look=noisy)
     doubted = run.speedup("p50", 0.95)
     assert doubted is not None
     assert unbounded(doubted.high, "ratio")
-    assert doubted.high == UNBOUNDED_RATIO, "no number that nobody can read"
-    asked = Sla.model_validate({"latency": {"percentile": "p50", "minSpeedup": "1000"}})
-    assert " to unbounded), limit at least 1000 (" in judge(asked, {SPEEDUP: doubted}).sentence()
+    assert doubted.high == UNBOUNDED_RATIO, "UNBOUNDED_RATIO, not an unreadable number"
+    limits = Sla.model_validate({"latency": {"percentile": "p50", "minSpeedup": "1000"}})
+    assert " to unbounded), limit at least 1000 (" in judge(limits, {SPEEDUP: doubted}).sentence()
     assert span(doubted, "ratio").startswith("at least ")
 
 
-def test_a_bound_past_belief_is_unbounded_whatever_the_numbers() -> None:
+def test_an_implausible_bound_is_exactly_unbounded() -> None:
     bounds = {at_most_ratio(above, 0.0) for above in np.random.default_rng(3).uniform(1e-6, 10, 1000)}
     assert bounds == {UNBOUNDED_RATIO}
     assert at_most_ratio(1.0, 1e-5) == UNBOUNDED_RATIO
@@ -209,7 +220,7 @@ def test_a_bound_past_belief_is_unbounded_whatever_the_numbers() -> None:
 
 def test_queries_of_many_samples_are_answered_in_one_batch() -> None:
     batches: list[int] = []
-    side = Contender(lambda query: None, lambda indices: batches.append(len(indices)), queries=4, samples=3)
+    side = SystemUnderTest(lambda query: None, lambda indices: batches.append(len(indices)), queries=4, samples=3)
     scenario = Scenario("MultiStream", samples=8)
     run = measure_latency(side, side, LatencyPlan(0.95, "p90", 600.0, scenario))
     assert set(batches) == {8}
@@ -218,25 +229,25 @@ def test_queries_of_many_samples_are_answered_in_one_batch() -> None:
 
 def test_a_model_that_fixes_its_batch_is_given_its_own_batches() -> None:
     batches: list[int] = []
-    side = Contender(lambda query: None, lambda indices: batches.append(len(indices)), 4, 4, samples_each=4)
+    side = SystemUnderTest(lambda query: None, lambda indices: batches.append(len(indices)), 4, 4, samples_each=4)
     Scenario("MultiStream", samples=8).run(side, 5, seed=1)
     assert batches == [1] * 10, "a prepared sample is four"
 
 
-def test_arrivals_that_a_model_can_keep_wait_a_little() -> None:
+def test_queries_at_a_sustainable_rate_wait_a_little() -> None:
     scenario = Scenario("Server", rate=60.0)
-    side = _contender([], "c", 0.0001)
+    side = _system_under_test([], "c", 0.0001)
     run = measure_latency(side, side, LatencyPlan(0.95, "p50", 4.0, scenario))
-    found = run.percentile(1, "p50", 0.95)
-    assert 0.0001 <= found.low <= found.high < 86_400.0
-    assert found.reason == ""
+    estimate = run.percentile(1, "p50", 0.95)
+    assert 0.0001 <= estimate.low <= estimate.high < 86_400.0
+    assert estimate.reason == ""
     assert all((block.queries.latency >= block.queries.service).all() for pair in run.pairs for block in pair)
 
 
-def test_a_model_that_cannot_keep_the_arrivals_has_no_latency() -> None:
+def test_an_overloaded_model_has_no_latency() -> None:
     scenario = Scenario("Server", rate=1000.0)
     run = measure_latency(
-        _contender([], "b", 0.004), _contender([], "c", 0.002), LatencyPlan(0.95, "p99", 3.0, scenario)
+        _system_under_test([], "b", 0.004), _system_under_test([], "c", 0.002), LatencyPlan(0.95, "p99", 3.0, scenario)
     )
     limits = Sla.model_validate({"latency": {"max": "1h", "scenario": "Server", "targetRate": "1000"}})
     judgement = judge(limits, {LATENCY: run.percentile(1, "p99", 0.95)})
@@ -248,11 +259,11 @@ def test_a_model_that_cannot_keep_the_arrivals_has_no_latency() -> None:
     assert run.service_speedup(0.95).value > 1.0
 
 
-def test_an_overload_that_noise_may_have_made_decides_nothing() -> None:
+def test_an_overload_that_may_be_noise_decides_nothing() -> None:
     scenario = Scenario("Server", rate=600.0)
     run = measure_latency(
-        _contender([], "b", 0.002),
-        _contender([], "c", 0.002),
+        _system_under_test([], "b", 0.002),
+        _system_under_test([], "c", 0.002),
         LatencyPlan(0.95, "p50", 3.0, scenario),
         look=Machine(lambda block: 0.9),
     )

@@ -1,4 +1,4 @@
-"""The real LoadGen around predictors that only wait: every query is issued, timed and answered once."""
+"""The real LoadGen with predictors that only wait: every query is issued, timed and answered once."""
 
 import time
 from collections.abc import Sequence
@@ -13,24 +13,24 @@ from compression_runner.evaluation.speed.queries import Taken
 
 
 class Waiting:
-    """Answers after some seconds and remembers what it was asked."""
+    """Answers after some seconds, and records the queries."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
-        self.asked: list[list[int]] = []
+        self.requested: list[list[int]] = []
 
     def __call__(self, indices: Sequence[int]) -> None:
-        self.asked.append(list(indices))
+        self.requested.append(list(indices))
         time.sleep(self.seconds)
 
 
 def test_single_stream_gives_one_latency_per_query() -> None:
     predict = Waiting(0.001)
-    found = loadgen.single_stream(predict, samples=8, queries=25, seed=1)
-    assert found.latency.shape == found.service.shape == (25,)
-    assert found.latency.min() >= 0.001, "no query can be quicker than the wait"
-    assert len(predict.asked) == 25
-    assert all(len(indices) == 1 and 0 <= indices[0] < 8 for indices in predict.asked)
+    record = loadgen.single_stream(predict, samples=8, queries=25, seed=1)
+    assert record.latency.shape == record.service.shape == (25,)
+    assert record.latency.min() >= 0.001, "no query can be quicker than the wait"
+    assert len(predict.requested) == 25
+    assert all(len(indices) == 1 and 0 <= indices[0] < 8 for indices in predict.requested)
 
 
 def test_the_seed_decides_the_order_of_the_samples() -> None:
@@ -38,27 +38,27 @@ def test_the_seed_decides_the_order_of_the_samples() -> None:
     loadgen.single_stream(first, samples=32, queries=40, seed=1)
     loadgen.single_stream(same, samples=32, queries=40, seed=1)
     loadgen.single_stream(other, samples=32, queries=40, seed=2)
-    assert first.asked == same.asked != other.asked
+    assert first.requested == same.requested != other.requested
 
 
 def test_multi_stream_times_whole_queries() -> None:
     predict = Waiting(0.001)
-    found = loadgen.multi_stream(predict, samples=4, queries=5, samples_each=6, batch=4, seed=1)
-    assert [len(indices) for indices in predict.asked] == [4, 2] * 5
-    assert found.latency.shape == (5,)
-    assert found.latency.min() >= 0.002, "a query ends with its last sample"
+    record = loadgen.multi_stream(predict, samples=4, queries=5, samples_each=6, batch=4, seed=1)
+    assert [len(indices) for indices in predict.requested] == [4, 2] * 5
+    assert record.latency.shape == (5,)
+    assert record.latency.min() >= 0.002, "a query ends with its last sample"
 
 
 def test_server_counts_from_the_arrival() -> None:
-    found = loadgen.server(Waiting(0.002), samples=4, queries=40, rate=1000.0, seed=1)
-    waited = found.latency - found.service
-    assert found.service.min() >= 0.002
+    record = loadgen.server(Waiting(0.002), samples=4, queries=40, rate=1000.0, seed=1)
+    waited = record.latency - record.service
+    assert record.service.min() >= 0.002
     assert waited.min() >= 0.0
     assert waited[-1] > 0.010, "two milliseconds each, one arriving in each millisecond: the queue grows"
-    assert len(found.after(10)) == 30
+    assert len(record.after(10)) == 30
 
 
-def test_arrivals_at_random_are_as_many_as_was_said() -> None:
+def test_random_arrivals_have_their_rate() -> None:
     arrivals: list[float] = []
     loadgen.server(lambda indices: arrivals.append(time.monotonic()), samples=4, queries=400, rate=2000.0, seed=3)
     assert arrivals[-1] - arrivals[0] > 0.1, "400 arrivals at 2000 a second take about 0.2 seconds, never much less"
@@ -70,10 +70,10 @@ def test_one_query_is_enough() -> None:
 
 def test_offline_answers_everything_in_batches() -> None:
     predict = Waiting(0.001)
-    found = loadgen.offline(predict, samples=16, queries=20, batch=8, seed=1)
-    assert [len(indices) for indices in predict.asked] == [8, 8, 4]
-    assert found.samples == 20
-    assert 0 < found.samples / found.seconds <= 20 / 0.003
+    record = loadgen.offline(predict, samples=16, queries=20, batch=8, seed=1)
+    assert [len(indices) for indices in predict.requested] == [8, 8, 4]
+    assert record.samples == 20
+    assert 0 < record.samples / record.seconds <= 20 / 0.003
 
 
 def test_a_failing_predictor_ends_the_run_with_its_own_error() -> None:
@@ -90,7 +90,7 @@ def test_a_failing_predictor_ends_the_run_with_its_own_error() -> None:
     assert calls == 3, "nothing more is asked after the failure"
 
 
-def test_a_signal_in_the_middle_is_not_swallowed() -> None:
+def test_a_signal_during_a_run_is_raised() -> None:
     def predict(indices: Sequence[int]) -> None:
         raise SystemExit(143)
 
@@ -98,7 +98,7 @@ def test_a_signal_in_the_middle_is_not_swallowed() -> None:
         loadgen.single_stream(predict, samples=4, queries=5)
 
 
-def test_a_record_with_queries_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_without_all_queries_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loadgen, "_SAMPLE", __import__("re").compile("nothing matches this"))
     with pytest.raises(LoadGenError, match="0 of 5"):
         loadgen.single_stream(Waiting(), samples=4, queries=5)
@@ -124,14 +124,14 @@ class Scripted(ThreadWaits):
         self.waited += nanoseconds
 
     def read(self) -> Waited:
-        """Return the counter; what the thread waits then is not in it."""
-        found = Waited(self.waited, self.waited)
+        """Return the counter, without the waiting of the thread during the reading."""
+        waited = Waited(self.waited, self.waited)
         self.wait(self.reading)
         self.reading = 0
-        return found
+        return waited
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def _taken(record: Record, *service: float) -> Taken:
     return taken
 
 
-def test_what_a_thread_waits_while_it_reads_is_not_taken_from_the_next_query(waits: Scripted) -> None:
+def test_waiting_during_a_reading_does_not_count_for_the_next_query(waits: Scripted) -> None:
     record = Record(np.empty((0, 4), dtype=np.int64))
     issue = loadgen._counting(lambda _: waits.perf_counter_ns(), waits, record)
     waits.reading = 4_000_000
@@ -158,7 +158,7 @@ def test_what_a_thread_waits_while_it_reads_is_not_taken_from_the_next_query(wai
     assert _taken(record, 1e-5, 1e-5).least.tolist() == [0.0, 0.0]
 
 
-def test_what_a_query_waits_before_the_counters_are_read_again_may_have_been_taken(waits: Scripted) -> None:
+def test_waiting_before_the_second_reading_counts_in_the_upper_bound(waits: Scripted) -> None:
     record = Record(np.empty((0, 4), dtype=np.int64))
     issue = loadgen._counting(lambda _: waits.perf_counter_ns(), waits, record)
     issue([])

@@ -1,4 +1,4 @@
-"""Latency runs are sized from the confidence and from the time that there is."""
+"""Latency runs are sized by the confidence and the time limit."""
 
 import pytest
 
@@ -12,23 +12,23 @@ QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 @pytest.mark.parametrize("confidence", [0.95, 0.995, 0.9995])
 @pytest.mark.parametrize("pair_seconds", [1e-5, 0.001, 0.02, 0.1])
 @pytest.mark.parametrize("quantile", QUANTILES.values())
-def test_the_first_look_has_bounds_of_the_percentile_and_of_the_speed_up(
+def test_the_first_look_has_bounds_of_percentile_and_speed_up(
     confidence: float, pair_seconds: float, quantile: float
 ) -> None:
-    found = size_run(pair_seconds, 3600.0, confidence, quantile)
-    assert found.looks[0] * found.queries >= queries_needed(quantile, confidence, discard=0)
-    assert None not in rank_bounds(found.looks[0], 0.5, confidence)
-    assert len(found.looks) <= 10
-    assert list(found.looks) == sorted(set(found.looks))
+    size = size_run(pair_seconds, 3600.0, confidence, quantile)
+    assert size.looks[0] * size.queries >= queries_needed(quantile, confidence, discard=0)
+    assert None not in rank_bounds(size.looks[0], 0.5, confidence)
+    assert len(size.looks) <= 10
+    assert list(size.looks) == sorted(set(size.looks))
 
 
-def test_the_last_look_uses_the_time_that_there_is() -> None:
-    found = size_run(0.02, 420.0, 0.999, 0.5)
-    whole = found.looks[-1] * (found.queries + found.warm_up) * 0.02
+def test_the_last_look_uses_the_available_time() -> None:
+    size = size_run(0.02, 420.0, 0.999, 0.5)
+    whole = size.looks[-1] * (size.queries + size.warm_up) * 0.02
     assert 0.8 * 420.0 <= whole <= 420.0
 
 
-def test_quick_models_are_measured_for_a_while_and_within_bounds() -> None:
+def test_fast_models_are_measured_for_a_minimum_time() -> None:
     quick = size_run(1e-3, 600.0, 0.999, 0.5)
     assert quick.looks[0] * quick.queries * 1e-3 == pytest.approx(sizing.FIRST_SECONDS, rel=0.1)
     quickest = size_run(1e-6, 600.0, 0.999, 0.5)
@@ -36,11 +36,11 @@ def test_quick_models_are_measured_for_a_while_and_within_bounds() -> None:
 
 
 @pytest.mark.parametrize("pair_seconds", [0.7, 2.0, 20.0])
-def test_slow_models_fit_into_the_time_as_far_as_they_can(pair_seconds: float) -> None:
-    found = size_run(pair_seconds, 400.0, 0.95, 0.99)
-    assert found.queries >= 1
-    least = found.looks[0] * 2 * pair_seconds
-    assert found.looks[0] * (found.queries + found.warm_up) * pair_seconds <= max(400.0, least)
+def test_slow_models_fit_into_the_time_if_possible(pair_seconds: float) -> None:
+    size = size_run(pair_seconds, 400.0, 0.95, 0.99)
+    assert size.queries >= 1
+    least = size.looks[0] * 2 * pair_seconds
+    assert size.looks[0] * (size.queries + size.warm_up) * pair_seconds <= max(400.0, least)
 
 
 def test_a_slow_model_warms_up_with_one_query() -> None:
@@ -48,12 +48,12 @@ def test_a_slow_model_warms_up_with_one_query() -> None:
     assert size_run(1.0, 600.0, 0.95, 0.5).warm_up == 1
 
 
-def test_minilm_is_decided_in_seconds_where_the_case_is_easy() -> None:
-    found = size_run(0.022, 420.0, 0.9995, 0.5)
-    assert found.looks[0] * (found.queries + found.warm_up) * 0.022 <= 5.0
+def test_an_easy_case_with_minilm_is_decided_in_seconds() -> None:
+    size = size_run(0.022, 420.0, 0.9995, 0.5)
+    assert size.looks[0] * (size.queries + size.warm_up) * 0.022 <= 5.0
 
 
-def test_one_look_is_at_the_end() -> None:
+def test_a_single_look_is_at_the_end() -> None:
     assert len(size_run(0.02, 420.0, 0.999, 0.5, looks=1).looks) == 1
     assert len(size_queue(50.0, (0.01, 0.01), 420.0, 0.9, 0.999, looks=1).looks) == 1
 

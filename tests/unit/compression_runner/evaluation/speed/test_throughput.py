@@ -1,4 +1,4 @@
-"""Throughput of two models in turn: samples counted, disturbed blocks run again, energy where a meter tells it."""
+"""Throughput of two models in turn: counted samples, disturbed blocks, and energy from a meter."""
 
 import time
 from dataclasses import replace
@@ -10,14 +10,14 @@ from compression_runner.evaluation.machine.energy import EnergyMeter
 from compression_runner.evaluation.machine.noise import Noise
 from compression_runner.evaluation.speed import loadgen, throughput
 from compression_runner.evaluation.speed.loadgen import Offline
-from compression_runner.evaluation.speed.scenario import Contender
+from compression_runner.evaluation.speed.scenario import SystemUnderTest
 from compression_runner.evaluation.speed.throughput import (
     FIRST_PAIRS,
     UNLIMITED_PAIRS,
     ThroughputRun,
     measure_throughput,
 )
-from compression_runner.evaluation.statistics.looks import LOOKS
+from compression_runner.evaluation.statistics.alpha_spending import LOOKS
 from tests.support.machine import Machine, Uncounted
 
 NOISY = Noise(
@@ -32,8 +32,8 @@ def _short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throughput, "THROUGHPUT_BLOCK_SECONDS", 0.02)
 
 
-def _side(each: int = 1) -> Contender:
-    return Contender(
+def _side(each: int = 1) -> SystemUnderTest:
+    return SystemUnderTest(
         answer=lambda query: None,
         answer_batch=lambda indices: time.sleep(0.001),
         queries=4,
@@ -55,7 +55,7 @@ def test_without_a_limit_two_pairs_are_enough() -> None:
     assert len(measure_throughput(_side(), _side(), 4, 0.95, 600.0, look=Machine()).pairs) == UNLIMITED_PAIRS
 
 
-def test_it_ends_at_the_look_that_decides_and_not_between_two() -> None:
+def test_the_run_ends_only_at_looks() -> None:
     looks: list[int] = []
 
     def decided(run: ThroughputRun) -> bool:
@@ -68,7 +68,7 @@ def test_it_ends_at_the_look_that_decides_and_not_between_two() -> None:
     assert looks == sorted(set(looks))
 
 
-def test_what_stays_open_ends_with_the_time() -> None:
+def test_an_undecided_run_ends_at_the_time_limit() -> None:
     looks: list[int] = []
     measure_throughput(
         _side(), _side(), 4, 0.95, 0.2, look=Machine(), decided=lambda run: bool(looks.append(len(run.pairs)))
@@ -76,36 +76,36 @@ def test_what_stays_open_ends_with_the_time() -> None:
     assert 1 <= len(looks) <= LOOKS
 
 
-def test_what_others_took_is_given_back_to_the_upper_bound_only() -> None:
+def test_time_taken_by_others_raises_only_the_upper_bound() -> None:
     noisy = Machine(lambda block: 0.01)
     run = measure_throughput(_side(), _side(), 4, 0.95, 600.0, look=noisy, decided=lambda run: True)
     rates = [pair[1] for pair in run.pairs]
-    assert all(rate.least == pytest.approx(rate.measured) for rate in rates), "nobody knows to what it was lost"
+    assert all(rate.least == pytest.approx(rate.measured) for rate in rates), "it is unknown which block lost the time"
     assert all(rate.most > rate.measured for rate in rates)
     assert run.rate(1).high > max(rate.most for rate in rates)
 
 
-def test_where_one_thread_does_all_the_work_both_bounds_are_relieved() -> None:
-    found = Offline(samples=100, seconds=2.0, taken_least=0.9, taken_most=1.0)
-    least, most = throughput._seconds(found, NOISY)
-    assert (least, most) == (pytest.approx(1.0), pytest.approx(1.1))
-    throttled = throughput._seconds(found, replace(NOISY, throttled_periods=3))
-    assert throttled == (pytest.approx(1.0), 2.0), "the limit of the cgroup is there when it serves, too"
+def test_for_a_sequential_model_both_bounds_move() -> None:
+    result = Offline(samples=100, seconds=2.0, taken_least=0.9, taken_most=1.0)
+    least, most = throughput._seconds(result, NOISY)
+    assert [least, most] == pytest.approx([1.0, 1.1])
+    throttled = throughput._seconds(result, replace(NOISY, throttled_periods=3))
+    assert throttled == pytest.approx((1.0, 2.0)), "the limit of the cgroup is there when it serves, too"
 
 
-def test_energy_is_of_one_sample(tmp_path: Path) -> None:
+def test_energy_is_per_sample(tmp_path: Path) -> None:
     (tmp_path / "energy_uj").write_text("0")
 
     def answer_batch(indices: object) -> None:
         counter = tmp_path / "energy_uj"
         counter.write_text(str(int(counter.read_text()) + 4_000_000))  # 4 J for a batch of 4
 
-    side = Contender(lambda query: None, answer_batch, 4, 4)
+    side = SystemUnderTest(lambda query: None, answer_batch, 4, 4)
     run = measure_throughput(_side(), side, 4, 0.95, 600.0, look=Machine(), meter=EnergyMeter({tmp_path: 2**40}))
-    found = run.energy(1)
-    assert found is not None
-    assert found.value == pytest.approx(1.0)
-    assert run.energy(0) == found.model_copy(update={"value": 0.0, "low": 0.0, "high": 0.0})
+    energy = run.energy(1)
+    assert energy is not None
+    assert energy.value == pytest.approx(1.0)
+    assert run.energy(0) == energy.model_copy(update={"value": 0.0, "low": 0.0, "high": 0.0})
 
 
 def test_without_a_meter_there_is_no_energy() -> None:

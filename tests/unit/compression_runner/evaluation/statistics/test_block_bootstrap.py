@@ -13,13 +13,13 @@ from compressionjob.estimate import UNBOUNDED_RATIO
 
 def test_speedup_of_a_constant_factor_is_that_factor() -> None:
     baseline = [np.random.default_rng(seed).exponential(size=40) for seed in range(8)]
-    found = speedup_interval(baseline, [block / 2 for block in baseline], 0.99, 0.95)
-    assert (found.low, found.value, found.high) == (2.0, 2.0, 2.0)
+    speedup = speedup_interval(baseline, [block / 2 for block in baseline], 0.99, 0.95)
+    assert (speedup.low, speedup.value, speedup.high) == (2.0, 2.0, 2.0)
 
 
 @pytest.mark.parametrize(("quantile", "least"), [(0.5, 0.93), (0.9, 0.93), (0.99, 0.93)])
 def test_interval_covers_the_true_speedup(quantile: float, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks share the machine's state: both models of a pair are slowed alike, and a little on their own."""
+    """Blocks share the machine's state: both models of a pair are slowed equally, and each a little more."""
     monkeypatch.setattr(block_bootstrap, "RESAMPLES", 400)
     generator = np.random.default_rng(11)
     runs, held = 400, 0
@@ -28,42 +28,42 @@ def test_interval_covers_the_true_speedup(quantile: float, least: float, monkeyp
         own = generator.normal(0.0, 0.03, size=(2, 20, 1))
         noise = generator.normal(0.0, 0.2, size=(2, 20, 20))
         baseline, compressed = 1.8 * np.exp(shared + own[0] + noise[0]), np.exp(shared + own[1] + noise[1])
-        found = speedup_interval(list(baseline), list(compressed), quantile, 0.95)
-        held += found.low <= 1.8 <= found.high
+        speedup = speedup_interval(list(baseline), list(compressed), quantile, 0.95)
+        held += speedup.low <= 1.8 <= speedup.high
     assert held / runs >= least
 
 
-def test_noise_that_both_blocks_of_a_pair_meet_cancels() -> None:
-    """On a machine that is slowed ninefold half of the time, the speed-up at p50 is still told exactly."""
+def test_noise_in_both_blocks_of_a_pair_cancels() -> None:
+    """On a machine that is nine times slower half of the time, the speed-up at p50 is still exact."""
     generator = np.random.default_rng(6)
     slowed = np.where(generator.random((30, 1)) < 0.5, 9.0, 1.0)
     baseline = 1.8 * slowed * np.exp(generator.normal(0.0, 0.02, (30, 25)))
     compressed = slowed * np.exp(generator.normal(0.0, 0.02, (30, 25)))
-    found = speedup_interval(list(baseline), list(compressed), 0.5, 0.99)
-    assert 1.75 < found.low <= 1.8 <= found.high < 1.85
+    speedup = speedup_interval(list(baseline), list(compressed), 0.5, 0.99)
+    assert 1.75 < speedup.low <= 1.8 <= speedup.high < 1.85
 
 
 def test_a_percentile_beyond_a_block_is_pooled() -> None:
     generator = np.random.default_rng(8)
     baseline = list(np.exp(generator.normal(0.7, 0.2, (20, 40))))
     compressed = list(np.exp(generator.normal(0.0, 0.2, (20, 40))))
-    found = speedup_interval(baseline, compressed, 0.99, 0.95)
+    speedup = speedup_interval(baseline, compressed, 0.99, 0.95)
     expected = np.sort(np.concatenate(baseline))[791] / np.sort(np.concatenate(compressed))[791]
-    assert found.value == pytest.approx(expected)
-    assert found.low < found.value < found.high
+    assert speedup.value == pytest.approx(expected)
+    assert speedup.low < speedup.value < speedup.high
 
 
 @pytest.mark.parametrize("confidence", [0.999, 0.9998])
-def test_few_pairs_at_high_confidence_reach_beyond_what_their_resamples_show(confidence: float) -> None:
-    """All resamples of pairs that are alike are alike; what was not drawn may still differ."""
+def test_few_pairs_at_high_confidence_use_the_percentile_intervals(confidence: float) -> None:
+    """Resamples of equal pairs are equal; pairs that were not drawn may still differ."""
     generator = np.random.default_rng(3)
     baseline = list(np.exp(generator.normal(0.7, 0.2, (11, 70))))
     compressed = list(np.exp(generator.normal(0.0, 0.2, (11, 70))))
-    found = speedup_interval(baseline, compressed, 0.99, confidence)
+    speedup = speedup_interval(baseline, compressed, 0.99, confidence)
     each = 1 - (1 - confidence) / 2
     before, after = (percentile_interval(blocks, 0.99, each) for blocks in (baseline, compressed))
-    assert (found.low, found.high) == (before.low / after.high, before.high / after.low)
-    assert found.low < found.value < found.high
+    assert (speedup.low, speedup.high) == (before.low / after.high, before.high / after.low)
+    assert speedup.low < speedup.value < speedup.high
 
 
 def test_resamples_are_enough_for_the_tail() -> None:
@@ -79,10 +79,10 @@ def test_same_seed_same_interval() -> None:
 
 
 def test_two_pairs_of_one_query_bound_no_speed_up() -> None:
-    """What a time limit leaves of a slow model: the two ratios lie on one side of the truth every other time."""
-    found = speedup_interval([np.array([3.0]), np.array([3.1])], [np.array([1.0]), np.array([1.1])], 0.5, 0.995)
-    assert found.low < 1e-3
-    assert found.high == UNBOUNDED_RATIO
+    """A time limit may leave two pairs of a slow model: both ratios are on one side of the truth half of the time."""
+    speedup = speedup_interval([np.array([3.0]), np.array([3.1])], [np.array([1.0]), np.array([1.1])], 0.5, 0.995)
+    assert speedup.low < 1e-3
+    assert speedup.high == UNBOUNDED_RATIO
 
 
 def test_one_pair_has_no_interval() -> None:
@@ -97,9 +97,9 @@ def test_few_units_get_a_wider_tail_than_many() -> None:
 
 def test_mean_interval_is_students() -> None:
     values = [9.0, 11.0, 10.0, 12.0, 8.0]
-    found = mean_interval(values, 0.95)
+    estimate = mean_interval(values, 0.95)
     low, high = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
-    assert (found.low, found.value, found.high) == pytest.approx((low, 10.0, high))
+    assert (estimate.low, estimate.value, estimate.high) == pytest.approx((low, 10.0, high))
 
 
 def test_one_value_has_no_interval() -> None:

@@ -1,4 +1,4 @@
-"""Percentile bounds hold as often as they say, for known distributions."""
+"""Percentile bounds have their coverage, for known distributions."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from compression_runner.evaluation.statistics.looks import each_look, look_sizes
+from compression_runner.evaluation.statistics.alpha_spending import each_look, look_sizes
 from compression_runner.evaluation.statistics.order_statistics import (
     LOADGEN_CONFIDENCE,
     design_effect,
@@ -19,7 +19,7 @@ from compression_runner.evaluation.statistics.order_statistics import (
 from compressionjob.estimate import UNBOUNDED_SECONDS
 
 
-def test_asks_for_as_many_queries_as_loadgens_early_stopping() -> None:
+def test_the_number_of_queries_equals_loadgens_early_stopping() -> None:
     assert queries_needed(0.99, LOADGEN_CONFIDENCE) == 662
     assert queries_needed(0.90, LOADGEN_CONFIDENCE) == 64
 
@@ -53,10 +53,10 @@ def test_too_few_queries_have_no_upper_bound() -> None:
 
 @pytest.mark.parametrize(("quantile", "count"), [(0.5, 2), (0.5, 5), (0.9, 1)])
 def test_too_few_queries_have_no_lower_bound(quantile: float, count: int) -> None:
-    """All of two queries lie above the median once in four times: the least of them bounds nothing."""
+    """Both of two queries are above the median with probability 1/4: the smaller one is no lower bound."""
     assert rank_bounds(count, quantile, 0.98)[0] is None
-    found = percentile_interval([np.linspace(0.01, 0.02, count)], quantile, 0.98)
-    assert (found.low, found.high) == (0.0, UNBOUNDED_SECONDS)
+    estimate = percentile_interval([np.linspace(0.01, 0.02, count)], quantile, 0.98)
+    assert (estimate.low, estimate.high) == (0.0, UNBOUNDED_SECONDS)
 
 
 def test_percentile_is_an_order_statistic() -> None:
@@ -73,8 +73,8 @@ def test_intervals_cover_the_true_percentile(quantile: float, count: int) -> Non
     runs, held = 1500, 0
     for _ in range(runs):
         blocks = [np.exp(generator.normal(size=count // 20)) for _ in range(20)]
-        found = percentile_interval(blocks, quantile, 0.95)
-        held += found.low <= truth <= found.high
+        estimate = percentile_interval(blocks, quantile, 0.95)
+        held += estimate.low <= truth <= estimate.high
     assert held / runs >= 0.94
 
 
@@ -94,8 +94,8 @@ def test_coverage_survives_bursts() -> None:
     truth = float(np.quantile(_bursts(generator, 4000).ravel(), 0.85))
     for _ in range(runs):
         blocks = list(_bursts(generator, 40))
-        found = percentile_interval(blocks, 0.85, 0.95)
-        held += found.low <= truth <= found.high
+        estimate = percentile_interval(blocks, 0.85, 0.95)
+        held += estimate.low <= truth <= estimate.high
         pooled = np.sort(np.concatenate(blocks))
         low, high = rank_bounds(len(pooled), 0.85, 0.95)
         assert low is not None
@@ -107,9 +107,7 @@ def test_coverage_survives_bursts() -> None:
 
 @pytest.mark.parametrize(("quantile", "queries"), [(0.5, 5), (0.9, 20)])
 @pytest.mark.parametrize("alike", [0.1, 0.2])
-def test_looks_at_blocks_that_differ_are_wrong_as_seldom_as_they_say(
-    quantile: float, queries: int, alike: float
-) -> None:
+def test_looks_at_differing_blocks_keep_the_error_rate(quantile: float, queries: int, alike: float) -> None:
     """The limit lies on the truth, so that any decision is wrong; `alike` is the variance between blocks."""
     generator, sizes, runs = np.random.default_rng(1), look_sizes(9, 300), 400
     truth, wrong = float(stats.norm.ppf(quantile)), 0
@@ -132,5 +130,5 @@ def test_independent_queries_count_in_full() -> None:
     assert np.mean(np.array(effects) == 1.0) > 0.77
 
 
-def test_a_single_block_says_nothing_of_dispersion() -> None:
+def test_a_single_block_shows_no_dispersion() -> None:
     assert design_effect([np.arange(10.0)], 5.0) == 1.0

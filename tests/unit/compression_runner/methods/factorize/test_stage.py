@@ -1,4 +1,4 @@
-"""The stage on tiny real models: what is replaced computes what it should, and says what it did."""
+"""The factorize stage on tiny real models: outputs and details of replaced layers."""
 
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def tokens(batch: int = 3, length: int = 9) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def low_rank_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT whose linear layers and token table have rank 4: factors of rank 4 change nothing."""
+    """Return a BERT with linear layers and a token table of rank 4, so that factors of rank 4 are exact."""
     folder = tiny_models.bert(tmp_path_factory.mktemp("low-rank") / "bert")
     model: Any = load_model(folder, "text-embedding")
     random = torch.Generator().manual_seed(1)
@@ -65,7 +65,7 @@ def low_rank_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if isinstance(module, torch.nn.Linear):
                 inner = [torch.randn((size, 4), generator=random) for size in module.weight.shape]
                 module.weight.copy_(0.1 * inner[0] @ inner[1].T)
-                # The exporter makes biases that are equal one, and layers are named by their bias.
+                # Distinct biases: the exporter merges equal biases, and biases name the layers.
                 module.bias.normal_(generator=random)
         table = model.embeddings.word_embeddings.weight
         table.copy_(torch.randn((len(table), 4), generator=random) @ torch.randn((4, 32), generator=random))
@@ -81,7 +81,7 @@ def low_rank_graph(low_rank_bert: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.parametrize(("method", "rank"), [("svd", 4), ("nmf", 5)])
-def test_a_graph_of_low_rank_answers_the_same_and_is_smaller(
+def test_a_low_rank_graph_keeps_its_outputs_and_gets_smaller(
     low_rank_graph: Artifact, tmp_path: Path, method: str, rank: int
 ) -> None:
     outcome = factorize(low_rank_graph, tmp_path / "out", method=method, rank=rank, exclude=["*position*"])
@@ -89,16 +89,16 @@ def test_a_graph_of_low_rank_answers_the_same_and_is_smaller(
     assert outcome.artifact.size_bytes < 0.75 * low_rank_graph.size_bytes
     # Twelve linear layers and the table of tokens; the table of two segments has no rank 4.
     assert (outcome.details["factorized"], outcome.details["dense"]) == (13, 1)
-    told = {layer["name"]: layer for layer in outcome.details["layers"]}
-    query = next(layer for name, layer in told.items() if "layer.1.attention.self.query" in name)
+    by_name = {layer["name"]: layer for layer in outcome.details["layers"]}
+    query = next(layer for name, layer in by_name.items() if "layer.1.attention.self.query" in name)
     assert (query["shape"], query["rank"], query["sizeRatio"]) == ([32, 32], rank, rank / 16)
     assert query["lost"] < 1e-6
-    assert next(layer for name, layer in told.items() if "token_type" in name)["kept"] == "dense"
+    assert next(layer for name, layer in by_name.items() if "token_type" in name)["kept"] == "dense"
     onnx.checker.check_model(onnx.load(outcome.artifact.model_file))
 
 
 @pytest.mark.parametrize("method", ["svd", "nmf"])
-def test_a_checkpoint_gets_modules_that_can_be_trained(low_rank_bert: Path, tmp_path: Path, method: str) -> None:
+def test_a_checkpoint_gets_trainable_modules(low_rank_bert: Path, tmp_path: Path, method: str) -> None:
     source = seal(low_rank_bert, "transformers", "text-embedding")
     outcome = factorize(source, tmp_path / "out", method=method, rank=6, exclude=["*position*"])
     assert outcome.artifact.format == "torch"
@@ -121,7 +121,7 @@ def test_a_checkpoint_gets_modules_that_can_be_trained(low_rank_bert: Path, tmp_
 
 @pytest.mark.parametrize("format_", ["onnx", "transformers"])
 @pytest.mark.parametrize("aware", [False, True])
-def test_a_budget_is_kept_by_what_the_outputs_feel_least(
+def test_a_budget_compresses_the_least_sensitive_layers(
     bert: Path, exported: Artifact, tmp_path: Path, format_: str, aware: bool
 ) -> None:
     source = exported if format_ == "onnx" else seal(bert, "transformers", "text-embedding")
@@ -133,21 +133,21 @@ def test_a_budget_is_kept_by_what_the_outputs_feel_least(
         assert 0.7 * source.size_bytes < first.artifact.size_bytes <= 0.8 * source.size_bytes
     chosen = {layer["name"] for layer in first.details["layers"] if "rank" in layer}
     assert chosen
-    # An embedding is the mean over the last layer's states: the pooler has no part in it.
+    # An embedding is the mean over the last layer's states and does not depend on the pooler.
     assert format_ == "onnx" or any("pooler" in name for name in chosen)
 
 
-def test_rows_that_the_calibration_data_reads_are_kept_best(exported: Artifact, tmp_path: Path) -> None:
+def test_calibration_data_lowers_the_error_of_its_rows(exported: Artifact, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"rank": 16, "include": ["*word_embeddings*"]}
     plain = factorize(exported, tmp_path / "plain", **settings).artifact
     aware = factorize(exported, tmp_path / "aware", token_samples(), activationAware=True, **settings).artifact
     expected = answers(exported, tokens(8, 12))
-    errors = [np.abs(answers(found, tokens(8, 12)) - expected).mean() for found in (aware, plain)]
+    errors = [np.abs(answers(artifact, tokens(8, 12)) - expected).mean() for artifact in (aware, plain)]
     assert errors[0] < errors[1]
 
 
 def convolutions(folder: Path) -> Artifact:
-    """Two convolutions with strides, pads and dilations, and a grouped one; kernels of low rank."""
+    """Write a graph of two convolutions with strides, pads and dilations and low-rank kernels, and a grouped one."""
     random = np.random.default_rng(8)
     first = np.einsum("or,ir,ar,br->oiab", *(random.normal(size=(size, 2)) for size in (16, 8, 3, 5)))
     pointwise = random.normal(size=(12, 2)) @ random.normal(size=(2, 16))
@@ -180,7 +180,7 @@ def convolutions(folder: Path) -> Artifact:
 
 
 @pytest.mark.parametrize(("method", "nodes"), [("tucker", 3 + 2 + 1), ("cp", 4 + 2 + 1)])
-def test_convolutions_of_low_rank_answer_the_same(tmp_path: Path, method: str, nodes: int) -> None:
+def test_low_rank_convolutions_keep_their_outputs(tmp_path: Path, method: str, nodes: int) -> None:
     source = convolutions(tmp_path / "source")
     outcome = factorize(source, tmp_path / "out", method=method, rank=2)
     feed = {"x": np.random.default_rng(9).normal(size=(2, 8, 11, 13)).astype(np.float32)}
@@ -191,7 +191,7 @@ def test_convolutions_of_low_rank_answer_the_same(tmp_path: Path, method: str, n
 
 
 @pytest.mark.parametrize("method", ["tucker", "cp"])
-def test_a_resnet_is_made_smaller(tmp_path: Path, method: str) -> None:
+def test_a_resnet_meets_its_budget(tmp_path: Path, method: str) -> None:
     source = seal(tiny_models.resnet(tmp_path / "source"), "transformers", "image-classification")
     (tmp_path / "graph").mkdir()
     graph = METHODS["export", ""].run(source, None, StageContext(tmp_path / "graph", FIELD)).artifact
@@ -204,7 +204,7 @@ def test_a_resnet_is_made_smaller(tmp_path: Path, method: str) -> None:
 
 
 def tied(folder: Path) -> Artifact:
-    """A table whose transpose is the output layer, and a Gemm with alpha and beta."""
+    """Write a graph with a table whose transpose is the output layer, and a Gemm with alpha and beta."""
     random = np.random.default_rng(3)
     arrays = {"table": (40, 16), "gemm": (12, 16), "bias": (12,), "last": (12, 16)}
     graph = helper.make_graph(
@@ -227,7 +227,7 @@ def tied(folder: Path) -> Artifact:
     return seal(folder, "onnx", "onnx")
 
 
-def test_a_weight_with_two_uses_stays_and_a_gemm_keeps_its_bias(tmp_path: Path) -> None:
+def test_a_shared_weight_stays_dense_and_a_gemm_keeps_its_bias(tmp_path: Path) -> None:
     source = tied(tmp_path / "source")
     outcome = factorize(source, tmp_path / "out", rank=6)
     shared = [layer["name"] for layer in outcome.details["layers"] if layer.get("kept") == "shared"]
@@ -243,18 +243,18 @@ def test_a_weight_with_two_uses_stays_and_a_gemm_keeps_its_bias(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("parameters", "reason", "says"),
+    ("parameters", "reason", "message"),
     [
         ({"method": "tucker", "rank": 2}, "NothingToFactorize", "takes convolutions, and the model has embeddings"),
-        ({"rank": 2, "include": ["*decoder*"]}, "NothingToFactorize", "none of the 15 layers has a name"),
+        ({"rank": 2, "include": ["*decoder*"]}, "NothingToFactorize", "select none of the 15 layers"),
         ({"rank": 60000}, "NothingSmaller", "none of the 15 layers would become smaller"),
-        ({"budget": "0.01"}, "BudgetOutOfReach", "would still have"),
+        ({"budget": "0.01"}, "BudgetOutOfReach", "still has"),
     ],
 )
-def test_what_cannot_be_done_is_a_bad_recipe(
-    exported: Artifact, tmp_path: Path, parameters: dict[str, Any], reason: str, says: str
+def test_impossible_factorizations_are_refused(
+    exported: Artifact, tmp_path: Path, parameters: dict[str, Any], reason: str, message: str
 ) -> None:
-    with pytest.raises(BadRecipe, match=says) as caught:
+    with pytest.raises(BadRecipe, match=message) as caught:
         factorize(exported, tmp_path / "out", **parameters)
     assert (caught.value.reason, caught.value.field) == (reason, FIELD)
 
@@ -264,12 +264,12 @@ def test_a_quantized_graph_has_nothing_to_factorize(exported: Artifact, tmp_path
 
     (tmp_path / "int8").mkdir()
     quantized = apply_method("quantize", exported, Quantize(), StageContext(tmp_path / "int8", FIELD)).artifact
-    with pytest.raises(BadRecipe, match=r"no weights in floating-point numbers|would become smaller"):
+    with pytest.raises(BadRecipe, match=r"none in floating-point numbers|would become smaller"):
         factorize(quantized, tmp_path / "out", method="svd", rank=4, exclude=["*position*", "*type*"])
 
 
 class Convolutional(torch.nn.Module):
-    """Strides, padding and dilations in two and three axes of space, kernels of low rank, and one in groups."""
+    """Low-rank convolutions with strides, padding and dilations in two and three spatial axes, and a grouped one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -287,7 +287,7 @@ class Convolutional(torch.nn.Module):
                 layer.weight.copy_(torch.einsum(",".join(f"{x}r" for x in letters) + "->" + letters, *vectors))
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Of (batch, 8, height, width)."""
+        """Run on pixels (batch, 8, height, width)."""
         values = self.mirrored(self.grouped(self.pointwise(self.same(self.flat(pixels)))))
         result: torch.Tensor = self.deep(values[:, :, None])
         return result
@@ -300,7 +300,7 @@ class Convolutional(torch.nn.Module):
         ("cp", {"flat": 4, "same": 4, "pointwise": 2, "deep": 5}),
     ],
 )
-def test_convolutions_of_a_module_answer_the_same_and_are_found_again(method: str, kernels: dict[str, int]) -> None:
+def test_factorized_convolutions_of_a_module_keep_outputs_and_reload(method: str, kernels: dict[str, int]) -> None:
     module, pixels = Convolutional(), torch.randn((2, 8, 17, 19), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = module(pixels)
@@ -317,14 +317,14 @@ def test_convolutions_of_a_module_answer_the_same_and_are_found_again(method: st
     assert {name: len(layer) for name, layer in factors.items()} == kernels
     fresh = Convolutional()
     assert trainable.changes is not None
-    surgery.operate(fresh, trainable.changes, {name: value.shape for name, value in module.state_dict().items()})
+    surgery.apply(fresh, trainable.changes, {name: value.shape for name, value in module.state_dict().items()})
     fresh.load_state_dict(module.state_dict())
     with torch.no_grad():
         assert torch.equal(fresh(pixels), module(pixels))
 
 
 class Wrapped(torch.nn.Module):
-    """A module as a task has it."""
+    """A module in the form of a task module."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
@@ -332,7 +332,7 @@ class Wrapped(torch.nn.Module):
 
 
 @pytest.mark.parametrize("method", ["tucker", "cp"])
-def test_a_checkpoint_of_convolutions_can_be_trained_and_exported_after(tmp_path: Path, method: str) -> None:
+def test_factorized_convolutions_of_a_checkpoint_train_and_export(tmp_path: Path, method: str) -> None:
     source = seal(tiny_models.resnet(tmp_path / "source"), "transformers", "image-classification")
     outcome = factorize(source, tmp_path / "out", method=method, budget="0.8")
     assert outcome.artifact.format == "torch"
@@ -345,14 +345,14 @@ def test_a_checkpoint_of_convolutions_can_be_trained_and_exported_after(tmp_path
 
 
 @pytest.mark.parametrize("method", ["svd", "nmf", "tucker", "cp"])
-def test_formats(method: str) -> None:
+def test_accepted_and_returned_formats(method: str) -> None:
     parameters = Factorize.model_validate({"method": method, "rank": 4})
-    found = METHODS["factorize", ""]
-    assert found.accepts(parameters) == {"transformers", "torch", "onnx"}
-    assert found.gives("onnx", parameters) == "onnx"
-    assert found.gives("transformers", parameters) == "torch"
+    entry = METHODS["factorize", ""]
+    assert entry.accepts(parameters) == {"transformers", "torch", "onnx"}
+    assert entry.gives("onnx", parameters) == "onnx"
+    assert entry.gives("transformers", parameters) == "torch"
 
 
-def test_tasks_are_kept(low_rank_graph: Artifact, tmp_path: Path) -> None:
+def test_the_task_is_kept(low_rank_graph: Artifact, tmp_path: Path) -> None:
     task: Task = low_rank_graph.task
     assert factorize(low_rank_graph, tmp_path / "out", energy="0.999").artifact.task == task

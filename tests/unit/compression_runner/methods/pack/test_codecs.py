@@ -1,4 +1,4 @@
-"""Every codec on whole files: exact, deterministic, and never wrong bytes from a damaged file."""
+"""All codecs on whole files: exact, deterministic, and no wrong bytes from damaged files."""
 
 import bz2
 import gzip
@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from compression_runner.artifact import is_weights, load, seal
 from compression_runner.methods.pack import container
-from compression_runner.methods.pack.codecs import CODECS, Damaged, compress, decompress
-from compression_runner.methods.pack.spans import Span, spans_of, without_holes
+from compression_runner.methods.pack.codecs import CODECS, DamagedFile, compress, decompress
+from compression_runner.methods.pack.spans import Span, fill_gaps, spans_of
 from compression_runner.methods.pack.unpacking import unpack
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import StageContext
@@ -32,7 +32,7 @@ CONTAINERS = [name for name, codec in CODECS.items() if codec.suffix == ".cpk"]
 
 def pack(codec: str, plain: Path, spans: list[Span] | None = None) -> Path:
     target = plain.with_name(f"{plain.name}.{codec}")
-    parts = without_holes(spans or [], plain.stat().st_size)
+    parts = fill_gaps(spans or [], plain.stat().st_size)
     compress(CODECS[codec], DEFAULT_LEVELS.get(codec), plain, target, parts, lambda _count: None)
     return target
 
@@ -45,7 +45,7 @@ def unpacked(codec: str, packed: Path) -> bytes:
 
 @pytest.fixture(scope="module")
 def floats(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Span]]:
-    """A file of all that a model has: text, float32, bfloat16, sparse float32, int8 by rows, int64."""
+    """Return a file with text, float32, bfloat16, sparse float32, int8 by rows, and int64."""
     random = np.random.default_rng(4)
     weights = random.normal(0, 0.05, (96, 160)).astype("<f4")
     sparse = np.where(random.random((64, 64)) < 0.9, 0, random.normal(size=(64, 64))).astype("<f4")
@@ -71,7 +71,7 @@ def floats(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Span]]:
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_file_of_tensors_comes_back_and_is_packed_the_same_again(
+def test_a_file_of_tensors_is_restored_and_packed_deterministically(
     floats: tuple[Path, list[Span]], codec: str, tmp_path: Path
 ) -> None:
     plain = tmp_path / "model.bin"
@@ -83,14 +83,14 @@ def test_a_file_of_tensors_comes_back_and_is_packed_the_same_again(
     assert len(once) < len(plain.read_bytes())
 
 
-def test_auto_is_no_larger_than_any_other(floats: tuple[Path, list[Span]]) -> None:
+def test_auto_is_the_smallest(floats: tuple[Path, list[Span]]) -> None:
     sizes = {codec: pack(codec, *floats).stat().st_size for codec in CODECS}
     assert sizes["auto"] == min(sizes.values())
 
 
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("content", [b"", b"\0", b"abc", b"\xff" * 70_001], ids=len)
-def test_empty_and_odd_files_come_back(codec: str, content: bytes, tmp_path: Path) -> None:
+def test_empty_and_odd_files_are_restored(codec: str, content: bytes, tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_bytes(content)
     assert unpacked(codec, pack(codec, plain)) == content
@@ -99,9 +99,7 @@ def test_empty_and_odd_files_come_back(codec: str, content: bytes, tmp_path: Pat
 @pytest.mark.parametrize("codec", CODECS)
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=9000), cut=st.integers(0, 9000), width=st.sampled_from([1, 2, 4, 8]))
-def test_any_bytes_come_back_whatever_they_are_taken_for(
-    codec: str, content: bytes, cut: int, width: int, tmp_path: Path
-) -> None:
+def test_any_bytes_are_restored_with_any_type(codec: str, content: bytes, cut: int, width: int, tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_bytes(content)
     start = min(cut, len(content))
@@ -111,7 +109,7 @@ def test_any_bytes_come_back_whatever_they_are_taken_for(
     assert unpacked(codec, pack(codec, plain, spans)) == content
 
 
-def test_files_longer_than_a_block_are_packed_block_by_block(tmp_path: Path) -> None:
+def test_long_files_are_packed_in_blocks(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_bytes(np.random.default_rng(1).normal(size=1_300_000).astype("<f4").tobytes())
     packed = pack("auto", plain, [Span(0, 5_200_000, 4, True, 520, "F32")])
@@ -129,15 +127,15 @@ def test_files_longer_than_a_block_are_packed_block_by_block(tmp_path: Path) -> 
         ("bzip2", bz2.decompress),
     ],
 )
-def test_files_of_common_codecs_are_their_own_tools_files(
+def test_files_of_common_codecs_are_standard_files(
     codec: str, read: Callable[[bytes], bytes], floats: tuple[Path, list[Span]]
 ) -> None:
     assert read(pack(codec, *floats).read_bytes()) == floats[0].read_bytes()
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_flipped_byte_or_a_missing_end_is_never_read_as_something_else(codec: str, tmp_path: Path) -> None:
-    """gzip has bytes in its header that mean nothing: a flip there must leave the content as it was."""
+def test_changed_and_truncated_files_never_give_wrong_bytes(codec: str, tmp_path: Path) -> None:
+    """gzip has unused bytes in its header: a flip there must not change the content."""
     plain = tmp_path / "plain"
     content = (np.random.default_rng(2).normal(0, 0.05, 300).astype("<f4")).tobytes()
     plain.write_bytes(content)
@@ -146,38 +144,40 @@ def test_a_flipped_byte_or_a_missing_end_is_never_read_as_something_else(codec: 
         flipped = bytearray(packed)
         flipped[at] ^= 0x41
         try:
-            found = b"".join(CODECS[codec].unpack(io.BytesIO(flipped)))
-        except Damaged:
+            restored = b"".join(CODECS[codec].unpack(io.BytesIO(flipped)))
+        except DamagedFile:
             continue
         assert codec not in CONTAINERS
-        assert found == content
+        assert restored == content
     for length in range(len(packed)):
         try:
-            found = b"".join(CODECS[codec].unpack(io.BytesIO(packed[:length])))
-        except Damaged:
+            restored = b"".join(CODECS[codec].unpack(io.BytesIO(packed[:length])))
+        except DamagedFile:
             continue
-        # A file without a byte is an empty one to some libraries; artifact.json knows better.
+        # Some libraries accept an empty file; artifact.json has the right size.
         assert codec not in CONTAINERS
-        assert (length, found) == (0, b"")
+        assert (length, restored) == (0, b"")
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (lambda packed: b"PK" + packed[2:], "does not begin"),
         (lambda packed: packed[:8] + b"\x02" + packed[9:], "version 2"),
         (lambda packed: packed + b"x", "follow its end"),
-        (lambda packed: packed[:-10], "breaks off"),
-        (lambda packed: packed[:9] + struct.pack("<I", 1 << 30) + packed[13:], "longer than any"),
-        (lambda packed: packed[:9] + container.end(0, bytes(32)), "not those"),
+        (lambda packed: packed[:-10], "is truncated"),
+        (lambda packed: packed[:9] + struct.pack("<I", 1 << 30) + packed[13:], "longer than the maximum"),
+        (lambda packed: packed[:9] + container.end(0, bytes(32)), "do not match its content"),
     ],
 )  # fmt: skip
-def test_the_container_says_what_is_wrong(change: Callable[[bytes], bytes], says: str, tmp_path: Path) -> None:
+def test_errors_of_the_container_state_the_cause(
+    change: Callable[[bytes], bytes], message: str, tmp_path: Path
+) -> None:
     plain = tmp_path / "plain"
     plain.write_bytes(bytes(range(256)) * 20)
     packed = pack("auto", plain)
     packed.write_bytes(change(packed.read_bytes()))
-    with pytest.raises(Damaged, match=says):
+    with pytest.raises(DamagedFile, match=message):
         decompress(CODECS["auto"], packed, None)
 
 
@@ -196,15 +196,15 @@ def test_the_container_says_what_is_wrong(change: Callable[[bytes], bytes], says
         bytes([8, 1, 0, 4, 0, 4, 4]) + b"abcd",
     ],
 )
-def test_blocks_made_wrong_with_a_right_checksum_are_refused(body: bytes, tmp_path: Path) -> None:
+def test_malformed_blocks_with_a_right_checksum_are_refused(body: bytes, tmp_path: Path) -> None:
     length = struct.pack("<I", len(body))
     frame = length + body + struct.pack("<I", zlib.crc32(length + body))
-    (tmp_path / "made").write_bytes(container.head() + frame + container.end(4, bytes(32)))
-    with pytest.raises(Damaged):
-        decompress(CODECS["auto"], tmp_path / "made", None)
+    (tmp_path / "forged").write_bytes(container.head() + frame + container.end(4, bytes(32)))
+    with pytest.raises(DamagedFile):
+        decompress(CODECS["auto"], tmp_path / "forged", None)
 
 
-def test_spans_are_the_tensors_of_safetensors_and_graphs(tmp_path: Path) -> None:
+def test_spans_cover_the_tensors_of_safetensors_and_graphs(tmp_path: Path) -> None:
     directory = seal(tiny_models.bert(tmp_path / "bert", hidden=64), "transformers", "text-embedding")
     graph = seal(tiny_models.perceptron(tmp_path / "graph"), "onnx", "onnx")
     beside = tiny_models.perceptron(tmp_path / "beside", external=True)
@@ -213,25 +213,25 @@ def test_spans_are_the_tensors_of_safetensors_and_graphs(tmp_path: Path) -> None
         (graph, "FLOAT"),
         (seal(beside, "onnx", "onnx", weights={"model.onnx", "weights"}), "FLOAT"),
     ):
-        found = spans_of(artifact)
+        spans_by_path = spans_of(artifact)
         sizes = {file.path: file.size for file in artifact.files if file.weights}
-        assert {path: sum(span.length for span in spans) for path, spans in found.items()} == sizes
-        for spans in found.values():
+        assert {path: sum(span.length for span in spans) for path, spans in spans_by_path.items()} == sizes
+        for spans in spans_by_path.values():
             assert [span.start for span in spans[1:]] == [span.end for span in spans[:-1]]
-        tensors = [(path, span) for path, spans in found.items() for span in spans if span.dtype == dtype]
+        tensors = [(path, span) for path, spans in spans_by_path.items() for span in spans if span.dtype == dtype]
         assert tensors
         for path, span in tensors:
             content = (artifact.path / path).read_bytes()[span.start : span.end]
             assert np.abs(np.frombuffer(content, "<f4")).max() < 10
 
 
-def test_a_file_that_is_not_what_its_name_says_is_packed_as_bytes(tmp_path: Path) -> None:
+def test_a_file_with_a_bad_header_is_packed_as_bytes(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"no header")
     assert spans_of(seal(tmp_path, "transformers", "text-embedding")) == {"model.safetensors": [Span(0, 9)]}
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_the_stage_packs_weights_that_count_and_unpack(codec: Any, tmp_path: Path) -> None:
+def test_the_stage_packs_weights_and_unpack_restores_them(codec: Any, tmp_path: Path) -> None:
     source = seal(tiny_models.bert(tmp_path / "bert"), "transformers", "text-embedding")
     (tmp_path / "packed").mkdir()
     context = StageContext(tmp_path / "packed", "spec.pipeline[0].pack")

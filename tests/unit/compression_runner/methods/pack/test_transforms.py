@@ -1,4 +1,4 @@
-"""Numbers taken apart and put together, for every type and every way."""
+"""Splitting and joining of numbers, for every type and all flags."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from compression_runner.methods.pack.transforms import (
 
 
 @given(st.sampled_from([1, 2, 4, 8]), st.sampled_from([0, ROTATE, SPARSE, ROTATE | SPARSE]), st.data())
-def test_any_numbers_come_back(width: int, flags: int, data: st.DataObject) -> None:
+def test_any_numbers_are_restored(width: int, flags: int, data: st.DataObject) -> None:
     numbers = data.draw(arrays.arrays(f"<u{width}", st.integers(0, 70), elements={"max_value": 300 % 256}))
     content = numbers.tobytes()
     streams = split(content, width, flags, 0)
@@ -31,7 +31,7 @@ def test_any_numbers_come_back(width: int, flags: int, data: st.DataObject) -> N
 
 
 @given(st.sampled_from([1, 2, 4]), st.sampled_from([ROWS, ROWS | ROTATE, GRID]), st.integers(1, 20), st.integers(1, 9))
-def test_rows_come_back_in_their_order(width: int, flags: int, rows: int, columns: int) -> None:
+def test_rows_are_restored_in_order(width: int, flags: int, rows: int, columns: int) -> None:
     width = 1 if flags == GRID else width
     content = np.random.default_rng(rows * columns).bytes(rows * columns * width)
     row = columns * width
@@ -41,14 +41,14 @@ def test_rows_come_back_in_their_order(width: int, flags: int, rows: int, column
     assert join(streams, len(content), width, flags, row) == content
 
 
-def test_planes_of_a_float_are_known() -> None:
+def test_planes_of_a_known_float() -> None:
     """-1.5 is BFC00000: rotated by one bit 7F800001, whose highest byte is the exponent, 127."""
     content = np.array([-1.5], "<f4").tobytes()
     assert [int(stream[0]) for stream in split(content, 4, 0, 0)] == [0x00, 0x00, 0xC0, 0xBF]
     assert [int(stream[0]) for stream in split(content, 4, ROTATE, 0)] == [0x01, 0x00, 0x80, 0x7F]
 
 
-def test_zeros_become_one_bit_but_minus_zero_and_nan_are_numbers() -> None:
+def test_the_bit_map_is_zero_for_plus_zero_only() -> None:
     content = np.array([0.0, -0.0, np.nan, 0.0, 1.0], "<f4").tobytes()
     mask, *planes = split(content, 4, SPARSE, 0)
     assert mask.tolist() == [0b01101000]
@@ -56,7 +56,7 @@ def test_zeros_become_one_bit_but_minus_zero_and_nan_are_numbers() -> None:
     assert join([mask, *planes], len(content), 4, SPARSE, 0) == content
 
 
-def test_a_grid_tells_narrow_rows_and_columns_from_wide_ones() -> None:
+def test_grid_classes_separate_narrow_and_wide_rows_and_columns() -> None:
     random = np.random.default_rng(3)
     scale = np.outer(np.repeat([2.0, 20.0], 100), np.repeat([0.5, 1.0], 50))
     numbers = np.clip(random.normal(0, scale), -127, 127).astype(np.int8).view(np.uint8)
@@ -75,7 +75,7 @@ def test_a_grid_tells_narrow_rows_and_columns_from_wide_ones() -> None:
     [(3, 0, 0, 12), (4, 0, 0, 13), (1, 16, 0, 4), (2, GRID, 4, 8), (1, GRID | ROWS, 2, 8), (4, ROWS | SPARSE, 4, 8),
      (4, ROWS, 0, 8), (4, ROWS, 6, 12), (1, GRID, 3, 8)],
 )  # fmt: skip
-def test_what_makes_no_sense_does_not_fit(width: int, flags: int, row: int, size: int) -> None:
+def test_invalid_settings_do_not_fit(width: int, flags: int, row: int, size: int) -> None:
     assert not fits(width, flags, row, size)
 
 

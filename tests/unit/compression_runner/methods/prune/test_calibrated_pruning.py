@@ -1,4 +1,4 @@
-"""Wanda, SparseGPT and the 2:4 pattern: known answers, and what they do to real graphs and checkpoints."""
+"""Wanda, SparseGPT and the 2:4 pattern: known results, and pruning of real graphs and checkpoints."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from compression_runner.errors import BadRecipe
 from compression_runner.formats.export import plain_graph
 from compression_runner.methods.prune import sparsegpt, wanda
 from compression_runner.methods.prune.calibrated import prunable
-from compression_runner.methods.prune.patterns import lowest
+from compression_runner.methods.prune.patterns import lowest_scores
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import StageContext
 from compressionjob.methods.prune import Prune
@@ -27,14 +27,16 @@ from tests.support.stage_data import FakeStageData, array_samples, calibration
 from tests.support.stages import prune, sealed_graph, weights_of
 
 
-def test_rows_lose_exactly_their_share_and_ties_go_first_come() -> None:
+def test_rows_lose_exactly_their_fraction_with_ties_in_order() -> None:
     scores = np.array([[3.0, 1.0, 2.0, 0.0, 5.0], [1.0, 1.0, 1.0, 1.0, 1.0]])
     np.testing.assert_array_equal(
-        lowest(scores, 0.5, "unstructured"),
+        lowest_scores(scores, 0.5, "unstructured"),
         [[False, True, False, True, False], [True, True, False, False, False]],
     )
     fours = np.array([[4.0, 1.0, 3.0, 2.0, 9.0, 9.0, 9.0, 9.0]])
-    np.testing.assert_array_equal(lowest(fours, 0.5, "2:4"), [[False, True, False, True, True, True, False, False]])
+    np.testing.assert_array_equal(
+        lowest_scores(fours, 0.5, "2:4"), [[False, True, False, True, True, True, False, False]]
+    )
 
 
 def test_wanda_keeps_a_small_weight_of_an_active_input() -> None:
@@ -45,9 +47,9 @@ def test_wanda_keeps_a_small_weight_of_an_active_input() -> None:
 
 def correlated() -> tuple[np.ndarray, InputStatistics]:
     inputs = (random(800, 64, seed=22) @ (random(64, 64, seed=21) / 8 + 0.2 * np.eye(64))).astype(np.float32)
-    seen = InputStatistics(64)
-    seen.add(inputs)
-    return inputs, seen
+    statistics = InputStatistics(64)
+    statistics.add(inputs)
+    return inputs, statistics
 
 
 def error(inputs: np.ndarray, weights: np.ndarray, result: np.ndarray) -> float:
@@ -55,26 +57,26 @@ def error(inputs: np.ndarray, weights: np.ndarray, result: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("pattern", ["unstructured", "2:4"])
-def test_sparsegpt_errs_less_than_wanda_and_wanda_less_than_magnitude(pattern: Any) -> None:
-    inputs, seen = correlated()
+def test_errors_decrease_from_magnitude_to_wanda_to_sparsegpt(pattern: Any) -> None:
+    inputs, statistics = correlated()
     inputs[:, ::7] *= 5
-    seen = InputStatistics(64)
-    seen.add(inputs)
+    statistics = InputStatistics(64)
+    statistics.add(inputs)
     weights = random(48, 64)
-    assert seen.hessian is not None
-    by_magnitude = error(inputs, weights, np.where(lowest(np.abs(weights), 0.5, pattern), 0, weights))
-    by_wanda = error(inputs, weights, wanda.prune(weights, seen.norms, 0.5, pattern))
-    by_sparsegpt = error(inputs, weights, sparsegpt.prune(weights, seen.hessian, 0.5, pattern))
+    assert statistics.hessian is not None
+    by_magnitude = error(inputs, weights, np.where(lowest_scores(np.abs(weights), 0.5, pattern), 0, weights))
+    by_wanda = error(inputs, weights, wanda.prune(weights, statistics.norms, 0.5, pattern))
+    by_sparsegpt = error(inputs, weights, sparsegpt.prune(weights, statistics.hessian, 0.5, pattern))
     assert by_sparsegpt < 0.9 * by_wanda
     assert by_wanda < 0.9 * by_magnitude
 
 
-def test_sparsegpt_gives_the_least_squares_answer_for_what_comes_after_the_only_weight_that_goes() -> None:
-    inputs, seen = correlated()
+def test_sparsegpt_compensates_a_single_weight_by_least_squares() -> None:
+    inputs, statistics = correlated()
     weights = np.full((1, 64), 3.0, np.float32)
     weights[0, 0] = 0.01
-    assert seen.hessian is not None
-    result = sparsegpt.prune(weights, seen.hessian, 1 / 64, "unstructured", damping=1e-6)
+    assert statistics.hessian is not None
+    result = sparsegpt.prune(weights, statistics.hessian, 1 / 64, "unstructured", damping=1e-6)
     rest = inputs[:, 1:].astype(np.float64)
     best = np.linalg.lstsq(rest, inputs @ weights[0], rcond=None)[0]
     assert result[0, 0] == 0
@@ -82,9 +84,9 @@ def test_sparsegpt_gives_the_least_squares_answer_for_what_comes_after_the_only_
 
 
 def test_two_of_every_four_are_zero_after_sparsegpt() -> None:
-    _, seen = correlated()
-    assert seen.hessian is not None
-    result = sparsegpt.prune(random(8, 64), seen.hessian, 0.5, "2:4")
+    _, statistics = correlated()
+    assert statistics.hessian is not None
+    result = sparsegpt.prune(random(8, 64), statistics.hessian, 0.5, "2:4")
     np.testing.assert_array_equal((result.reshape(-1, 4) == 0).sum(1), 2)
 
 
@@ -129,7 +131,7 @@ def test_convolutions_are_pruned_by_their_patches(tmp_path: Path) -> None:
     assert outcome.details["left"] == ["alone"]
 
 
-def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_pruning_is_deterministic(tmp_path: Path) -> None:
     source = sealed_graph(language_model(), tmp_path / "source")
     first, second = (prune(source, tmp_path / name, method="sparsegpt").artifact for name in ("first", "second"))
     assert first.digest == second.digest
@@ -144,7 +146,7 @@ def test_a_layer_without_a_multiple_of_four_inputs_is_refused_by_name(tmp_path: 
         {"w": random(10, 3)},
     )
     data = calibration(array_samples(x=random(20, 10)))
-    with pytest.raises(BadRecipe, match="layer classifier has 10 inputs, which is no multiple of 4") as caught:
+    with pytest.raises(BadRecipe, match="layer classifier has 10 inputs, which is not a multiple of 4") as caught:
         prune(sealed_graph(model, tmp_path / "source"), tmp_path / "out", data, method=method, pattern="2:4")
     assert caught.value.field == "spec.pipeline[0].prune.pattern"
 
@@ -158,7 +160,7 @@ def test_magnitude_keeps_the_two_largest_of_four_in_a_graph(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["transformers", "onnx"])
-def test_magnitude_2_4_of_a_checkpoint_leaves_embeddings_and_keeps_its_format(tmp_path: Path, kind: Format) -> None:
+def test_magnitude_2_4_keeps_embeddings_and_the_format(tmp_path: Path, kind: Format) -> None:
     folder = tiny_models.bert(tmp_path / "bert")
     source = seal(folder, "transformers", "text-embedding")
     if kind == "onnx":
@@ -193,7 +195,7 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Path], Task, FakeStageData, str]] 
 
 @pytest.mark.parametrize("method", ["wanda", "sparsegpt"])
 @pytest.mark.parametrize("name", CHECKPOINTS)
-def test_a_checkpoint_stays_one(tmp_path: Path, name: str, method: str) -> None:
+def test_pruning_a_checkpoint_keeps_its_format(tmp_path: Path, name: str, method: str) -> None:
     make, task, data, kept = CHECKPOINTS[name]
     source = seal(make(tmp_path / "model"), "transformers", task)
     outcome = prune(source, tmp_path / "out", data, method=method)
@@ -215,21 +217,21 @@ def test_a_checkpoint_and_its_graph_lose_the_same_weights(tmp_path: Path, method
     checkpoint = load_file(prune(source, tmp_path / "b", SENTENCES, method=method).artifact.path / "model.safetensors")
     for layer in ("attention.self.query", "output.dense"):
         wanted = checkpoint[f"encoder.layer.1.{layer}.weight"].numpy().T
-        alike = [array for array in graph.values() if array.shape == wanted.shape]
-        assert any(np.allclose(array, wanted, atol=1e-5) for array in alike)
+        equal_shaped = [array for array in graph.values() if array.shape == wanted.shape]
+        assert any(np.allclose(array, wanted, atol=1e-5) for array in equal_shaped)
 
 
-def test_what_is_not_learned_stays(tmp_path: Path) -> None:
+def test_initializers_that_are_not_parameters_are_skipped(tmp_path: Path) -> None:
     graph, learned = plain_graph(seal(tiny_models.bert(tmp_path / "bert"), "transformers", "text-embedding"))
     wanda = Prune.model_validate({"method": "wanda", "sparsity": "0.5"})
     every = {layer.weight for layer in prunable(graph, wanda, "spec", learned).layers}
     one = min(every)
-    chosen = prunable(graph, wanda, "spec", learned - {one})
-    assert {layer.weight for layer in chosen.layers} == every - {one}
-    assert one in chosen.left
+    selected = prunable(graph, wanda, "spec", learned - {one})
+    assert {layer.weight for layer in selected.layers} == every - {one}
+    assert one in selected.left
 
 
-def test_names_of_a_checkpoint_are_what_excludes(tmp_path: Path) -> None:
+def test_excludes_use_the_names_of_the_checkpoint(tmp_path: Path) -> None:
     source = seal(tiny_models.bert(tmp_path / "bert"), "transformers", "text-embedding")
     name = "encoder.layer.0.output.dense.weight"
     outcome = prune(source, tmp_path / "out", SENTENCES, method="wanda", exclude=[name])
@@ -238,7 +240,7 @@ def test_names_of_a_checkpoint_are_what_excludes(tmp_path: Path) -> None:
     assert torch.equal(before[name], after[name])
 
 
-def test_a_tied_table_is_there_once_by_the_name_that_the_checkpoint_has(tmp_path: Path) -> None:
+def test_a_tied_table_is_stored_once_under_its_checkpoint_name(tmp_path: Path) -> None:
     source = seal(tiny_models.llama(tmp_path / "llama"), "transformers", "text-generation")
     graph, learned = plain_graph(source)
     names = [tensor.name for tensor in graph.graph.initializer]

@@ -1,4 +1,4 @@
-"""Structured pruning on tiny real models: smaller, and still a model."""
+"""Structured pruning of tiny real models."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,8 +27,8 @@ from compression_runner.formats.task_module import Classifier, Interface
 from compression_runner.methods.prune.structured import prune_heads
 from compression_runner.stages.method import Outcome
 from compression_runner.training import model
-from compression_runner.training.narrowing import keep_layers
-from compression_runner.training.probes import example_of
+from compression_runner.training.probes import trace_input
+from compression_runner.training.student_initialization import keep_layers
 from compressionjob.methods.prune import Prune
 from tests.support import tiny_models
 from tests.support.stage_data import labelled_tokens
@@ -56,7 +56,7 @@ def pruned(artifact: Artifact, into: Path, **parameters: Any) -> Outcome:
 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])
-def test_channels(resnet: Artifact, tmp_path: Path, scope: str) -> None:
+def test_channels_are_pruned(resnet: Artifact, tmp_path: Path, scope: str) -> None:
     outcome = pruned(resnet, tmp_path / "out", structure="channels", sparsity=0.5, scope=scope)
     assert outcome.details["parameters"] < 0.6 * outcome.details["parametersBefore"]
     assert outcome.artifact.format == "torch"
@@ -66,7 +66,7 @@ def test_channels(resnet: Artifact, tmp_path: Path, scope: str) -> None:
     assert exported.details["maxAbsDifference"] < 1e-4
 
 
-def test_running_statistics_survive(resnet: Artifact, tmp_path: Path) -> None:
+def test_running_statistics_of_norms_are_kept(resnet: Artifact, tmp_path: Path) -> None:
     trained = model.load(resnet)
     trained.module.train(True)
     trained.outputs((torch.randn(16, 1, 16, 16, generator=torch.Generator().manual_seed(1)),))
@@ -78,7 +78,7 @@ def test_running_statistics_survive(resnet: Artifact, tmp_path: Path) -> None:
     assert all(mean.abs().sum() > 0 for mean in means)
 
 
-def test_neurons(bert: Artifact, tmp_path: Path) -> None:
+def test_neurons_are_pruned(bert: Artifact, tmp_path: Path) -> None:
     outcome = pruned(bert, tmp_path / "out", structure="neurons", sparsity=0.5)
     layer = model.load(outcome.artifact).inner.get_submodule("bert.encoder.layer.1")
     assert layer.intermediate.dense.weight.shape == (32, 32)  # type: ignore[union-attr]
@@ -86,7 +86,7 @@ def test_neurons(bert: Artifact, tmp_path: Path) -> None:
     assert layer.attention.self.query.weight.shape == (32, 32)  # type: ignore[union-attr]
 
 
-def test_heads(bert: Artifact, tmp_path: Path) -> None:
+def test_heads_are_pruned(bert: Artifact, tmp_path: Path) -> None:
     outcome = pruned(bert, tmp_path / "out", structure="heads", sparsity=0.5)
     again = model.load(outcome.artifact)
     attention = again.inner.get_submodule("bert.encoder.layer.0.attention")
@@ -96,7 +96,7 @@ def test_heads(bert: Artifact, tmp_path: Path) -> None:
     assert run_stage("export", outcome.artifact, None, tmp_path / "onnx").details["maxAbsDifference"] < 1e-4
 
 
-def test_the_head_that_goes_is_the_weakest(bert: Artifact, tmp_path: Path) -> None:
+def test_the_weakest_head_is_pruned(bert: Artifact, tmp_path: Path) -> None:
     weakened = model.load(bert)
     for layer in weakened.inner.bert.encoder.layer:  # type: ignore[union-attr]
         for linear in (layer.attention.self.query, layer.attention.self.key, layer.attention.self.value):  # type: ignore[union-attr]
@@ -110,7 +110,7 @@ def test_the_head_that_goes_is_the_weakest(bert: Artifact, tmp_path: Path) -> No
     assert torch.equal(before, after)  # type: ignore[arg-type]
 
 
-def test_the_layer_that_goes_changes_least(bert: Artifact, tmp_path: Path) -> None:
+def test_the_layer_of_least_influence_is_pruned(bert: Artifact, tmp_path: Path) -> None:
     idle = model.load(bert)
     layer = idle.inner.bert.encoder.layer[0]  # type: ignore[union-attr, index]
     with torch.no_grad():
@@ -123,11 +123,11 @@ def test_the_layer_that_goes_changes_least(bert: Artifact, tmp_path: Path) -> No
     assert outcome.artifact.format == "transformers"
     again = model.load(outcome.artifact)
     assert again.inner.config.num_hidden_layers == 1  # type: ignore[union-attr]
-    assert again.outputs(example_of(again, outcome.artifact.path).inputs)[0].shape == (2, 3)
+    assert again.outputs(trace_input(again, outcome.artifact.path).inputs)[0].shape == (2, 3)
 
 
 @pytest.mark.parametrize("structure", ["heads", "layers", "neurons"])
-def test_a_structure_that_is_not_there_is_refused(resnet: Artifact, tmp_path: Path, structure: str) -> None:
+def test_a_missing_structure_is_refused(resnet: Artifact, tmp_path: Path, structure: str) -> None:
     with pytest.raises(BadRecipe) as refused:
         pruned(resnet, tmp_path / "out", structure=structure, sparsity=0.5)
     assert refused.value.field.startswith("spec.pipeline[0].prune")
@@ -138,8 +138,8 @@ def test_channels_of_a_text_model_are_refused(bert: Artifact, tmp_path: Path) ->
         pruned(bert, tmp_path / "out", structure="channels", sparsity=0.5)
 
 
-def test_a_model_that_does_not_run_without_its_channels_is_refused_by_the_stage(tmp_path: Path) -> None:
-    """Swin merges patches by a number of channels that its code knows."""
+def test_the_stage_refuses_a_model_that_no_longer_runs(tmp_path: Path) -> None:
+    """The code of Swin merges patches with a fixed number of channels."""
     swin = seal(tiny_models.swin(tmp_path / "swin"), "transformers", "image-classification")
     with pytest.raises(
         BadRecipe, match=r"does not run without some of its channels: Given normalized_shape"
@@ -148,7 +148,7 @@ def test_a_model_that_does_not_run_without_its_channels_is_refused_by_the_stage(
     assert refused.value.field == "spec.pipeline[0].prune.structure"
 
 
-def test_a_model_that_cannot_be_followed_is_refused(
+def test_a_model_that_torch_pruning_cannot_follow_is_refused(
     bert: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object, **_named: object) -> None:
@@ -159,8 +159,8 @@ def test_a_model_that_cannot_be_followed_is_refused(
         pruned(bert, tmp_path / "out", structure="neurons", sparsity=0.5)
 
 
-def test_neurons_that_no_answer_goes_through_are_left_alone(tmp_path: Path) -> None:
-    """Embeddings are pooled from the states of the tokens, not by the model's pooler."""
+def test_neurons_that_outputs_do_not_depend_on_are_kept(tmp_path: Path) -> None:
+    """Embeddings are pooled from token states, not by the pooler of the model."""
     encoder = seal(tiny_models.bert(tmp_path / "bert"), "transformers", "text-embedding")
     outcome = pruned(encoder, tmp_path / "out", structure="neurons", sparsity=0.5)
     inner = model.load(outcome.artifact).inner
@@ -168,42 +168,42 @@ def test_neurons_that_no_answer_goes_through_are_left_alone(tmp_path: Path) -> N
     assert inner.get_submodule("pooler.dense").weight.shape == (32, 32)
 
 
-def test_the_configuration_of_a_backbone_names_the_layers_that_are_left(tmp_path: Path) -> None:
+def test_the_configuration_of_a_backbone_names_the_kept_layers(tmp_path: Path) -> None:
     config = BeitConfig(
         image_size=16, patch_size=8, num_channels=1, hidden_size=16, num_hidden_layers=3, num_attention_heads=2,
         intermediate_size=32,
     )  # fmt: skip
     BeitForImageClassification(config).eval().save_pretrained(tmp_path / "beit")
-    whole = seal(tmp_path / "beit", "transformers", "image-classification")
-    outcome = pruned(whole, tmp_path / "out", structure="layers", sparsity=0.4)
+    complete = seal(tmp_path / "beit", "transformers", "image-classification")
+    outcome = pruned(complete, tmp_path / "out", structure="layers", sparsity=0.4)
     kept: Any = model.load(outcome.artifact).inner.config
     assert (kept.num_hidden_layers, kept.out_features, kept.out_indices) == (2, ["stage2"], [2])
 
 
-def test_positions_that_the_first_layer_alone_has_stay_in_the_first_layer() -> None:
+def test_positions_of_the_first_layer_stay_in_the_first_layer() -> None:
     config = WavLMConfig(
         hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, conv_dim=[8, 8],
         conv_kernel=[10, 4], conv_stride=[8, 4], num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2,
     )  # fmt: skip
     inner = WavLMForSequenceClassification(config).eval()
     inputs = ("input_values",)
-    whole = model.Trainable(Classifier(inner, inputs), Interface(inputs, "logits"), "audio-classification", None)
-    last = keep_layers(whole, [1], "field").inner.state_dict()
+    complete = model.Trainable(Classifier(inner, inputs), Interface(inputs, "logits"), "audio-classification", None)
+    last = keep_layers(complete, [1], "field").inner.state_dict()
     before = inner.state_dict()
     table, norm = "wavlm.encoder.layers.{}.attention.rel_attn_embed.weight", "wavlm.encoder.layers.{}.layer_norm.weight"
     assert torch.equal(last[table.format(0)], before[table.format(0)])
     assert torch.equal(last[norm.format(0)], before[norm.format(1)])
 
 
-def test_a_norm_that_the_first_layer_has_not_is_left_behind() -> None:
+def test_a_norm_that_the_first_layer_lacks_is_dropped() -> None:
     config = ModernBertConfig(
         vocab_size=40, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
         pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2,
     )  # fmt: skip
     inner = ModernBertForSequenceClassification(config).eval()
     inputs = ("input_ids", "attention_mask")
-    whole = model.Trainable(Classifier(inner, inputs), Interface(inputs, "logits"), "text-classification", None)
-    last = keep_layers(whole, [1], "field").inner.state_dict()
+    complete = model.Trainable(Classifier(inner, inputs), Interface(inputs, "logits"), "text-classification", None)
+    last = keep_layers(complete, [1], "field").inner.state_dict()
     before = inner.state_dict()
     assert "model.layers.1.attn_norm.weight" in before
     assert torch.equal(last["model.layers.0.mlp.Wi.weight"], before["model.layers.1.mlp.Wi.weight"])
@@ -232,13 +232,13 @@ def test_a_norm_that_the_first_layer_has_not_is_left_behind() -> None:
     ],
     ids=["llama", "distilbert"],
 )  # fmt: skip
-def test_heads_are_told_by_their_number_or_their_width(
+def test_heads_are_counted_by_their_number_or_width(
     built: Callable[[], Any], query: str, shape: tuple[int, int]
 ) -> None:
     inner = built().eval()
     inputs = ("input_ids", "attention_mask")
-    whole = model.Trainable(Classifier(inner, inputs), Interface(inputs, "logits"), "text-classification", None)
-    prune_heads(whole, 0.5, "field")
+    complete = model.Trainable(Classifier(inner, inputs), Interface(inputs, "logits"), "text-classification", None)
+    prune_heads(complete, 0.5, "field")
     assert inner.get_submodule(query).weight.shape == shape
     tokens = torch.ones(2, 5, dtype=torch.int64)
-    assert whole.outputs((tokens, tokens))[0].shape == (2, 2)
+    assert complete.outputs((tokens, tokens))[0].shape == (2, 2)

@@ -1,4 +1,4 @@
-"""Results for OpenVINO: converted from ONNX, or quantized by nncf; planned, packed and restored."""
+"""OpenVINO as output format: conversion from ONNX, quantization by nncf, planning and packing."""
 
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from compression_runner.errors import BadRecipe
 from compression_runner.formats.openvino_files import read
 from compression_runner.inference.opening import open_predictor
 from compression_runner.methods.pack.unpacking import unpack
-from compression_runner.pipeline.planner import Plan
+from compression_runner.pipeline.planner import PipelinePlan
 from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.pack import Pack
 from compressionjob.methods.registry import Quantize
 from tests.support import tiny_models
+from tests.support.cpu import least_cosine
 from tests.support.plans import plan_for
 from tests.support.stage_data import FakeStageData, image_samples, token_samples
 from tests.support.stages import apply_method
@@ -40,11 +41,11 @@ def answers(artifact: Artifact, feed: dict[str, Any]) -> Any:
         return predictor.run(feed)[0]
 
 
-def methods(plan: Plan) -> list[str]:
+def methods(plan: PipelinePlan) -> list[str]:
     return [step.method.name for step in plan.steps]
 
 
-def test_a_conversion_goes_before_the_final_pack(bert: Path) -> None:
+def test_the_conversion_is_planned_before_the_final_pack(bert: Path) -> None:
     prune: dict[str, Any] = {"prune": {"sparsity": "0.5"}}
     plan = plan_for(bert, "text-embedding", prune, {"quantize": {}}, {"pack": {}}, format="openvino")
     assert methods(plan) == ["prune", "export", "quantize", "convert", "pack"]
@@ -55,7 +56,7 @@ def test_a_conversion_goes_before_the_final_pack(bert: Path) -> None:
     assert methods(plan_for(bert, "text-embedding", prune, format="auto")) == ["prune"]
 
 
-def test_what_nncf_quantizes_needs_no_conversion(tmp_path: Path) -> None:
+def test_quantization_by_nncf_needs_no_conversion(tmp_path: Path) -> None:
     folder = tiny_models.convolutional(tmp_path / "model")
     static = {"quantize": {"method": "static", "backend": "openvino"}}
     plan = plan_for(folder, "image-classification", static, {"pack": {}}, format="openvino")
@@ -66,7 +67,7 @@ def test_what_nncf_quantizes_needs_no_conversion(tmp_path: Path) -> None:
         plan_for(folder, "image-classification", static, format="onnx")
 
 
-def test_a_converted_graph_answers_like_the_graph_and_packs_bit_for_bit(tmp_path: Path) -> None:
+def test_a_converted_graph_has_equal_outputs_and_packs_losslessly(tmp_path: Path) -> None:
     source = convolutional(tmp_path)
     outcome = apply("convert", source, None, tmp_path / "converted", image_samples(16))
     converted = outcome.artifact
@@ -82,7 +83,7 @@ def test_a_converted_graph_answers_like_the_graph_and_packs_bit_for_bit(tmp_path
     assert answers(restored, feed).shape == (3, 3)
 
 
-def test_operators_that_openvino_does_not_know_are_a_bad_recipe(tmp_path: Path) -> None:
+def test_operators_unknown_to_openvino_are_refused(tmp_path: Path) -> None:
     folder = tiny_models.perceptron(tmp_path / "source")
     model = onnx.load(folder / "model.onnx")
     model.graph.node[1].op_type = "Det"
@@ -92,7 +93,7 @@ def test_operators_that_openvino_does_not_know_are_a_bad_recipe(tmp_path: Path) 
         apply("convert", seal(folder, "onnx", "onnx"), None, tmp_path / "out", samples)
 
 
-def test_a_convolutional_network_by_nncf_answers_like_it_did_and_is_deterministic(tmp_path: Path) -> None:
+def test_nncf_keeps_classes_of_a_convolutional_network(tmp_path: Path) -> None:
     source = convolutional(tmp_path)
     parameters = Quantize.model_validate({"method": "static", "backend": "openvino"})
     outcome = apply("quantize", source, parameters, tmp_path / "out", image_samples())
@@ -112,7 +113,7 @@ def test_a_convolutional_network_by_nncf_answers_like_it_did_and_is_deterministi
     assert again.artifact.digest == outcome.artifact.digest
 
 
-def test_a_transformer_by_nncf_keeps_its_embeddings(exported: Artifact, tmp_path: Path) -> None:
+def test_nncf_keeps_embeddings_of_a_transformer(exported: Artifact, tmp_path: Path) -> None:
     parameters = Quantize.model_validate({"method": "static", "backend": "openvino", "calibration": "minmax"})
     outcome = apply("quantize", exported, parameters, tmp_path / "out", token_samples(12))
     assert outcome.details["transformer"]
@@ -125,7 +126,7 @@ def test_a_transformer_by_nncf_keeps_its_embeddings(exported: Artifact, tmp_path
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
-def test_a_language_model_with_a_cache_keeps_its_next_tokens(
+def test_static_quantization_keeps_logits_of_a_language_model(
     exported_llama: Artifact, tmp_path: Path, backend: str
 ) -> None:
     random = np.random.default_rng(5)
@@ -145,4 +146,4 @@ def test_a_language_model_with_a_cache_keeps_its_next_tokens(
         feed = samples.batch([0], before.inputs)
         old, new = (np.asarray(side.run(feed, ["logits"])[0])[0] for side in (before, after))
     cosines = (old * new).sum(1) / np.linalg.norm(old, axis=1) / np.linalg.norm(new, axis=1)
-    assert cosines.min() > 0.97
+    assert cosines.min() > least_cosine(0.97)

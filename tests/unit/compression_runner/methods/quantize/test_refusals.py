@@ -1,4 +1,4 @@
-"""What a library raises for a graph becomes a refusal with its cause; an error of our own does not."""
+"""Errors of quantization libraries become refusals with their cause; internal errors do not."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from compression_runner.artifact import Artifact, seal
 from compression_runner.calibration.inverse import NotInvertible, inverse_factor
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.quantize.dynamic import converting
+from compression_runner.methods.quantize.dynamic import quantization
 from compression_runner.stages.method import StageContext
 from compressionjob.methods.registry import Quantize
 from tests.support import tiny_models
@@ -34,14 +34,14 @@ def fail(*_arguments: object, **_named: object) -> None:
 
 
 CALLS = {
-    "dynamic": "compression_runner.methods.quantize.dynamic.converting.quantize_dynamic",
+    "dynamic": "compression_runner.methods.quantize.dynamic.quantization.quantize_dynamic",
     "static": "compression_runner.methods.quantize.static.building.quantize_static",
-    "cast": "compression_runner.methods.quantize.cast.converting.convert_float_to_float16",
+    "cast": "compression_runner.methods.quantize.cast.half_precision.convert_float_to_float16",
 }
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_what_a_quantizer_raises_is_a_refusal(
+def test_an_error_of_a_quantizer_is_a_refusal(
     method: str, graph: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(CALLS[method], fail)
@@ -51,13 +51,13 @@ def test_what_a_quantizer_raises_is_a_refusal(
     assert refused.value.reason == "QuantizeFailed"
 
 
-def test_an_error_of_our_own_is_none(graph: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(converting, "nodes", fail)
+def test_an_internal_error_is_not_a_refusal(graph: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantization, "nodes", fail)
     with pytest.raises(KeyError, match="scale"):
         quantize(graph, tmp_path / "out", method="dynamic")
 
 
-def test_inputs_that_are_not_finite_have_no_inverse(
+def test_a_hessian_without_an_inverse_is_refused(
     graph: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(NotInvertible):
@@ -67,5 +67,5 @@ def test_inputs_that_are_not_finite_have_no_inverse(
         raise NotInvertible
 
     monkeypatch.setattr("compression_runner.methods.quantize.weight_only.gptq.inverse_factor", refuse)
-    with pytest.raises(BadRecipe, match=r"not finite, or too much alike; use algorithm rtn or awq"):
+    with pytest.raises(BadRecipe, match=r"not finite, or too similar; use algorithm rtn or awq"):
         quantize(graph, tmp_path / "out", method="weight-only", algorithm="gptq", dtype="int4")

@@ -1,4 +1,4 @@
-"""SmoothQuant: the float graph answers as before, its inputs have their outliers no more."""
+"""SmoothQuant keeps the outputs of the float graph, and removes outliers of inputs."""
 
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compression_runner.artifact import Artifact
 from compression_runner.inference.session import open_session
-from compression_runner.methods.quantize.static.observing import Observer, calibration_feeds
 from compression_runner.methods.quantize.static.preparing import prepare
+from compression_runner.methods.quantize.static.range_calibration import IntermediateValues, calibration_feeds
 from compression_runner.methods.quantize.static.smoothing import migration, smooth
 from tests.support.stage_data import token_samples
 from tests.support.stages import answers, quantize_static
@@ -20,8 +20,8 @@ from tests.support.stages import answers, quantize_static
 WIDTH = 16
 
 
-def normalised_product(place: Path, *, read_twice: bool) -> onnx.ModelProto:
-    """LayerNormalization before a matrix; with `read_twice`, the graph gives the normalised values too."""
+def normalized_product(place: Path, *, read_twice: bool) -> onnx.ModelProto:
+    """Return LayerNormalization before a MatMul; with `read_twice`, the normalized values are also an output."""
     random = np.random.default_rng(3)
     scale = np.ones(WIDTH)
     scale[5] = 40.0
@@ -49,29 +49,31 @@ def run(model: onnx.ModelProto, place: Path, feed: dict[str, NDArray[Any]]) -> N
     return np.asarray(open_session(place).run(["y"], feed)[0])
 
 
-def test_the_scale_balances_magnitudes_and_leaves_dead_channels_alone() -> None:
+def test_the_scale_balances_magnitudes_and_is_1_for_dead_channels() -> None:
     activations, weights = np.array([16.0, 1.0, 0.0, 4.0]), np.array([1.0, 4.0, 1.0, 0.0])
     np.testing.assert_allclose(migration(activations, weights, 0.5), [4.0, 0.5, 1.0, 1.0])
     np.testing.assert_allclose(migration(activations, weights, 0.75), [8.0, 4.0**-0.25, 1.0, 1.0], rtol=1e-6)
-    # With a half of it each, activations and weights have the same range afterwards.
+    # With alpha 0.5, activations and weights have the same range afterwards.
     scale = migration(activations, weights, 0.5)[:2]
     np.testing.assert_allclose(activations[:2] / scale, weights[:2] * scale)
 
 
 @pytest.mark.parametrize("read_twice", [False, True])
-def test_a_normalisation_takes_the_scale_where_nothing_else_reads_it(tmp_path: Path, read_twice: bool) -> None:
-    model = normalised_product(tmp_path / "source.onnx", read_twice=read_twice)
+def test_a_normalization_absorbs_the_scale_without_other_readers(tmp_path: Path, read_twice: bool) -> None:
+    model = normalized_product(tmp_path / "source.onnx", read_twice=read_twice)
     feeds = [{"x": np.random.default_rng(1).normal(size=(8, WIDTH)).astype(np.float32)} for _ in range(3)]
     before = run(model, tmp_path / "before.onnx", feeds[0])
     assert smooth(model, feeds, 0.5) == (1, int(read_twice))
     assert [node.op_type for node in model.graph.node].count("Mul") == int(read_twice)
     np.testing.assert_allclose(run(model, tmp_path / "after.onnx", feeds[0]), before, rtol=1e-4, atol=1e-4)
     source = next(node for node in model.graph.node if node.op_type == "MatMul").input[0]
-    seen = np.abs(np.concatenate([values[source] for values in Observer(model, [source]).values(feeds)])).max(axis=0)
-    assert seen.max() / np.median(seen) < 10, "channel 5 was 40 times as large as the others"
+    magnitudes = np.abs(
+        np.concatenate([values[source] for values in IntermediateValues(model, [source]).values(feeds)])
+    ).max(axis=0)
+    assert magnitudes.max() / np.median(magnitudes) < 10, "channel 5 was 40 times as large as the others"
 
 
-def test_a_transformer_answers_as_before(exported: Artifact, tmp_path: Path) -> None:
+def test_smoothing_keeps_the_outputs_of_a_transformer(exported: Artifact, tmp_path: Path) -> None:
     model = prepare(exported.model_file)
     feeds = calibration_feeds(model, token_samples(6))
     scaled, added = smooth(model, feeds, 0.8)
@@ -84,7 +86,7 @@ def test_a_transformer_answers_as_before(exported: Artifact, tmp_path: Path) -> 
         np.testing.assert_allclose(session.run(None, feed)[0], answers(exported, feed), atol=2e-5)
 
 
-def test_it_is_part_of_the_stage(exported: Artifact, tmp_path: Path) -> None:
+def test_the_stage_applies_smooth_quant(exported: Artifact, tmp_path: Path) -> None:
     outcome = quantize_static(exported, token_samples(), tmp_path / "out", smoothQuant="0.8")
     assert outcome.details["smoothedInputs"] == 8
     assert outcome.details["calibrationCosine"] > 0.99

@@ -1,7 +1,7 @@
-"""llm-compressor's part of the work: SETTINGS TOLD, two JSON files. Runs with its own interpreter only.
+"""Quantize with llm-compressor: arguments SETTINGS RESULT, two JSON files. Runs with its own interpreter only.
 
 SETTINGS: source and target (folders), bits, group_size, symmetric, algorithm (rtn, gptq, awq), tokens (a JSON file with
-lists of token ids, or null). TOLD gets the versions of what was used.
+lists of token ids, or null). RESULT gets the versions of the used packages.
 """
 
 import json
@@ -15,7 +15,7 @@ from compressed_tensors.quantization import (  # type: ignore[import-untyped]
     QuantizationArgs,
     QuantizationScheme,
 )
-from datasets import Dataset  # type: ignore[import-not-found]
+from datasets import Dataset
 from llmcompressor import oneshot  # type: ignore[import-not-found]
 from llmcompressor.modifiers.quantization import (  # type: ignore[import-not-found]
     GPTQModifier,
@@ -26,29 +26,29 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 VERSIONS = ("llmcompressor", "compressed-tensors", "torch", "transformers")
 
 
-def main(asked: Path, told: Path) -> None:
-    """Quantize, and save what vLLM and transformers load."""
-    settings = json.loads(asked.read_text())
+def main(settings_file: Path, result_file: Path) -> None:
+    """Quantize, and save a model for vLLM and transformers."""
+    settings = json.loads(settings_file.read_text())
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_pretrained(
         settings["source"], dtype=torch.float32, local_files_only=True, trust_remote_code=False
     )
     tokenizer = AutoTokenizer.from_pretrained(settings["source"], local_files_only=True)
-    given: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     if settings["tokens"]:
         rows = json.loads(Path(settings["tokens"]).read_text())
-        given = {
+        arguments = {
             "dataset": Dataset.from_dict({"input_ids": rows, "attention_mask": [[1] * len(row) for row in rows]}),
             "num_calibration_samples": len(rows),
             "max_seq_length": max(len(row) for row in rows),
         }
-    oneshot(model=model, processor=tokenizer, recipe=[_recipe(settings)], **given)
+    oneshot(model=model, processor=tokenizer, recipe=[_recipe(settings)], **arguments)
     model.save_pretrained(settings["target"], save_compressed=True)
-    Path(told).write_text(json.dumps({"versions": {name: version(name) for name in VERSIONS}}))
+    result_file.write_text(json.dumps({"versions": {name: version(name) for name in VERSIONS}}))
 
 
 def _recipe(settings: dict[str, Any]) -> Any:
-    """All linear layers but the one that gives the output, by groups of inputs."""
+    """Return a recipe for all linear layers except the output layer, by groups of inputs."""
     weights = QuantizationArgs(
         num_bits=settings["bits"],
         type="int",

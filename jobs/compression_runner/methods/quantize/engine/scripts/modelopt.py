@@ -1,7 +1,7 @@
-"""ModelOpt's part of the work: SETTINGS TOLD, two JSON files. Runs with its own interpreter only.
+"""Quantize with ModelOpt: arguments SETTINGS RESULT, two JSON files. Runs with its own interpreter only.
 
-SETTINGS: source and target (folders), bits (8), tokens (a JSON file with lists of token ids). TOLD gets the versions of
-what was used. Weights and inputs of linear layers become FP8 (E4M3FN) with one scale for each tensor, found as the
+SETTINGS: source and target (folders), bits (8), tokens (a JSON file with lists of token ids). RESULT gets the versions
+of the used packages. Weights and inputs of linear layers become FP8 (E4M3FN) with one scale per tensor, from its
 largest magnitude.
 """
 
@@ -19,9 +19,9 @@ from transformers import AutoModelForCausalLM
 VERSIONS = ("nvidia-modelopt", "torch", "transformers")
 
 
-def main(asked: Path, told: Path) -> None:
-    """Quantize, and save what vLLM loads."""
-    settings = json.loads(asked.read_text())
+def main(settings_file: Path, result_file: Path) -> None:
+    """Quantize, and save a model for vLLM."""
+    settings = json.loads(settings_file.read_text())
     torch.manual_seed(0)
     model: Any = AutoModelForCausalLM.from_pretrained(
         settings["source"], dtype=torch.float32, local_files_only=True, trust_remote_code=False
@@ -29,15 +29,15 @@ def main(asked: Path, told: Path) -> None:
     model.to("cuda" if torch.cuda.is_available() else "cpu").train(False)
     rows = json.loads(Path(settings["tokens"]).read_text())
 
-    def see(looked_at: Any) -> None:
+    def calibrate(observed: Any) -> None:
         with torch.no_grad():
             for row in rows:
-                looked_at(torch.tensor([row], device=looked_at.device))
+                observed(torch.tensor([row], device=observed.device))
 
-    quantized = mtq.quantize(model, mtq.FP8_DEFAULT_CFG, see)
+    quantized = mtq.quantize(model, mtq.FP8_DEFAULT_CFG, calibrate)
     with torch.no_grad():
         export_hf_checkpoint(quantized, export_dir=settings["target"])
-    told.write_text(json.dumps({"versions": {name: version(name) for name in VERSIONS}}))
+    result_file.write_text(json.dumps({"versions": {name: version(name) for name in VERSIONS}}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Graphs with weights of few bits answer as the weights that the codes stand for do."""
+"""Graphs with low-bit weights have the outputs of the dequantized weights."""
 
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.quantize.weight_only.choosing import choose
-from compression_runner.methods.quantize.weight_only.rounding import Method, round_weights
-from compression_runner.methods.quantize.weight_only.writing import write
+from compression_runner.methods.quantize.weight_only.graph_writing import write
+from compression_runner.methods.quantize.weight_only.packing import pack
+from compression_runner.methods.quantize.weight_only.rounding import RoundingMethod, layout, round_weights
+from compression_runner.methods.quantize.weight_only.weight_selection import select_weights
 from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.registry import Quantize
 from tests.support.graphs import graph, language_model, random
@@ -53,12 +54,17 @@ TOKENS = {"tokens": np.random.default_rng(2).integers(0, 40, (3, 9))}
 @pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize("group", [16, 32, 128])
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
-def test_the_written_graph_multiplies_with_what_the_codes_stand_for(bits: int, group: int, symmetric: bool) -> None:
+def test_the_written_graph_multiplies_by_the_dequantized_weights(bits: int, group: int, symmetric: bool) -> None:
     model = language_model(width=80, hidden=72)
-    choice = choose(model, embeddings=True)
-    rounded = round_weights(model, choice, Method("rtn", dict.fromkeys(choice.names, bits), group, symmetric), [])
-    expected = run(model, TOKENS)  # the graph's own weights are what the codes stand for now
-    write(model, choice, rounded.packed)
+    selection = select_weights(model, embeddings=True)
+    method = RoundingMethod(
+        "rtn",
+        dict.fromkeys(selection.names, bits),
+        lambda bits, inputs: layout(bits, inputs, group, symmetric=symmetric),
+    )
+    rounded = round_weights(model, selection, method, [], pack)
+    expected = run(model, TOKENS)  # the weights of the graph are the dequantized weights now
+    write(model, selection, rounded.packed)
     # The kernel rounds its activations to eight bits.
     np.testing.assert_allclose(run(model, TOKENS), expected, atol=0.03 * np.abs(expected).max())
     for node in model.graph.node:
@@ -75,13 +81,13 @@ def test_a_tied_table_is_stored_once(tmp_path: Path) -> None:
     assert operators(outcome.artifact).count("MatMulNBits") == 4
     assert "Transpose" not in operators(outcome.artifact)
     sizes = {tensor.name: len(tensor.raw_data) for tensor in model.graph.initializer}
-    # 80 inputs are three groups of 32, of which the last is filled up.
+    # 80 inputs are three groups of 32; the last is padded.
     assert sizes["table.codes"] == 400 * 96 // 2
     assert not any(name.startswith("table") and "codes" not in name and size > 5000 for name, size in sizes.items())
 
 
 @pytest.mark.parametrize("algorithm", ["gptq", "awq"])
-def test_calibrated_algorithms_err_less_on_other_data_than_rounding(tmp_path: Path, algorithm: Any) -> None:
+def test_calibrated_algorithms_have_less_error_than_rounding(tmp_path: Path, algorithm: Any) -> None:
     model = language_model(width=64, hidden=96)
     truth = run(model, TOKENS)
     errors = {}
@@ -91,7 +97,7 @@ def test_calibrated_algorithms_err_less_on_other_data_than_rounding(tmp_path: Pa
     assert errors[algorithm] < 0.8 * errors["rtn"]
 
 
-def test_awq_puts_its_scale_into_the_factor_before_a_layer_where_it_can(tmp_path: Path) -> None:
+def test_awq_fuses_its_scale_into_the_factor_before_a_layer(tmp_path: Path) -> None:
     source = language_model()
     for tensor in source.graph.initializer:
         if tensor.name in ("scale", "up"):  # a few channels that are much more active than others
@@ -101,14 +107,14 @@ def test_awq_puts_its_scale_into_the_factor_before_a_layer_where_it_can(tmp_path
     outcome = apply(source, tmp_path, dtype="int3", group_size=16, algorithm="awq")
     model = onnx.load(outcome.artifact.model_file)
     scaled, added = outcome.details["scaledInputs"], outcome.details["addedOperations"]
-    # gate and up through `scale`, down by an operation of its own; never the tied head
+    # gate and up through `scale`, down by an added operation; never the tied head
     assert (scaled, added) == (2, 1)
     assert sum(node.op_type == "Mul" for node in model.graph.node) == 3
     factor = next(node for node in model.graph.node if node.output[0] == "scaled").input[1]
     assert factor != "scale"
 
 
-def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_weight_only_quantization_is_deterministic(tmp_path: Path) -> None:
     first, second = (
         apply(language_model(), tmp_path / name, dtype="int4", algorithm="gptq").artifact
         for name in ("first", "second")
@@ -121,12 +127,10 @@ def error(outcome: Outcome, truth: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("algorithm", ["rtn", "gptq", "awq"])
-def test_mixed_precision_keeps_its_budget_and_loses_less_than_the_same_bits_for_all(
-    tmp_path: Path, algorithm: Any
-) -> None:
+def test_mixed_precision_meets_its_budget_with_less_error(tmp_path: Path, algorithm: Any) -> None:
     model = language_model(300, 80, hidden=320)
     for tensor in model.graph.initializer:
-        if tensor.name == "up":  # the feed-forward block then says little
+        if tensor.name == "up":  # makes the feed-forward block insensitive
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(0.02), tensor.name))
     truth = run(model, TOKENS)
     same = apply(model, tmp_path / "same", dtype="int4", group_size=32, algorithm=algorithm)
@@ -138,13 +142,13 @@ def test_mixed_precision_keeps_its_budget_and_loses_less_than_the_same_bits_for_
     assert error(mixed, truth) < 0.8 * error(same, truth)
 
 
-def test_a_large_budget_leaves_all_as_it_is_but_what_costs_least(tmp_path: Path) -> None:
+def test_a_large_budget_keeps_sensitive_weights_as_floats(tmp_path: Path) -> None:
     outcome = apply(language_model(), tmp_path, dtype="mixed", budget=0.9)
     assert "the budget allows it" in outcome.details["left"].values()
 
 
-def test_numbers_count_in_whatever_field_they_lie(tmp_path: Path) -> None:
-    """Some exporters write lists of floats in the place of bytes."""
+def test_sizes_count_weights_in_any_field(tmp_path: Path) -> None:
+    """Some exporters write lists of floats instead of bytes."""
     model = language_model(300, 80, hidden=320)
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
@@ -155,20 +159,20 @@ def test_numbers_count_in_whatever_field_they_lie(tmp_path: Path) -> None:
     assert outcome.artifact.model_file.stat().st_size <= 0.2 * whole
 
 
-def test_a_budget_that_two_bits_do_not_keep_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadRecipe, match=r"would still have 0\.\d+ of its size") as refused:
+def test_a_budget_below_two_bits_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match=r"still has 0\.\d+ of its size") as refused:
         apply(language_model(), tmp_path, dtype="mixed", budget=0.01)
     assert refused.value.field == "spec.pipeline[0].quantize.budget"
 
 
-def test_embeddings_and_output_layer_stay_floats_when_asked(tmp_path: Path) -> None:
+def test_embeddings_and_output_layer_stay_floats_without_embeddings(tmp_path: Path) -> None:
     outcome = apply(language_model(), tmp_path, dtype="int4", embeddings=False)
     assert operators(outcome.artifact).count("MatMulNBits") == 3
     assert "GatherBlockQuantized" not in operators(outcome.artifact)
     assert outcome.details["left"] == {"table": "embeddings: false"}
 
 
-def test_a_gemm_keeps_its_bias_and_a_table_of_its_own_is_not_filled_up(tmp_path: Path) -> None:
+def test_a_gemm_keeps_its_bias_and_an_untied_table_is_not_padded(tmp_path: Path) -> None:
     node = helper.make_node
     nodes = [
         node("Gather", ["table", "tokens"], ["states"]),
@@ -185,7 +189,7 @@ def test_a_gemm_keeps_its_bias_and_a_table_of_its_own_is_not_filled_up(tmp_path:
     assert tuple(codes.dims) == (40, 48)
 
 
-def test_a_weight_that_something_else_reads_stays(tmp_path: Path) -> None:
+def test_a_weight_with_another_reader_stays_a_float(tmp_path: Path) -> None:
     node = helper.make_node
     nodes = [
         node("MatMul", ["x", "w"], ["a"]),
@@ -218,7 +222,7 @@ def test_half_precision_weights_keep_their_type(tmp_path: Path) -> None:
     assert np.abs(run(written, feed).astype(np.float32) - expected).max() < 0.2 * np.abs(expected).max()
 
 
-def test_a_graph_without_such_weights_is_a_bad_recipe(tmp_path: Path) -> None:
+def test_a_graph_without_quantizable_weights_is_refused(tmp_path: Path) -> None:
     model = graph([helper.make_node("Relu", ["x"], ["y"])], {"x": ["batch", 32]}, ["y"], {})
     with pytest.raises(BadRecipe, match="no MatMul, Gemm or look-up"):
         apply(model, tmp_path, dtype="int4")

@@ -1,4 +1,4 @@
-"""Grids, codes and bytes: known answers, and what the runtime makes of them."""
+"""Grids, codes and packed bytes."""
 
 import numpy as np
 import pytest
@@ -26,10 +26,10 @@ def test_symmetric_grids_give_the_extreme_weight_the_outermost_code() -> None:
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_weights_on_the_grid_come_back_exactly(bits: int, symmetric: bool) -> None:
+def test_weights_on_the_grid_are_restored_exactly(bits: int, symmetric: bool) -> None:
     layout = Layout(bits, 16, symmetric)
     codes = np.random.default_rng(3).integers(0, layout.top + 1, (6, 40)).astype(np.uint8)
-    # The outermost codes are there in every group, so that the range is that of the grid.
+    # Every group has the outermost codes, so that its range is that of the grid.
     codes[:, ::8], codes[:, 1::8] = 0, layout.top
     zero = layout.middle if symmetric else 1
     weights = (codes.astype(np.float32) - zero) * 0.25
@@ -37,7 +37,7 @@ def test_weights_on_the_grid_come_back_exactly(bits: int, symmetric: bool) -> No
     np.testing.assert_allclose(decode(encode(weights, again), again), weights, atol=1e-6)
 
 
-def test_rounding_errs_by_half_a_step_at_most_and_groups_of_zeros_stay_zero() -> None:
+def test_rounding_errors_are_at_most_half_a_step_and_zeros_stay_zero() -> None:
     weights = random(5, 70)
     weights[:, 32:64] = 0
     grid = fit_grid(weights, Layout(4, 32, symmetric=False))
@@ -48,7 +48,7 @@ def test_rounding_errs_by_half_a_step_at_most_and_groups_of_zeros_stay_zero() ->
     assert not result[:, 32:64].any()
 
 
-def test_cutting_the_range_lowers_the_weighted_error() -> None:
+def test_clipping_the_range_lowers_the_weighted_error() -> None:
     weights, importance = random(8, 64), np.square(random(64, seed=2)) + 0.1
     weights[:, 5] *= 6
     importance[5] = 1e-3
@@ -71,12 +71,12 @@ def test_codes_are_packed_with_the_first_in_the_lowest_bits(bits: int, group: in
     packed = pack(codes, grid)
     assert packed.bits == stored
     assert packed.data.shape == (3, 2, group * stored // 8)
-    assert packed.filled == 2 * group
+    assert packed.padded_inputs == 2 * group
     per_byte = 8 // stored
     unpacked = [(packed.data >> np.uint8(stored * place)) & (2**stored - 1) for place in range(per_byte)]
     rows = np.stack(unpacked, -1).reshape(3, -1)
     np.testing.assert_array_equal(rows[:, :inputs], codes)
-    # What fills the last group up stands for zero.
+    # The padding of the last group is the code of zero.
     np.testing.assert_array_equal(rows[:, inputs:], np.repeat(grid.zeros[:, 1:], group - 4, axis=1))
     assert packed.zeros is not None
     assert packed.zeros.shape == (3, -(-2 * stored // 8))

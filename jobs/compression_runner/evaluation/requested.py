@@ -1,0 +1,95 @@
+"""The parts of an evaluation that only some jobs request: trust, served requests and recovery."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from compression_runner.dataset import SampleSet
+from compression_runner.evaluation.answers.model import Answering
+from compression_runner.evaluation.answers.pair import AnswerPair, model_digest
+from compression_runner.evaluation.interim import SERVING_TIME, Interim
+from compression_runner.evaluation.machine.cpus import MeasuringCpus
+from compression_runner.evaluation.machine.pinning import pinned
+from compression_runner.evaluation.measurements import MeasuredModel
+from compression_runner.evaluation.phases import RECOVERY, SERVING, TRUST, Stopwatch
+from compression_runner.evaluation.recovery.recovery import ComparedModels, Recovery, RecoveryTasks, measure_recovery
+from compression_runner.evaluation.request import requests_trust
+from compression_runner.evaluation.serving.serve import Served, ServedModels, ServingLimits, serve
+from compression_runner.evaluation.statistics.alpha_spending import LOOKS
+from compression_runner.evaluation.trust import Trust, measure_trust
+from compression_runner.inference.opening import engine_of
+from compression_runner.inference.predictor import Predictor
+from compressionjob.estimate import Estimate
+from compressionjob.schema import parse_duration
+from compressionjob.spec import CompressionJobSpec
+
+
+def trust_of(
+    spec: CompressionJobSpec,
+    subjects: tuple[MeasuredModel, MeasuredModel],
+    predictors: tuple[Predictor, Predictor],
+    data: SampleSet,
+    answered: AnswerPair,
+    confidence: float,
+    watch: Stopwatch,
+) -> Trust:
+    """Measure trust objectives if the job requests them: last, because torch's threads would disturb the speed."""
+    if not requests_trust(spec):
+        return Trust()
+    task, batch = spec.model.task, spec.benchmark.batch_size
+    before, after = (
+        Answering(predictor, task, batch, subject.checkpoint)
+        for predictor, subject in zip(predictors, subjects, strict=True)
+    )
+    answers = (answered.baseline, answered.compressed)
+    with watch.phase(TRUST) as advance:
+        return measure_trust(spec, (before, after), data, answers, confidence, same=answered.same, advance=advance)
+
+
+def served_of(
+    spec: CompressionJobSpec,
+    models: ServedModels | None,
+    data: SampleSet,
+    confidence: float,
+    cpus: MeasuringCpus,
+    watch: Stopwatch,
+    interim: Interim,
+) -> Served:
+    """Measure both models on the job's serving engine, until limits on served requests are decided."""
+    serving = spec.benchmark.serving
+    if serving is None or models is None:
+        return Served()
+    began, seconds = interim.now(), SERVING_TIME * parse_duration(spec.benchmark.time_limit)
+
+    def look(estimates: Mapping[str, Estimate | None], requests: int) -> bool:
+        # Looks at several rates have no fixed number.
+        planned = 0 if serving.find_max_rate else LOOKS
+        return interim.decided(estimates, "requests", requests, began, planned)
+
+    # The servers inherit the CPUs of this process.
+    with watch.phase(SERVING) as advance, pinned(cpus):
+        limits = ServingLimits(confidence, seconds, cpus.threads)
+        return serve(spec, serving, models, data, limits, look, advance)
+
+
+def recovery_of(
+    spec: CompressionJobSpec,
+    tasks: RecoveryTasks | None,
+    models: tuple[tuple[Path, Path], tuple[Predictor, Predictor]],
+    answered: AnswerPair,
+    confidence: float,
+    watch: Stopwatch,
+    interim: Interim,
+    kept: Path | None,
+) -> Recovery:
+    """Measure the recovery of the job's tasks; the baseline's scores are kept for other results of the job."""
+    if tasks is None:
+        return Recovery()
+    (baseline, compressed), (before, after) = models
+    both = ComparedModels(before, after, f"{model_digest(baseline)} {engine_of(compressed)}", answered.same, kept)
+    began = interim.now()
+    with watch.phase(RECOVERY) as advance:
+        recovery = measure_recovery(tasks, spec.sla.recovery, both, confidence, advance)
+    if recovery.report:
+        documents = sum(task.documents for task in recovery.report.tasks if task.verdict)
+        interim.decided(recovery.estimates, "documents", documents, began, planned=1)
+    return recovery

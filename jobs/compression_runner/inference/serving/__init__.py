@@ -1,0 +1,1 @@
+"""Serving engines: servers with an HTTP interface, as processes of their own."""

@@ -1,0 +1,22 @@
+"""Figures as text, in the units of objectives."""
+
+from compressionjob.cost import format_cost
+from compressionjob.estimate import unbounded
+from compressionjob.schema import format_bytes, format_duration
+
+
+def write_figure(value: float, unit: str) -> str:
+    """Format a value in a unit of an objective."""
+    if unbounded(value, unit):
+        return "unbounded"
+    if unit == "bytes":
+        return format_bytes(value)
+    if unit == "seconds":
+        return format_duration(value)
+    if unit == "score":
+        return f"{value:.4f}"
+    if unit == "error":
+        return f"{value:.5g}"
+    if unit == "cost per million samples":
+        return format_cost(value)
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
