@@ -51,7 +51,7 @@ def assert_clean(before: dict[str, list[str]], after_what: str) -> None:
 
 
 def run_pod(name: str) -> None:
-    """Run a restricted pod that imports the libraries of jobs and connects to the object store."""
+    """Run a pod as restricted as a job's. It imports the libraries of jobs and connects to the object store."""
     namespace = f"life-{name}"
     localcluster("namespace", namespace)
     localcluster("namespace", namespace)
@@ -80,7 +80,10 @@ def _pod(name: str, namespace: str) -> dict[str, Any]:
         "imagePullPolicy": "Never",
         "command": [f"{site.MOUNT}/venv/bin/python", "-c", script],
         "securityContext": security,
-        "volumeMounts": [{"name": "site", "mountPath": site.MOUNT, "readOnly": True}],
+        "volumeMounts": [
+            {"name": "site", "mountPath": site.MOUNT, "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
     }
     return {
         "apiVersion": "v1",
@@ -92,7 +95,10 @@ def _pod(name: str, namespace: str) -> dict[str, Any]:
             "dnsPolicy": "Default",
             "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [container],
-            "volumes": [{"name": "site", "persistentVolumeClaim": {"claimName": namespaces.CLAIM, "readOnly": True}}],
+            "volumes": [
+                {"name": "site", "persistentVolumeClaim": {"claimName": namespaces.CLAIM, "readOnly": True}},
+                {"name": "tmp", "emptyDir": {}},
+            ],
         },
     }
 
