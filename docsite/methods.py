@@ -113,7 +113,7 @@ def _messages(schema: Mapping[str, Any]) -> Iterator[str]:
 
 def promises(kind: type[Parameters], _page: Path) -> Iterator[str]:
     """Yield the data that a method needs, and its promises: bounds whose breach the condition AsPromised reports."""
-    yield from ("", f"Data beside the evaluation data: {_data(kind)}.", "")
+    yield from ("", f"Data in addition to the evaluation data: {_data(kind)}.", "")
     yield "| promised with | size, at most | speed, at least | lost quality, at most |"
     yield "|---|---|---|---|"
     for sample in SAMPLES.get(kind.__name__, ({},)):

@@ -153,8 +153,8 @@ class CompressionJobSpec(Schema):
     output: Output = Field(description="Destination and format of the compressed model.")
     author: User | None = Field(
         default=None,
-        description="User name of the author. The API server refuses any other than the user who creates the job. "
-        "`kubectl compress submit` adds it.",
+        description="User name of the author. The API server refuses any name but that of the user who creates the "
+        "job. `kubectl compress submit` adds it.",
     )
     runtime: ObjectName = Field(
         default=DEFAULT_RUNTIME, description="Name of the CompressionRuntime: image and hardware."
@@ -172,12 +172,13 @@ class CompressionJobSpec(Schema):
     )
     deadline: Duration | None = Field(
         default=None,
-        description="Longest time from start to end, without pauses; then the job fails. It can be raised later.",
+        description="Longest time from start to end, without pauses. When it is over, the job fails. It can be raised "
+        "later.",
     )
     budget: Positive | None = Field(
         default=None,
         description="Largest cost of the job's pods, in the currency of the runtime's pricePerHour. The job fails "
-        "before it exceeds it. It can be raised later.",
+        "before its cost exceeds it. It can be raised later.",
     )
     retries: Retries | None = Field(
         default=None,

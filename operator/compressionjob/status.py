@@ -66,7 +66,7 @@ class CompressionJobStatus(TolerantSchema):
     )
     stage: Text = Field(default="", description="Current step.")
     progress: Annotated[int, Field(ge=0, le=100)] | None = Field(
-        default=None, description="Completed share in per cent."
+        default=None, description="Completed share in percent."
     )
     progress_text: Annotated[str, Field(max_length=8)] = Field(
         default="", description="Progress with its sign, as kubectl get shows it: 81%."
@@ -113,7 +113,7 @@ class CompressionJobStatus(TolerantSchema):
     terms: Terms | None = Field(
         default=None, description="Requirements of its runtimes and the operator when the job was accepted."
     )
-    start_time: Time | None = Field(default=None, description="Time at which the first pod could start.")
+    start_time: Time | None = Field(default=None, description="Time at which the first pod was running.")
     completion_time: Time | None = Field(default=None, description="Time at which the job ended.")
     deadline_time: Time | None = Field(
         default=None, description="Time at which spec.deadline passes; absent while the job is on hold or has ended."

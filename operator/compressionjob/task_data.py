@@ -84,7 +84,7 @@ class EvaluationTask(Schema):
     columns: TaskColumns = Field(default=TaskColumns(), description="Names of the columns.")
     prompt: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
         default=None,
-        description="Text before the answer, and a space follows it. {question} stands for the column with the "
+        description="Text before the answer. A space is added after it. {question} stands for the column with the "
         "question, and any other name in braces for the column of that name; {{ and }} are braces. By default "
         "'Question: {question}', and 'Answer:' in the next line.",
     )

@@ -71,7 +71,8 @@ class ScoreUnder(Schema):
     model_config = with_rules(cel(_SCORE, _SCORE_TEXT))
 
     max_drop: Drop | None = Field(
-        default=None, description="Largest drop from the baseline's share, on the same disturbed inputs."
+        default=None,
+        description="Largest drop from the baseline's share of right predictions, on the same disturbed inputs.",
     )
     min: Drop | None = Field(default=None, description="Lowest share of right predictions of the compressed model.")
 

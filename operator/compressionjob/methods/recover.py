@@ -23,7 +23,7 @@ class Recover(Parameters):
     )
     max_drop: Drop | None = Field(
         default=None,
-        description="Training ends when the loss against the baseline is at most this, on held-out training data; "
+        description="Training ends when the score on held-out training data is at most this far below the baseline's; "
         "without it the whole budget is used.",
     )
     training: Training = Field(default=Training(), description="Budget and settings of the training.")

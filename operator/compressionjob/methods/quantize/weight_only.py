@@ -57,14 +57,14 @@ class WeightOnly(Quantizer):
     algorithm: Algorithm | None = Field(default=None, description=ALGORITHM)
     group_size: GroupSize | None = Field(default=None, description=GROUP_SIZE)
     symmetric: bool | None = Field(
-        default=None, description="Use no zero points: all grids are centred on zero (default false)."
+        default=None, description="Use no zero points, so all grids are centred on zero (default false)."
     )
     embeddings: bool | None = Field(
         default=None, description="Quantize embedding tables and the output layer too (default true)."
     )
     budget: Fraction | None = Field(
         default=None,
-        description='With dtype mixed: size after the stage divided by the size before: "0.15".',
+        description='Size after the stage divided by the size before, with dtype mixed: "0.15".',
     )
 
     def promise(self) -> Promise:
