@@ -26,7 +26,7 @@ from compressionjob.data import ROLES, DataSource
 from compressionjob.exit_codes import ExitCode
 from compressionjob.schema import format_bytes, format_duration
 from compressionjob.serving import Serving
-from compressionjob.sla import objectives_of
+from compressionjob.sla_objectives import objectives_of
 from compressionjob.spec import CompressionJob
 
 

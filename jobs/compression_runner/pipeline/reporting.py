@@ -38,8 +38,8 @@ from compressionjob.report import (
     Violation,
 )
 from compressionjob.schema import format_bytes
-from compressionjob.sla import Judgement
 from compressionjob.spec import CompressionJob
+from compressionjob.verdict import Judgement
 
 LIBRARIES: Final = (
     "compression-operator", "torch", "transformers", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "numpy",

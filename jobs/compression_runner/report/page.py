@@ -30,7 +30,7 @@ from compressionjob.estimate import Estimate
 from compressionjob.plain_text import plain
 from compressionjob.report import ModelFigures, Report, ReportSection
 from compressionjob.schema import format_bytes
-from compressionjob.sla import LATENCY, SPEEDUP
+from compressionjob.sla_objectives import LATENCY, SPEEDUP
 
 VERDICTS: Final = {
     "Pass": ("✓", "Pass", "Every limit holds."),

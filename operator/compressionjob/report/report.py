@@ -17,8 +17,8 @@ from compressionjob.report.serving import ServingReport
 from compressionjob.report.stages import FallbackReport, StageReport
 from compressionjob.review import ReviewOutcome
 from compressionjob.schema import TolerantSchema, format_duration
-from compressionjob.sla import ObjectiveResult, Verdict
 from compressionjob.trust_report import TrustReport
+from compressionjob.verdict import ObjectiveResult, Verdict
 
 
 class RunCost(TolerantSchema):

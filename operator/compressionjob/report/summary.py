@@ -19,8 +19,8 @@ from compressionjob.report.bounds import (
 from compressionjob.report.model_figures import Percentiles
 from compressionjob.retention import SpaceUsed
 from compressionjob.schema import TolerantSchema
-from compressionjob.sla import Verdict
 from compressionjob.structural import structural
+from compressionjob.verdict import Verdict
 
 MAX_SUMMARY_BYTES: Final = 4096
 """Largest termination message that Kubernetes keeps."""

@@ -9,7 +9,7 @@ from tests.support.changed import for_changes
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    for name in ("compressionjob/test_sla.py", "compression_runner/storage/test_s3.py", "docs/test_commands.py"):
+    for name in ("compressionjob/test_verdict.py", "compression_runner/storage/test_s3.py", "docs/test_commands.py"):
         file = tmp_path / "tests" / "unit" / name
         file.parent.mkdir(parents=True)
         file.touch()
@@ -19,11 +19,11 @@ def tree(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("changed", "tests"),
     [
-        (["operator/compressionjob/sla.py"], ["tests/unit/compressionjob/test_sla.py"]),
+        (["operator/compressionjob/verdict.py"], ["tests/unit/compressionjob/test_verdict.py"]),
         (["operator/compressionjob/cost.py"], ["tests/unit/compressionjob"]),
-        (["operator/compressionjob/cost.py", "operator/compressionjob/sla.py"], ["tests/unit/compressionjob"]),
+        (["operator/compressionjob/cost.py", "operator/compressionjob/verdict.py"], ["tests/unit/compressionjob"]),
         (["jobs/compression_runner/storage/s3/keys.py"], ["tests/unit/compression_runner/storage"]),
-        (["tests/unit/compressionjob/test_sla.py"], ["tests/unit/compressionjob/test_sla.py"]),
+        (["tests/unit/compressionjob/test_verdict.py"], ["tests/unit/compressionjob/test_verdict.py"]),
         (["tests/unit/compressionjob/test_deleted.py"], []),
         (["docs/data.md"], ["tests/unit/docs/test_commands.py"]),
         (["crds/compressionjobs.yaml", "setup.py"], []),

@@ -32,8 +32,8 @@ from compressionjob.conditions import (
 from compressionjob.job_parts import PUBLISH
 from compressionjob.objectives import sets_limits
 from compressionjob.report import JudgedResult
-from compressionjob.sla import NO_LIMITS_WARNING
 from compressionjob.status import ChildReference
+from compressionjob.verdict import NO_LIMITS_WARNING
 
 ADMISSION_REQUEUE: Final = 300.0
 """Seconds until the next reconcile of a job whose Job was refused; ``loop.admission`` decides about earlier retries."""

@@ -8,7 +8,7 @@ from rich.table import Table
 from compressionjob.remedies import remedy_of
 from compressionjob.report import Report
 from compressionjob.schema import format_bytes
-from compressionjob.sla import ObjectiveResult
+from compressionjob.verdict import ObjectiveResult
 
 COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow", "NoLimits": "cyan"}
 
