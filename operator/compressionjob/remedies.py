@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from compressionjob.schema import format_duration
+from compressionjob.field_types import format_duration
 from compressionjob.serving import SERVING_NAMES
 from compressionjob.sla_objectives import COST, LATENCY, MEMORY, MEMORY_RATIO, SPEEDUP, THROUGHPUT
 from compressionjob.verdict import ObjectiveResult

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from compressionjob.field_types import parse_duration, parse_quantity
 from compressionjob.objectives import Sla
-from compressionjob.schema import parse_duration, parse_quantity
 from compressionjob.serving import GOODPUT, LONGER, SERVING_NAMES, SHORTER
 from compressionjob.trust_limits import DISTURBANCES
 

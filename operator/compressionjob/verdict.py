@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from compressionjob.estimate import Estimate, unbounded
+from compressionjob.field_types import TolerantSchema, format_bytes
 from compressionjob.figures import write_figure
 from compressionjob.objectives import Sla
-from compressionjob.schema import TolerantSchema, format_bytes
 from compressionjob.sla_objectives import NAMES, Direction, Objective, Unit, objectives_of
 
 LimitVerdict = Literal["Pass", "Fail", "Inconclusive"]

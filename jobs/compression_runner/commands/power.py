@@ -23,8 +23,8 @@ from compression_runner.evaluation.statistics.power import (
     samples_for_share,
     share_reach,
 )
+from compressionjob.field_types import format_duration, parse_duration
 from compressionjob.objectives import ERROR_METRICS, QualityMetric
-from compressionjob.schema import format_duration, parse_duration
 from compressionjob.serving import SERVING_NAMES
 from compressionjob.sla_objectives import (
     COST,

@@ -45,9 +45,9 @@ from compression_runner.inference.opening import engine_of, open_predictor
 from compression_runner.inference.predictor import Engine, Feed, ModelOrigin, Predictor
 from compressionjob.cost import cost_per_million
 from compressionjob.estimate import Estimate
+from compressionjob.field_types import parse_duration
 from compressionjob.objectives import QualityMetric
 from compressionjob.report import QualityPart
-from compressionjob.schema import parse_duration
 from compressionjob.sla_objectives import COST, LATENCY, MEMORY, MEMORY_RATIO, SPEEDUP, THROUGHPUT
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.verdict import interval_confidence

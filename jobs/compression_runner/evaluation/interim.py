@@ -11,9 +11,9 @@ from compression_runner.evaluation.speed.latency import LATENCY_SHARE
 from compression_runner.evaluation.speed.sizing import MARGIN, MAX_QUERIES, NEARLY_ALL
 from compression_runner.evaluation.statistics.alpha_spending import LOOKS
 from compressionjob.estimate import Estimate, unbounded
+from compressionjob.field_types import format_duration
 from compressionjob.objectives import Sla
 from compressionjob.report.objective_looks import Look, ObjectiveLooks
-from compressionjob.schema import format_duration
 from compressionjob.serving import SERVING_NAMES
 from compressionjob.sla_objectives import COST, LATENCY, SPEEDUP, THROUGHPUT, Objective, objectives_of
 from compressionjob.verdict import MAX_REASON, LimitVerdict, verdict_on

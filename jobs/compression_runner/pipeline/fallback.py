@@ -16,9 +16,9 @@ from compression_runner.pipeline.reporting import RunResult
 from compression_runner.pipeline.staging import PreparedModels
 from compression_runner.telemetry.phase import Phase
 from compressionjob.estimate import Estimate
+from compressionjob.field_types import format_bytes
 from compressionjob.objectives import Sla
 from compressionjob.report import CandidateReport, FallbackReport
-from compressionjob.schema import format_bytes
 from compressionjob.sla_objectives import SIZE, SIZE_RATIO
 from compressionjob.verdict import Judgement, judge
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from compression_runner.report import wording
 from compression_runner.report.objective_rows import ObjectiveRow, Terms, objective_row, verdict_sentence
+from compressionjob.field_types import format_bytes
 from compressionjob.report import CandidateReport, FallbackReport, ModelFigures, Report
-from compressionjob.schema import format_bytes
 from compressionjob.verdict import Verdict
 
 

@@ -9,10 +9,10 @@ from markupsafe import Markup, escape
 
 from compressionjob import sla_objectives
 from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate, unbounded
+from compressionjob.field_types import format_bytes
 from compressionjob.measuring import NODE, SHARED, STATIC_CPUS
 from compressionjob.objectives import ERROR_METRICS
 from compressionjob.report import Environment
-from compressionjob.schema import format_bytes
 from compressionjob.serving import GOODPUT, LONGER, SHORTER
 
 BINARY: Final = "bytes in powers of two"

@@ -5,8 +5,8 @@ from typing import Any
 from pydantic import Field
 
 from compressionjob.estimate import Estimate
+from compressionjob.field_types import TolerantSchema
 from compressionjob.report.model_figures import ModelFigures
-from compressionjob.schema import TolerantSchema
 from compressionjob.verdict import ObjectiveResult, Verdict
 
 

@@ -15,7 +15,7 @@ from compression_operator.records.child import ChildRecord
 from compression_operator.records.reading import parse_time
 from compressionjob.conditions import BUDGET_EXCEEDED
 from compressionjob.cost import SECONDS_PER_HOUR, cost_of, format_cost
-from compressionjob.schema import format_duration
+from compressionjob.field_types import format_duration
 
 ENDING: Final = 30.0
 """Seconds that a pod may take to end (Kubernetes' terminationGracePeriodSeconds): they cost, too."""

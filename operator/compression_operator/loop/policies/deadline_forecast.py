@@ -9,7 +9,7 @@ from compression_operator.loop.policies import deadline
 from compression_operator.records.reading import parse_time
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import CLOCK_STOPPED, DEADLINE_AT_RISK, FORECAST_IN_TIME, FORECAST_LATE
-from compressionjob.schema import format_duration
+from compressionjob.field_types import format_duration
 
 CLEAR_SHARE: Final = 0.05
 """A risk ends only when the forecast is earlier than the deadline by this share of the remaining time."""

@@ -21,9 +21,9 @@ from compressionjob.conditions import (
     REVIEW_TIMED_OUT,
     REVIEWED,
 )
+from compressionjob.field_types import parse_duration
 from compressionjob.job_parts import PUBLISH
 from compressionjob.review import TIMEOUT_REVIEWER, ReviewOutcome
-from compressionjob.schema import parse_duration
 
 _IGNORED: Final = "; not counted: "
 """Separator in the condition's message before the reviews that do not count."""

@@ -4,11 +4,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from compressionjob.field_types import Drop, Fraction, Schema
 from compressionjob.methods.parameters import ALWAYS
 from compressionjob.methods.predicate import AllOf, Not, OneOf, Predicate, Rule
 from compressionjob.methods.promise import Promise
 from compressionjob.methods.quantize.quantizer import BACKEND, DTYPE, GRANULARITY, METHOD, Quantizer
-from compressionjob.schema import Drop, Fraction, Schema
 
 Calibration = Literal["minmax", "entropy", "percentile"]
 _OPENVINO = OneOf("backend", ("openvino",))

@@ -4,10 +4,10 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
+from compressionjob.field_types import Fraction
 from compressionjob.methods.predicate import AllOf, AnyOf, IsSet, Not, OneOf, Predicate, Rule
 from compressionjob.methods.promise import Promise
 from compressionjob.methods.quantize.quantizer import BACKEND, DTYPE, METHOD, Quantizer
-from compressionjob.schema import Fraction
 
 Algorithm = Literal["rtn", "gptq", "awq"]
 GroupSize = Literal[16, 32, 64, 128, 256]

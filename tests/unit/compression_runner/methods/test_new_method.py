@@ -13,11 +13,11 @@ from compression_runner.formats.source.inspection import Source
 from compression_runner.methods import registry
 from compression_runner.pipeline.planner import make_plan
 from compression_runner.stages.method import StageContext
+from compressionjob.crd_schema import structural
 from compressionjob.methods import quantize
 from compressionjob.methods.family import family
 from compressionjob.pipeline import Stage
 from compressionjob.spec import parse_job
-from compressionjob.structural import structural
 from tests.support.graphs import graph
 from tests.support.manifests import job
 from tests.support.new_method.parameters import Coarse
