@@ -133,7 +133,7 @@ def _object(description: str, **properties: dict[str, Any]) -> dict[str, Any]:
 def definitions() -> dict[str, dict[str, Any]]:
     """Return the CustomResourceDefinitions by file name."""
     job = _object(
-        "A model to compress, and the limits that the compressed model must keep.",
+        "A model to compress, and the limits that the compressed model must meet.",
         spec=restrict_changes(with_examples(structural(CompressionJobSpec))),
         status=structural(CompressionJobStatus, defaults=False) | {"default": _UNSEEN},
     )

@@ -145,7 +145,7 @@ class Output(Schema):
 
 
 class CompressionJobSpec(Schema):
-    """A model, a pipeline of stages, and the limits that the compressed model must keep."""
+    """A model, a pipeline of stages, and the limits that the compressed model must meet."""
 
     model_config = with_rules(*SPEC_RULES)
 
@@ -156,7 +156,7 @@ class CompressionJobSpec(Schema):
     pipeline: Pipeline = Field(
         description="Stages, which run in this order.", json_schema_extra={"x-kubernetes-validations": PIPELINE_RULES}
     )
-    sla: Sla = Field(default=Sla(), description="Limits that the compressed model must keep.")
+    sla: Sla = Field(default=Sla(), description="Limits that the compressed model must meet.")
     benchmark: Benchmark = Field(default=Benchmark(), description="Measurement of speed and memory.")
     output: Output = Field(description="Destination and format of the compressed model.")
     author: User | None = Field(

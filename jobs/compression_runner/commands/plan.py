@@ -81,7 +81,7 @@ def _time(forecast: TimeForecast) -> str:
 
 def _load(serving: Serving) -> str:
     if serving.find_max_rate:
-        return "at the highest rate that keeps the limits"
+        return "at the highest rate that meets the limits"
     return f"{serving.concurrency} at a time" if serving.concurrency else f"{serving.request_rate:g} a second"
 
 
