@@ -7,9 +7,9 @@ SHELL := /bin/bash
         docs docs-serve generate check-generated prepare cluster bench-operator clean
 
 PY := .venv/bin/python
-# The local cluster needs nothing but the standard library: it does not wait for .venv.
 # Material for MkDocs ends in May 2027. Its successor, Zensical, reads the same mkdocs.yml but has no hooks yet.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs
+# The local cluster needs nothing but the standard library: it does not wait for .venv.
 LOCALCLUSTER := $(if $(wildcard $(PY)),$(PY),python3) -m localcluster
 PYTEST := $(PY) -m pytest
 # Each test takes one core at most, and many wait for servers: there are two workers more than there are cores.
@@ -26,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PACKAGES := operator jobs localcluster dashboards charts demo docsite images samples tests benchmarks wording
 
 help: ## show what there is
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 20
 
 setup: ## install uv into the cache and the locked environment into .venv
 	@scripts/setup

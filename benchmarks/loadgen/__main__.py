@@ -21,7 +21,7 @@ from compression_runner.inference.onnx import OnnxPredictor
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import StageContext
 from compressionjob.data import EvaluationData
-from compressionjob.schema import format_duration
+from compressionjob.field_types import format_duration
 from compressionjob.spec import Benchmark
 from samples.text import minilm, sentences
 

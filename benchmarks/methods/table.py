@@ -5,7 +5,7 @@ from string import ascii_uppercase
 from typing import Any, Final
 
 from benchmarks.methods.staleness import MARK, Current, note, stale_rows
-from compressionjob.schema import format_bytes, format_duration
+from compressionjob.field_types import format_bytes, format_duration
 
 TABLE: Final = Path(__file__).parents[2] / "docs" / "methods" / "results.md"
 # Preferred metrics, if the example names none.

@@ -5,9 +5,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
+from compressionjob.field_types import ColumnName, Fraction, Schema, cel, with_rules
 from compressionjob.locations import SourceText, Storage
 from compressionjob.model_state import added_with
-from compressionjob.schema import ColumnName, Fraction, Schema, cel, with_rules
 from compressionjob.task_data import MAX_TASKS, TASK_RULES, EvaluationTask
 
 MAX_SAMPLES: Final = 1_000_000

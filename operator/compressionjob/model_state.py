@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, JsonValue
 
 from compressionjob.errors import FieldProblem
-from compressionjob.schema import Schema, cel, without_default
+from compressionjob.field_types import Schema, cel, without_default
 from compressionjob.tasks import Task
 
 TensorName = Annotated[str, Field(min_length=1, max_length=256)]

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, ValidationError
 
 from compressionjob.errors import InvalidSpec, problems_of
+from compressionjob.field_types import ObjectName, Schema, TolerantSchema, cel, with_rules
 from compressionjob.group import API_VERSION, REVIEW_KIND
-from compressionjob.schema import ObjectName, Schema, TolerantSchema, cel, with_rules
 
 Decision = Literal["Approve", "Reject"]
 ReviewPolicy = Literal["Always", "OnInconclusive", "Never"]

@@ -9,11 +9,11 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from compressionjob.field_types import cel
 from compressionjob.methods.parameters import NEVER
 from compressionjob.methods.predicate import AllOf, AnyOf, IsSet, Predicate, Within
 from compressionjob.methods.registry import METHODS
 from compressionjob.objectives import ERROR_METRICS
-from compressionjob.schema import cel
 from compressionjob.serving import SERVING_RULES
 from compressionjob.task_data import TASK_SPEC_RULES
 from compressionjob.tasks import TASKS, Traits

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from compressionjob.schema import Duration, Positive, Schema, cel, with_rules, without_default
+from compressionjob.field_types import Duration, Positive, Schema, cel, with_rules, without_default
 
 Engine = Literal["auto", "vllm"]
 ServedPercentile = Literal["p50", "p90", "p99"]

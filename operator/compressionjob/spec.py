@@ -15,6 +15,15 @@ from compressionjob.consistency import (
 )
 from compressionjob.data import Columns, Data, EvaluationData
 from compressionjob.errors import FieldProblem, InvalidSpec, kind_of, problems_of
+from compressionjob.field_types import (
+    Duration,
+    ObjectName,
+    Positive,
+    Schema,
+    TolerantSchema,
+    with_rules,
+    without_default,
+)
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Hub, Location, LocationText, SourceText, Storage, parse_location
 from compressionjob.model_state import MODEL_RULES, STATE_RULES, StateTensor, added_with, state_problems
@@ -25,7 +34,6 @@ from compressionjob.retention import Retention
 from compressionjob.review import Decision, ReviewPolicy, User
 from compressionjob.rules import PIPELINE_RULES, SPEC_RULES
 from compressionjob.runtime_limits import Interruptions, Retries
-from compressionjob.schema import Duration, ObjectName, Positive, Schema, TolerantSchema, with_rules, without_default
 from compressionjob.serving import BENCHMARK_RULES, TOGETHER_TEXT, Engine, Serving
 from compressionjob.serving_fit import serving_problems
 from compressionjob.task_data import task_problems

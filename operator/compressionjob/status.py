@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import Field
 
 from compressionjob.conditions import Condition
+from compressionjob.field_types import TolerantSchema
 from compressionjob.job_parts import Part
 from compressionjob.notifications import MAX_NOTIFICATIONS, Notification
 from compressionjob.report import RunStep, SideSummary
@@ -18,11 +19,10 @@ from compressionjob.report.bounds import (
 )
 from compressionjob.retention import RetentionStatus, SpaceUsed
 from compressionjob.review import ReviewOutcome
-from compressionjob.schema import TolerantSchema
-from compressionjob.sla import Verdict
 from compressionjob.stores import MAX_NAMED, StoreConnection
 from compressionjob.terms import Terms
 from compressionjob.usage import ActiveTime, Interruptions, Usage
+from compressionjob.verdict import Verdict
 
 Phase = Literal["Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed"]
 PHASES: tuple[Phase, ...] = get_args(Phase)

@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, JsonValue, StrictBool, model_validator
 
 from compressionjob.errors import FieldProblem
+from compressionjob.field_types import ColumnName, Label, Positive, Schema, cel, with_rules
 from compressionjob.locations import SourceText
-from compressionjob.schema import ColumnName, Label, Positive, Schema, cel, with_rules
 
 TaskKind = Literal["multiple-choice", "generation"]
 TaskMetric = Literal["acc", "acc_norm", "exact_match"]

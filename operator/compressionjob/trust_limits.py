@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from compressionjob.schema import Drop, NotNegative, Positive, Schema, cel, with_rules
+from compressionjob.field_types import Drop, NotNegative, Positive, Schema, cel, with_rules
 
 FairnessMetric = Literal["accuracy", "precision", "recall", "f1", "mae", "mse"]
 FAIRNESS_ERRORS: Final[frozenset[FairnessMetric]] = frozenset({"mae", "mse"})

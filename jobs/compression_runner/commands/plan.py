@@ -24,9 +24,9 @@ from compression_runner.storage import Stores
 from compression_runner.telemetry import logs
 from compressionjob.data import ROLES, DataSource
 from compressionjob.exit_codes import ExitCode
-from compressionjob.schema import format_bytes, format_duration
+from compressionjob.field_types import format_bytes, format_duration
 from compressionjob.serving import Serving
-from compressionjob.sla import objectives_of
+from compressionjob.sla_objectives import objectives_of
 from compressionjob.spec import CompressionJob
 
 

@@ -43,16 +43,17 @@ from compression_runner.evaluation.speed.throughput import ThroughputRun, measur
 from compression_runner.evaluation.statistics.alpha_spending import each_look, look_of_data
 from compression_runner.inference.opening import engine_of, open_predictor
 from compression_runner.inference.predictor import Engine, Feed, ModelOrigin, Predictor
-from compressionjob import sla
 from compressionjob.cost import cost_per_million
 from compressionjob.estimate import Estimate
+from compressionjob.field_types import parse_duration
 from compressionjob.objectives import QualityMetric
 from compressionjob.report import QualityPart
-from compressionjob.schema import parse_duration
+from compressionjob.sla_objectives import COST, LATENCY, MEMORY, MEMORY_RATIO, SPEEDUP, THROUGHPUT
 from compressionjob.spec import CompressionJobSpec
+from compressionjob.verdict import interval_confidence
 
 SAMPLES_IN_REPORT: Final = 5000
-MEMORY: Final = (sla.MEMORY, sla.MEMORY_RATIO)
+MEMORY_LIMITS: Final = (MEMORY, MEMORY_RATIO)
 
 
 def measure(
@@ -80,7 +81,7 @@ def measure(
     model that does not load or run.
     """
     watch = Stopwatch(advance, shares_of(spec))
-    confidence = sla.interval_confidence(spec.sla, results)
+    confidence = interval_confidence(spec.sla, results)
     cpus = cpus or choose_cpus(spec.benchmark.threads)
     threads = cpus.threads
     interim = Interim(spec.sla, threads)
@@ -122,7 +123,7 @@ def measure(
     environment = environment_of(spec, engine, threads, data, run, rates, noise, quality, memory, confidence)
     estimates = estimates_of(spec, sides, memory, quality, metric, run, rates, each)
     if price is not None:
-        estimates[sla.COST] = cost_per_million(price, estimates[sla.THROUGHPUT])
+        estimates[COST] = cost_per_million(price, estimates[THROUGHPUT])
     return Measurements(
         baseline=sides[0],
         compressed=sides[1],
@@ -192,7 +193,7 @@ def _memory(
         MemoryProbes(subject.model, feed, threads, at_look, engine)
         for subject, feed in zip(subjects, feeds, strict=True)
     ]
-    needs = [interim.limits(sla.MEMORY_RATIO), interim.limits(*MEMORY)]
+    needs = [interim.limits(MEMORY_RATIO), interim.limits(*MEMORY_LIMITS)]
     for processes in LOOKS_AT:
         measured = [probe.measure(processes if needed else 1) for probe, needed in zip(probes, needs, strict=True)]
         estimates = memory_estimates(measured[0], measured[1])
@@ -226,10 +227,10 @@ def _speed(
         plan, began = LatencyPlan(each, decisive, seconds * LATENCY_SHARE, scenario), interim.now()
 
         def latency_decided(run: LatencyRun) -> bool:
-            estimates: dict[str, Estimate | None] = {sla.SPEEDUP: None, **latency_estimates(spec, run, each)}
+            estimates: dict[str, Estimate | None] = {SPEEDUP: None, **latency_estimates(spec, run, each)}
             return interim.decided(estimates, "queries", run.queries, began)
 
-        limited = latency_decided if interim.limits(sla.LATENCY, sla.SPEEDUP) else None
+        limited = latency_decided if interim.limits(LATENCY, SPEEDUP) else None
         run = measure_latency(sides[0], sides[1], plan, advance, observer=observer, decided=limited)
     with watch.phase("throughput") as advance:
         batch = min(offline_batch(predictor, spec.benchmark) for predictor in predictors)
@@ -237,10 +238,10 @@ def _speed(
 
         def rate_decided(rates: ThroughputRun) -> bool:
             rate = rates.rate(1)
-            estimates = {sla.THROUGHPUT: rate} | ({} if price is None else {sla.COST: cost_per_million(price, rate)})
+            estimates = {THROUGHPUT: rate} | ({} if price is None else {COST: cost_per_million(price, rate)})
             return interim.decided(estimates, "blocks", len(rates.pairs), started)
 
-        enough = rate_decided if interim.limits(sla.THROUGHPUT, sla.COST) else None
+        enough = rate_decided if interim.limits(THROUGHPUT, COST) else None
         meter = energy_meter()
         rates = measure_throughput(sides[0], sides[1], batch, each, rest, advance, meter=meter, decided=enough)
     return run, rates

@@ -19,7 +19,7 @@ from compression_runner.evaluation.trust import Trust, measure_trust
 from compression_runner.inference.opening import engine_of
 from compression_runner.inference.predictor import Predictor
 from compressionjob.estimate import Estimate
-from compressionjob.schema import parse_duration
+from compressionjob.field_types import parse_duration
 from compressionjob.spec import CompressionJobSpec
 
 

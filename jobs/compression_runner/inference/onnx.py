@@ -7,8 +7,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from compression_runner.inference.batch_axis import locate_batch
+from compression_runner.inference.onnx_session import RUNTIME_ERRORS
 from compression_runner.inference.predictor import SOURCE_MODEL, Feed, ModelOrigin, Predictor, TensorInfo
-from compression_runner.inference.session import RUNTIME_ERRORS
 
 
 class OnnxPredictor(Predictor):

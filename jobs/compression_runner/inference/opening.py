@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Final
 
 from compression_runner.inference.onnx import OnnxPredictor
+from compression_runner.inference.onnx_session import RUNTIME_ERRORS
 from compression_runner.inference.predictor import SOURCE_MODEL, Engine, ModelOrigin, Predictor
-from compression_runner.inference.session import RUNTIME_ERRORS
 
 IR_SUFFIX: Final = ".xml"
 LOAD_ERRORS: Final[tuple[type[Exception], ...]] = (RuntimeError, *RUNTIME_ERRORS)

@@ -17,6 +17,7 @@ from compression_runner.pipeline.report_files import report_digest
 from compression_runner.storage import Store
 from compressionjob.conditions import BAD_RECIPE, DISK_FULL, INVALID_INPUT, STORAGE_UNAVAILABLE
 from compressionjob.exit_codes import ExitCode
+from compressionjob.field_types import format_bytes
 from compressionjob.job_parts import COMPRESS
 from compressionjob.publication import HOLD, PUBLISH, Publication
 from compressionjob.report import (
@@ -37,9 +38,8 @@ from compressionjob.report import (
     Summary,
     Violation,
 )
-from compressionjob.schema import format_bytes
-from compressionjob.sla import Judgement
 from compressionjob.spec import CompressionJob
+from compressionjob.verdict import Judgement
 
 LIBRARIES: Final = (
     "compression-operator", "torch", "transformers", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "numpy",

@@ -3,7 +3,7 @@
 from compression_runner.report.objective_rows import Terms, interval_of
 from compressionjob.estimate import Estimate
 from compressionjob.report import Report
-from compressionjob.sla import LATENCY, QUALITY_DROP, QUALITY_INCREASE, SPEEDUP
+from compressionjob.sla_objectives import LATENCY, QUALITY_DROP, QUALITY_INCREASE, SPEEDUP
 
 
 def judged(report: Report, *names: str) -> Estimate | None:

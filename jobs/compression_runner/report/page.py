@@ -27,10 +27,10 @@ from compression_runner.report.reproducing import reproduction
 from compression_runner.report.serving_rows import serving_view
 from compression_runner.report.trust_rows import HALF, SIDE, trust_view
 from compressionjob.estimate import Estimate
+from compressionjob.field_types import format_bytes
 from compressionjob.plain_text import plain
 from compressionjob.report import ModelFigures, Report, ReportSection
-from compressionjob.schema import format_bytes
-from compressionjob.sla import LATENCY, SPEEDUP
+from compressionjob.sla_objectives import LATENCY, SPEEDUP
 
 VERDICTS: Final = {
     "Pass": ("✓", "Pass", "Every limit holds."),

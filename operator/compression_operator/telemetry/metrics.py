@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from compressionjob.conditions import FAILURE_REASONS
-from compressionjob.sla import Verdict
+from compressionjob.verdict import Verdict
 
 DEFAULT_JOB_SERIES: Final = 500
 STATUS_LEVELS: Final = ("full", "minimal", "least")

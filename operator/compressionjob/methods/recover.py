@@ -4,11 +4,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from compressionjob.field_types import Drop
 from compressionjob.methods.parameters import ALWAYS, LabelNeed, Parameters
 from compressionjob.methods.predicate import Predicate
 from compressionjob.methods.promise import Promise
 from compressionjob.methods.training import Training
-from compressionjob.schema import Drop
 
 
 class Recover(Parameters):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from compressionjob.schema import Duration, NotNegative, Positive, Schema
+from compressionjob.field_types import Duration, NotNegative, Positive, Schema
 
 Augmentation = Literal["flip", "shift"]
 Precision = Literal["float32", "bfloat16"]

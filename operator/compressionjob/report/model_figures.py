@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from compressionjob.estimate import Estimate
-from compressionjob.schema import TolerantSchema
+from compressionjob.field_types import TolerantSchema
 
 Percentiles = dict[str, float]
 

@@ -30,10 +30,10 @@ from compression_runner.pipeline.planner import PipelinePlan, Step
 from compression_runner.pipeline.report_files import write_report
 from compression_runner.pipeline.reporting import RunResult, make_report, summarize
 from compression_runner.storage.directory import DirectoryStore
-from compressionjob import sla
 from compressionjob.estimate import Estimate
 from compressionjob.publication import Publication
 from compressionjob.report import Machine, ModelFigures, StageReport
+from compressionjob.sla_objectives import SIZE_RATIO
 from compressionjob.spec import CompressionJob, parse_job
 from tests.support.manifests import job
 from tests.support.reports import REPORT_V1
@@ -85,7 +85,7 @@ def measurements(one: CompressionJob) -> Measurements:
     return Measurements(
         baseline=before,
         compressed=after,
-        estimates={sla.SIZE_RATIO: Estimate.exact(0.25)},
+        estimates={SIZE_RATIO: Estimate.exact(0.25)},
         speedups={},
         quality_drops={"cosine": Estimate(value=0.5, low=0.4, high=0.6)},
         quality_metric="cosine",

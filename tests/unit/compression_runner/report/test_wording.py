@@ -3,10 +3,10 @@
 import pytest
 
 from compression_runner.report.wording import measured_on, objective_title
-from compressionjob import sla
 from compressionjob.objectives import Sla
 from compressionjob.report import Environment
 from compressionjob.serving import LATENCIES
+from compressionjob.sla_objectives import objectives_of
 
 OBJECTIVES = [
     {"quality": {"metric": "accuracy", "maxDrop": "0.01", "min": "0.9"}},
@@ -32,7 +32,7 @@ OBJECTIVES = [
 
 @pytest.mark.parametrize("limits", OBJECTIVES, ids=str)
 def test_every_objective_has_a_readable_title(limits: dict[str, object]) -> None:
-    objectives = sla.objectives_of(Sla.model_validate(limits))
+    objectives = objectives_of(Sla.model_validate(limits))
     assert objectives
     titles = [objective_title(item.name, "accuracy", "p99") for item in objectives]
     assert not [title for title in titles if "." in title or title.lower() == "cost"]

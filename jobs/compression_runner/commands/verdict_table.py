@@ -5,10 +5,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from compressionjob.field_types import format_bytes
 from compressionjob.remedies import remedy_of
 from compressionjob.report import Report
-from compressionjob.schema import format_bytes
-from compressionjob.sla import ObjectiveResult
+from compressionjob.verdict import ObjectiveResult
 
 COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow", "NoLimits": "cyan"}
 

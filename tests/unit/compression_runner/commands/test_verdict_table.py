@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from compression_runner.commands.verdict import show
+from compression_runner.commands.verdict_table import show
 from tests.support.reports import report
 
 
