@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup demo play check test results results-check gpu-checks lint test-unit test-methods test-integration test-e2e test-kueue \
-        test-network test-integrity test-images test-docs test-engines test-serving test-families \
+        test-network test-integrity test-images test-docs test-engines test-serving test-providers test-families \
         docs docs-serve generate check-generated prepare cluster bench-operator clean
 
 PY := .venv/bin/python
@@ -88,6 +88,9 @@ test-engines: setup ## slow: install llm-compressor and ModelOpt as their images
 
 test-serving: setup ## slow: install vLLM as its image does, and measure a language model that it serves
 	$(PYTEST) tests/serving
+
+test-providers: setup ## slow: install onnxruntime with OpenVINO's and with GPU providers, and check what runs where
+	$(PYTEST) tests/providers
 
 test-families: setup ## slow, resumable: families of Transformers models with every method; writes docs/models.md
 	nice $(PY) -m benchmarks.families

@@ -10,7 +10,6 @@ from pydantic import Field, JsonValue, model_validator
 
 from compressionjob.field_types import Duration, Positive, Schema, cel, with_rules, without_default
 
-Engine = Literal["auto", "vllm"]
 ServedPercentile = Literal["p50", "p90", "p99"]
 
 LATENCIES: Final = ("ttft", "interToken", "timePerOutputToken", "endToEnd")

@@ -14,6 +14,7 @@ from compressionjob.consistency import (
     review_problems,
 )
 from compressionjob.data import Columns, Data, EvaluationData
+from compressionjob.engines import GPU_ENGINES, Engine
 from compressionjob.errors import FieldProblem, InvalidSpec, kind_of, problems_of
 from compressionjob.field_types import (
     Duration,
@@ -24,6 +25,7 @@ from compressionjob.field_types import (
     with_rules,
     without_default,
 )
+from compressionjob.gpu_engines import gpu_problems
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Hub, Location, LocationText, SourceText, Storage, parse_location
 from compressionjob.model_state import MODEL_RULES, STATE_RULES, StateTensor, added_with, state_problems
@@ -34,7 +36,7 @@ from compressionjob.retention import Retention
 from compressionjob.review import Decision, ReviewPolicy, User
 from compressionjob.rules import PIPELINE_RULES, SPEC_RULES
 from compressionjob.runtime_limits import Interruptions, Retries
-from compressionjob.serving import BENCHMARK_RULES, TOGETHER_TEXT, Engine, Serving
+from compressionjob.serving import BENCHMARK_RULES, TOGETHER_TEXT, Serving
 from compressionjob.serving_fit import serving_problems
 from compressionjob.task_data import task_problems
 from compressionjob.tasks import TASKS, Task, default_metric
@@ -90,9 +92,10 @@ class Benchmark(Schema):
     )
     engine: Engine = Field(
         default="auto",
-        description="Engine that the model is for. auto: onnxruntime, or OpenVINO for its models. vllm: the model is "
-        "also served by vLLM, which measures the limits on served requests (ttft to outputLength). The runtime's image "
-        "needs vLLM.",
+        description="Engine that the model is for. auto: onnxruntime, or OpenVINO for its models, on the CPU. "
+        "onnxruntime-cuda, onnxruntime-tensorrt: both models are measured on the GPU of the runtime, whose image needs "
+        "onnxruntime for GPUs. vllm: the model is also served by vLLM, which measures the limits on served requests "
+        "(ttft to outputLength). The runtime's image needs vLLM.",
         json_schema_extra=without_default,
     )
     serving: Serving | None = Field(default=None, description="Load on the serving engine. engine vllm needs it.")
@@ -252,6 +255,7 @@ class CompressionJobSpec(Schema):
             *fallback_problems(self.sla, self.pipeline),
             *task_problems(self.data.tasks, self.sla.recovery.tasks if self.sla.recovery else None, self.model.task),
             *serving_problems(self.sla, self.model.task, self.benchmark.serving, self.output.format),
+            *(gpu_problems(self.to_json()) if self.benchmark.engine in GPU_ENGINES else ()),
         ]
         if problems:
             raise InvalidSpec(problems)

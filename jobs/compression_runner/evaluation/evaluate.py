@@ -11,7 +11,7 @@ from compression_runner.evaluation.answers.pair import AnsweredData, AnswerPair
 from compression_runner.evaluation.answers.varying import may_vary
 from compression_runner.evaluation.interim import SERVING_TIME, Interim
 from compression_runner.evaluation.machine.cpus import MeasuringCpus, choose_cpus
-from compression_runner.evaluation.machine.energy import energy_meter
+from compression_runner.evaluation.machine.execution import Execution, execution_in
 from compression_runner.evaluation.machine.memory import LOOKS_AT, MemoryFigures, MemoryProbes
 from compression_runner.evaluation.machine.noise import noise_between, read_noise
 from compression_runner.evaluation.machine.pinning import pinned
@@ -86,14 +86,17 @@ def measure(
     threads = cpus.threads
     interim = Interim(spec.sla, threads)
     # A compressed model for OpenVINO is compared with the baseline in OpenVINO.
-    engine = engine_of(compressed.model)
+    engine = engine_of(compressed.model, spec.benchmark.engine)
     with (
         pinned(cpus) as pin,
+        execution_in(engine) as execution,
         stepwise(open_predictor(baseline.model, threads, engine), data) as before,
         stepwise(open_predictor(compressed.model, threads, engine, _origin(spec)), data) as after,
     ):
         models, predictors = (baseline.model, compressed.model), (before, after)
         place_batch(spec, predictors, data)
+        feeds = [side.one_run(prepared_queries(side, data, spec.benchmark, limit=1)[0]) for side in predictors]
+        execution.require_on_device(predictors, feeds, _origin(spec))
         varies = may_vary(before.inputs, before.outputs, spec.model.task, spec.benchmark.batch_size)
         sizes = looks_at_samples(spec, len(data), has_labels=data.answered, confidence=confidence, may_vary=varies)
         answering = AnsweredData(
@@ -103,11 +106,10 @@ def measure(
         require_answers(spec, quality, _origin(spec).field)
         quality = with_note(quality, saturation_note(models, engine))
         watch.end("evaluate baseline", "evaluate compressed")
-        feeds = [side.one_run(prepared_queries(side, data, spec.benchmark, limit=1)[0]) for side in predictors]
         with watch.phase("memory"):
             memory = _memory((baseline, compressed), feeds, threads, confidence, engine, observer, interim)
         noise_before = read_noise()
-        run, rates = _speed(spec, predictors, data, confidence, watch, observer, interim, threads, price)
+        run, rates = _speed(spec, predictors, data, confidence, watch, observer, interim, threads, price, execution)
         noise = noise_between(noise_before, read_noise())
         pin.release()
         trust = trust_of(spec, (baseline, compressed), predictors, data, answered, confidence, watch)
@@ -141,7 +143,7 @@ def measure(
             "baseline": _flat(run.latencies(0)),
             "compressed": _flat(run.latencies(1)),
         },
-        environment=cpus.described_in(environment, pinned=pin.held),
+        environment=execution.described_in(cpus.described_in(environment, pinned=pin.held)),
         timings=watch.seconds,
         trust=trust.report,
         serving=serving.report,
@@ -215,6 +217,7 @@ def _speed(
     interim: Interim,
     threads: int,
     price: float | None,
+    execution: Execution,
 ) -> tuple[LatencyRun, ThroughputRun]:
     """Measure latency, then throughput, each until its limits are decided."""
     seconds, each = parse_duration(spec.benchmark.time_limit), each_look(confidence)
@@ -242,7 +245,7 @@ def _speed(
             return interim.decided(estimates, "blocks", len(rates.pairs), started)
 
         enough = rate_decided if interim.limits(THROUGHPUT, COST) else None
-        meter = energy_meter()
+        meter = execution.energy_meter()
         rates = measure_throughput(sides[0], sides[1], batch, each, rest, advance, meter=meter, decided=enough)
     return run, rates
 

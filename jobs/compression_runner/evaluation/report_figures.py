@@ -1,7 +1,6 @@
 """Convert measurements to the contract's figures, and to the estimates that the objectives are judged by."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 from compression_runner.dataset import SampleSet
@@ -14,6 +13,7 @@ from compression_runner.evaluation.speed.latency_run import QUANTILES, LatencyRu
 from compression_runner.evaluation.speed.scenario import Scenario
 from compression_runner.evaluation.speed.throughput import ThroughputRun
 from compression_runner.inference.predictor import Engine
+from compression_runner.inference.versions import engine_version
 from compressionjob.estimate import Estimate
 from compressionjob.methods.promise import broken_promises
 from compressionjob.objectives import ERROR_METRICS, QualityMetric
@@ -157,7 +157,7 @@ def environment_of(
 ) -> Environment:
     """Return the conditions of the measurement, for the report."""
     return Environment(
-        measured_in=f"{engine} {version(engine)}",
+        measured_in=f"{engine} {engine_version(engine)}",
         machine=machine(),
         threads=threads,
         batch_size=spec.benchmark.batch_size,

@@ -85,7 +85,8 @@ def recovery_of(
     if tasks is None:
         return Recovery()
     (baseline, compressed), (before, after) = models
-    both = ComparedModels(before, after, f"{model_digest(baseline)} {engine_of(compressed)}", answered.same, kept)
+    engine = engine_of(compressed, spec.benchmark.engine)
+    both = ComparedModels(before, after, f"{model_digest(baseline)} {engine}", answered.same, kept)
     began = interim.now()
     with watch.phase(RECOVERY) as advance:
         recovery = measure_recovery(tasks, spec.sla.recovery, both, confidence, advance)

@@ -4,12 +4,12 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any, Final
 
 from compression_runner.artifact import Artifact, File
 from compression_runner.errors import RunnerError
 from compression_runner.evaluation.measurements import Measurements
+from compression_runner.inference.versions import library_version
 from compression_runner.pipeline.execution import StepOutput
 from compression_runner.pipeline.names import REPORT_JSON
 from compression_runner.pipeline.planner import PipelinePlan
@@ -183,7 +183,7 @@ def violation(error: RunnerError) -> Violation:
 
 def versions() -> dict[str, str]:
     """Return the versions of all libraries that affect the result."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    return {"python": platform.python_version(), **{name: library_version(name) for name in LIBRARIES}}
 
 
 def _source(run_result: RunResult) -> SourceReference:

@@ -41,7 +41,7 @@ VERDICTS: Final = {
 
 SHOWN_ELSEWHERE: Final = (
     "job", "stages", "pipeline", "verdict", "files", "notes", "review", "givenUp", "versions", "packing", "uri",
-    "digest", "noise",
+    "digest", "noise", "placement",
 )  # fmt: skip
 """Fields of environment, provenance and artifact that are shown elsewhere on the page."""
 
@@ -102,6 +102,7 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "noise": _spoken(report.environment.noise),
         "environment": [
             *_spoken(report.environment),
+            *wording.placed(report.environment),
             *([("cost", report.cost.sentence())] if report.cost is not None else []),
         ],
         "provenance": _paths_and_values(report.provenance),

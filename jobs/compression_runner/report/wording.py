@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -112,6 +113,28 @@ def measured_on(environment: Environment) -> str:
     pinned = "pinned" if environment.pinned else "not pinned"
     isolation = _ISOLATIONS.get(environment.isolation, environment.isolation)
     return f"Measured on CPUs {environment.measured_cpus}, {pinned}; {isolation}."
+
+
+def ran_in(environment: Environment) -> str:
+    """Return engine, device and precision of both models in one sentence; empty for an old report."""
+    if not environment.device:
+        return ""
+    device = "the CPU" if environment.device == "CPU" else environment.device
+    driver = f" (driver {environment.driver})" if environment.driver else ""
+    return f"Both models ran in {environment.measured_in} on {device}{driver}. Precision: {environment.precision}."
+
+
+def placed(environment: Environment) -> list[tuple[str, str]]:
+    """Return for each model where the nodes of its graph ran; empty for engines on the CPU."""
+    rows = []
+    for part in environment.placement:
+        shapes = f"; shapes on the CPU: {_counted(part.shapes_on_cpu)}" if part.shapes_on_cpu else ""
+        rows.append((f"nodes of the {part.model} model", f"{_counted(part.nodes)}{shapes}"))
+    return rows
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def objective_title(name: str, metric: str, percentile: str) -> str:

@@ -14,6 +14,7 @@ from compression_runner import artifact as artifacts
 from compression_runner.artifact import Packing
 from compression_runner.dataset import SampleSet
 from compression_runner.evaluation import report_figures
+from compression_runner.evaluation.machine.execution import Execution
 from compression_runner.evaluation.machine.memory import MemoryFigures
 from compression_runner.evaluation.machine.noise import Noise
 from compression_runner.evaluation.measurements import Measurements
@@ -61,7 +62,7 @@ class Clock(datetime):
 def fixed_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine, libraries and a clock that are the same everywhere."""
     monkeypatch.setattr(report_figures, "machine", lambda: MACHINE)
-    monkeypatch.setattr(report_figures, "version", lambda engine: "1.23.2")
+    monkeypatch.setattr(report_figures, "engine_version", lambda engine: "1.23.2")
     monkeypatch.setattr(reporting, "versions", lambda: {"python": "3.11.9", "onnx": "1.23.2"})
     monkeypatch.setattr(reporting, "datetime", Clock)
     monkeypatch.setattr(os, "getloadavg", lambda: (1.25, 0.0, 0.0))
@@ -91,17 +92,19 @@ def measurements(one: CompressionJob) -> Measurements:
         quality_metric="cosine",
         anomalies=[],
         latency_samples={"baseline": [0.002], "compressed": [0.003]},
-        environment=environment_of(
-            one.spec,
-            "onnxruntime",
-            2,
-            SampleSet([], "sha256:0"),
-            run,
-            ThroughputRun(0.95),
-            NOISE,
-            Quality({}, samples=1000, max_abs_difference=float("inf"), non_finite_samples=1000),
-            [MemoryFigures((5000.0,), 3000, 0.95), MemoryFigures((4000.0,), 3100, 0.95)],
-            0.9916666666,
+        environment=Execution("onnxruntime").described_in(
+            environment_of(
+                one.spec,
+                "onnxruntime",
+                2,
+                SampleSet([], "sha256:0"),
+                run,
+                ThroughputRun(0.95),
+                NOISE,
+                Quality({}, samples=1000, max_abs_difference=float("inf"), non_finite_samples=1000),
+                [MemoryFigures((5000.0,), 3000, 0.95), MemoryFigures((4000.0,), 3100, 0.95)],
+                0.9916666666,
+            )
         ),
         timings={"latency": 20.0},
     )
