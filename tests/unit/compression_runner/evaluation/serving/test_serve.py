@@ -99,7 +99,7 @@ def test_the_highest_rate_is_searched_and_tested_on_both_servers(
     assert served.report.find_max_rate
     for model in (served.report.baseline, served.report.compressed):
         assert model.failed == 0
-        assert [one.limits for one in model.rates].count("trial") == 1
+        assert "trial" in [one.limits for one in model.rates]  # and tests of one block, if the time ends there
 
 
 def test_the_memory_of_the_runner_is_not_free_for_servers(
