@@ -25,7 +25,22 @@ from localcluster.paths import REPOSITORY
 from tests.support.console_blocks import PAGES, Command, blocks, commands
 
 COMMANDS: Final = [command for page in PAGES for command in commands(page)]
-OTHERS: Final = {"aws", "do", "done", "echo", "export", "for", "gh", "grep", "jq", "openssl", "pipx", "python3", "sed"}
+OTHERS: Final = {
+    "aws",
+    "do",
+    "done",
+    "echo",
+    "export",
+    "for",
+    "gh",
+    "git",
+    "grep",
+    "jq",
+    "openssl",
+    "pipx",
+    "python3",
+    "sed",
+}
 """Programs and shell keywords whose arguments are not checked."""
 OWN_PATHS: Final = ("charts/", "docs/", "examples/", "images/", "tests/")
 KUBECTL_NOUNS: Final = (
