@@ -105,6 +105,7 @@ def section() -> Iterator[str]:
     """Yield the section of the page that lists every reason."""
     yield from ("## Reasons", "")
     yield "The column REASON of `kubectl get cpj` shows one of these. NAME and NAMESPACE are those of your job."
+    yield 'A command "above" is in the message of the condition, which `kubectl compress status NAME` prints first.'
     for title, group in GROUPS.items():
         yield from ("", f"### {title}", "", "| reason | next step |", "|---|---|")
         yield from (f"| `{reason}`<br>{MEANING[reason]} | {text_cell(next_step(reason))} |" for reason in group)

@@ -24,8 +24,8 @@ def tables(results: dict[str, Any], now: Current) -> str:
     about = (
         f"{machine['cpu']}, one thread, {results['date']}; "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
-        + f"; fastest of {results['rounds']} in turn (of {2 * results['rounds']} in memory), in CPU time. "
-        "Ratio: size before divided by size after. Speeds: MB of unpacked bytes per second."
+        + f"; rounds: {results['rounds']} (in memory: {2 * results['rounds']}), of which the fastest counts, in CPU "
+        "time. Ratio: size before divided by size after. Speeds: MB of unpacked bytes per second."
     )
     lines = "\n".join(
         [

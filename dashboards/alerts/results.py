@@ -67,7 +67,7 @@ RESULTS: Final = (
         "0m",
         "warning",
         '{{ $value | printf "%.0f" }} attempts failed on storage within half an hour.',
-        "A source or a destination of CompressionJobs is unreachable, slow, or refuses their credentials. Attempts "
+        "A source or a destination of CompressionJobs is unreachable or slow, or another writer changes it. Attempts "
         "are repeated with backoff, as often as the jobs' retries allow.",
     ),
     Alert(

@@ -27,11 +27,11 @@ OF_FAILURE: Final = {
     conditions.INVALID_SPEC: _CORRECT,
     conditions.INVALID_INPUT: _CORRECT + "; if a source or a key was wrong and is corrected: {retry}",
     conditions.BAD_RECIPE: _CORRECT,
-    conditions.OUT_OF_MEMORY: "choose a runtime with more memory " + _RUNTIMES + ": {retry} --set spec.runtime=NAME",
+    conditions.OUT_OF_MEMORY: "choose a runtime with more memory " + _RUNTIMES + ": {retry} --set spec.runtime=RUNTIME",
     conditions.KILLED: "check its node: kubectl get nodes; then retry it, from its checkpoints: {retry}",
     conditions.DISK_FULL: "make room at the destination, or choose a runtime with a larger workspace "
     + _RUNTIMES
-    + ": {retry} --set spec.runtime=NAME",
+    + ": {retry} --set spec.runtime=RUNTIME",
     conditions.STORAGE_UNAVAILABLE: "check spec.storage.endpoint and that the store is running; then: {retry}",
     conditions.DEADLINE_EXCEEDED: "give it more time; finished stages are kept: {retry} --set spec.deadline=TIME",
     conditions.BUDGET_EXCEEDED: "allow it a larger budget; finished stages are kept: {retry} --set spec.budget=MORE",
@@ -89,7 +89,7 @@ OF_CONDITION: Final = {
     conditions.FORECAST_LATE: "give it more time: kubectl patch cpj {name} {ns} --type=merge "
     '--patch=\'{{"spec":{{"deadline":"TIME"}}}}\'',
     conditions.RECEIVER_NOT_FOUND: "correct the names: kubectl patch cpj {name} {ns} --type=merge "
-    '--patch=\'{{"spec":{{"notifications":[]}}}}\'',
+    '--patch=\'{{"spec":{{"notifications":["RECEIVER"]}}}}\'',
     conditions.REMOVAL_WAITS: "files whose lifetime has passed are removed as soon as the condition's cause is fixed",
     conditions.REMOVAL_FAILED: "correct the cause in the message; if the operator has given up, remove the files "
     "by hand (docs/retention.md)",

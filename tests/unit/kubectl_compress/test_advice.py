@@ -79,7 +79,7 @@ def test_bad_conditions_beside_the_phase_come_with_their_remedy() -> None:
     ]
     first, second = remarks(job(status={"phase": "Running", "conditions": bad}))
     assert """kubectl patch cpj minilm-int8 -n ml --type=merge --patch='{"spec":{"deadline":"TIME"}}'""" in first
-    assert """--patch='{"spec":{"notifications":[]}}'""" in second
+    assert """--patch='{"spec":{"notifications":["RECEIVER"]}}'""" in second
 
 
 def test_advice_doubles_the_time_limit() -> None:
