@@ -3,13 +3,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup demo play check test results results-check gpu-checks lint test-unit test-methods test-integration test-e2e test-kueue \
-        test-network test-integrity test-images test-docs test-engines test-serving test-families \
+        test-network test-integrity test-images test-docs test-engines test-serving test-providers test-families \
         docs docs-serve generate check-generated prepare cluster bench-operator clean
 
 PY := .venv/bin/python
-# The local cluster needs nothing but the standard library: it does not wait for .venv.
 # Material for MkDocs ends in May 2027. Its successor, Zensical, reads the same mkdocs.yml but has no hooks yet.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs
+# The local cluster needs nothing but the standard library: it does not wait for .venv.
 LOCALCLUSTER := $(if $(wildcard $(PY)),$(PY),python3) -m localcluster
 PYTEST := $(PY) -m pytest
 # Each test takes one core at most, and many wait for servers: there are two workers more than there are cores.
@@ -26,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PACKAGES := operator jobs localcluster dashboards charts demo docsite images samples tests benchmarks wording
 
 help: ## show what there is
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 20
 
 setup: ## install uv into the cache and the locked environment into .venv
 	@scripts/setup
@@ -88,6 +88,9 @@ test-engines: setup ## slow: install llm-compressor and ModelOpt as their images
 
 test-serving: setup ## slow: install vLLM as its image does, and measure a language model that it serves
 	$(PYTEST) tests/serving
+
+test-providers: setup ## slow: install onnxruntime with OpenVINO's and with GPU providers, and check what runs where
+	$(PYTEST) tests/providers
 
 test-families: setup ## slow, resumable: families of Transformers models with every method; writes docs/models.md
 	nice $(PY) -m benchmarks.families

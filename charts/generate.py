@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import yaml
 
+from compressionjob.crd_schema import structural
 from compressionjob.notifications import NOTIFICATION_EVENTS
 from compressionjob.review_rules import ReviewRule
 from compressionjob.runtime import CompressionRuntimeSpec
-from compressionjob.structural import structural
 
 CHART: Final = Path(__file__).parent / "compression-operator"
 BEGIN: Final = "<!-- values: written by `python -m charts.generate` -->\n"

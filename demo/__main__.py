@@ -12,7 +12,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from compressionjob.sla import ObjectiveResult
+from compressionjob.verdict import ObjectiveResult
 from demo.cluster import NAMESPACE, DemoCluster, LocalCluster
 from demo.installation import RELEASE, SYSTEM_NAMESPACE
 from demo.user_cluster import DemoError, UserCluster, confirm, current_context

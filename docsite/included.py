@@ -1,6 +1,7 @@
 """Files of the repository that a page shows: what the reader copies is what a test runs.
 
-A page has a line ``<!-- docsite: file PATH -->``, the file in a code block, and a line ``<!-- /docsite -->``.
+A page has a line ``<!-- docsite: file PATH -->``, the file in a code block, and a line ``<!-- /docsite -->``. Imports
+from the tests are shown as the reader writes them.
 """
 
 import re
@@ -11,6 +12,8 @@ ROOT: Final = Path(__file__).parents[1]
 BLOCK: Final = re.compile(r"(<!-- docsite: file (\S+) -->\n).*?(<!-- /docsite -->)", re.DOTALL)
 PAGES: Final = ("docs/adding-a-method.md",)
 LANGUAGES: Final = {".py": "python", ".yaml": "yaml"}
+IMPORTS: Final = {"from tests.support.new_method.parameters import": "from compressionjob.methods.quantize import"}
+"""Import in a file of the tests -> the same in the file that the reader writes."""
 
 
 def files() -> dict[Path, str]:
@@ -23,6 +26,9 @@ def render(text: str) -> str:
 
     def block(match: re.Match[str]) -> str:
         file = ROOT / match[2]
-        return f"{match[1]}\n```{LANGUAGES[file.suffix]}\n{file.read_text()}```\n\n{match[3]}"
+        content = file.read_text()
+        for ours, readers in IMPORTS.items():
+            content = content.replace(ours, readers)
+        return f"{match[1]}\n```{LANGUAGES[file.suffix]}\n{content}```\n\n{match[3]}"
 
     return BLOCK.sub(block, text)

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import yaml
 
+from compressionjob.crd_schema import structural
 from compressionjob.examples import flow_style, with_examples
+from compressionjob.field_types import Schema
 from compressionjob.methods import quantize
 from compressionjob.methods.distill import Distill
 from compressionjob.methods.factorize import Factorize
@@ -21,9 +23,7 @@ from compressionjob.methods.predicate import AllOf, AnyOf, OneOf, Predicate
 from compressionjob.methods.prune import Prune
 from compressionjob.methods.recover import Recover
 from compressionjob.methods.training import Training
-from compressionjob.schema import Schema
 from compressionjob.spec import parse_job
-from compressionjob.structural import structural
 from docsite.cells import cell, type_words
 
 ROOT: Final = Path(__file__).parents[1]
@@ -113,7 +113,7 @@ def _messages(schema: Mapping[str, Any]) -> Iterator[str]:
 
 def promises(kind: type[Parameters], _page: Path) -> Iterator[str]:
     """Yield the data that a method needs, and its promises: bounds whose breach the condition AsPromised reports."""
-    yield from ("", f"Data beside the evaluation data: {_data(kind)}.", "")
+    yield from ("", f"Data in addition to the evaluation data: {_data(kind)}.", "")
     yield "| promised with | size, at most | speed, at least | lost quality, at most |"
     yield "|---|---|---|---|"
     for sample in SAMPLES.get(kind.__name__, ({},)):

@@ -35,8 +35,8 @@ def _index(kinds: Mapping[str, Schema]) -> str:
         "Look up each field of each kind: its type, its default, an example, and the rules that the API server checks.",
         "`kubectl explain cpj.spec --recursive` shows the same fields.",
         "",
-        'A decimal is written as a number or as text (`0.01` or `"0.01"`), a duration as `90s` or `1h30m`, '
-        "and a quantity as `400Mi`.",
+        'Write a decimal in quotes (`"0.01"`), because the API server accepts no numbers with a decimal point. '
+        "A whole number needs no quotes. Write a duration as `90s` or `1h30m`, and a quantity as `400Mi`.",
         "",
         "| kind | short name | scope | description |",
         "|---|---|---|---|",

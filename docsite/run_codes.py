@@ -27,8 +27,8 @@ def section() -> Iterator[str]:
     """Yield the section of the page that lists every code."""
     yield from ("## Codes of a run", "")
     yield (
-        "The log of a run has a code beside the reason (`kubectl compress logs NAME`), with the remedy that applies. "
-        "This list has all remedies of a code; … stands for a value of your job."
+        "Besides the reason, the log of a run has a code and its remedy (`kubectl compress logs NAME`). A code can "
+        "have several remedies, and the log names the one that applies. … stands for a value of your job."
     )
     for kind, title in ENDS.items():
         yield from ("", f"### {title} (`{kind}`)", "", "| code | remedy |", "|---|---|")

@@ -145,10 +145,10 @@ under Apache-2.0 (LICENSE).
 """
 _TAIL: Final = f"""
 - A test refuses packages without a known licence, with a copyleft licence that would apply to this project (GPL, LGPL,
-  AGPL), or with a proprietary licence.
+  AGPL), or with a proprietary licence. Only NVIDIA's libraries may be proprietary.
 - `{PROPRIETARY}`: CUDA's libraries, which PyPI's build of torch needs. Read NVIDIA's terms before you publish an
   image. A runner that is built with TORCH_INDEX has none of them.
-- MPL-2.0 applies to the files of the package only, and they are used unchanged.
+- MPL-2.0 applies only to the files of the package itself, which are used unchanged.
 - Some wheels contain libraries with other licences, such as libsndfile (LGPL-2.1) in soundfile: the licence
   files in the image name them. Debian's packages are listed in the bill of materials of each image.
 """

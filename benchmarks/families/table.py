@@ -15,14 +15,14 @@ MAX_NOTE: Final = 160
 
 _HEAD: Final = """# Models
 
-Look up which methods work with your family of Transformers models. A family or a pair that is not tried yet may work
-too: `compression-runner plan JOB.yaml` states in one line what cannot work, before anything runs.
+Look up which methods work with your family of Transformers models. A family or a pair that has not been tried may also
+work: `compression-runner plan JOB.yaml` states in one line what cannot work, before anything runs.
 
-- ✓: every method of the group that the cell does not name ends with a verdict. Pass and Fail both count, because the
-  tiny models of this test hardly get smaller.
+- ✓: all methods of the group, except those that the cell names, end with a verdict. Pass and Fail both count, because
+  the tiny models of this test hardly get smaller.
 - A name with a footnote: `plan` refuses this method for the reason in the footnote. –: `plan` refuses the whole group.
 - ✗ with a name: the method ends with an error, which is listed at the end of this page.
-- ?: not tried yet, either the whole group or the methods that follow.
+- ?: not tried yet: the methods that follow, or the whole group if none follow.
 - °: tried with an earlier version of the method.
 - *Baseline*: the largest difference between the answers of the baseline and those of the pipeline of transformers or
   sentence-transformers on the same rows, at batch 1 and 8, relative to the largest answer. For texts it is the share
@@ -106,7 +106,7 @@ def _summary(families: Sequence[Family], variants: Sequence[Variant], outcomes: 
     judged = [one for one in families if _judged(outcomes.get(one.title, {}))]
     compared = [outcomes.get(one.title, {}).get(COMPARISON) for one in families]
     sizes = [outcome["largest"] for outcome in compared if outcome and outcome["status"] == "judged"]
-    largest = f" The largest accepted difference of a baseline is {max(sizes):.1g}." if sizes else ""
+    largest = f" Of the baselines that were accepted, the largest difference is {max(sizes):.1g}." if sizes else ""
     return (
         f"There are {len(families)} families (a family counts once for each task) and {len(variants)} methods. Pairs "
         f"with a verdict: {pairs.count('judged')}; refused by `plan`: {pairs.count('refused')}; with an error: "

@@ -21,7 +21,7 @@ from compression_runner.inference.onnx import OnnxPredictor
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import StageContext
 from compressionjob.data import EvaluationData
-from compressionjob.schema import format_duration
+from compressionjob.field_types import format_duration
 from compressionjob.spec import Benchmark
 from samples.text import minilm, sentences
 
@@ -84,7 +84,7 @@ def _minilm(threads: int) -> dict[str, Any]:
 
 
 def _table(results: dict[str, Any]) -> str:
-    lines = ["| query | bare loop p50 / p99 | LoadGen p50 / p99 | p50, LoadGen by loop |", "|---|---|---|---|"]
+    lines = ["| query | bare loop p50 / p99 | LoadGen p50 / p99 | p50, LoadGen / loop |", "|---|---|---|---|"]
     for name, timings in results["found"].items():
         cells = [
             " / ".join(format_duration(timings[way][which]["value"]) for which in ("p50", "p99"))
@@ -100,8 +100,8 @@ def _table(results: dict[str, Any]) -> str:
         f"{ours['cpu']}, {ours['cpus']} CPUs, MiniLM on {results['threads']} thread, {results['date']}; "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ("; at real-time priority" if results["ahead"] else "")
-        + f". Seen meanwhile: {'; '.join(results['notes']) or 'nothing'}; of the time of these runs, "
-        f"{results['noise']['lostShare']:.1%} was lost to that."
+        + f". During the runs: {'; '.join(results['notes']) or 'no other work'}; the runs lost "
+        f"{results['noise']['lostShare']:.1%} of their time to it."
     )
     return "\n".join([*lines, "", about])
 

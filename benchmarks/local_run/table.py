@@ -25,30 +25,30 @@ def _table(results: dict[str, Any], now: Current) -> str:
     rows = [
         ("whole run, wall seconds", *_of_runs(results, lambda run: run["wallSeconds"])),
         ("... CPU seconds", *_of_runs(results, lambda run: run["cpuSeconds"])),
-        ("... times Olive's, wall and CPU", _times_olive(results), "1"),
+        ("... relative to Olive, wall and CPU", _times_olive(results), "1"),
         ("... peak memory, MB", *_of_runs(results, lambda run: run["peakBytes"] / 1e6)),
-        ("of it: stages (fetch, data, export, quantize), s", _ours(results, "stages"), "all of it"),
-        ("of it: measuring, s", _ours(results, "measuring"), "0"),
-        ("of it: measuring, share", f"{_share(results):.0%}", "0 %"),
+        ("... stages (fetch, data, export, quantize), s", _ours(results, "stages"), "the whole run"),
+        ("... measuring, s", _ours(results, "measuring"), "0"),
+        ("... measuring, share", f"{_share(results):.0%}", "0%"),
         *_phases(results),
         ("model, MB", *(f"{compared['sizeBytes'][side] / 1e6:.1f}" for side in ("ours", "olive"))),
         *((metric, *(_interval(quality[side][metric], 4) for side in ("ours", "olive")))
           for metric in ("cosine", "neighbours")),
         *((f"latency {name}, ms", *(_interval(latency[name][side], 2, 1e3) for side in ("ours", "olive")))
           for name in ("p50", "p99")),
-        ("speed-up over FP32 at p50, as each run found it", _spread([run["ours"]["speedupP50"]["value"] for run in
+        ("speed-up over FP32 at p50, measured by each run", _spread([run["ours"]["speedupP50"]["value"] for run in
                                                                     results["runs"]], 2), "not measured"),
-        ("ends in", ", ".join(run["ours"]["verdict"] for run in results["runs"]), "a model file"),
+        ("outcome", ", ".join(run["ours"]["verdict"] for run in results["runs"]), "a model file"),
     ]  # fmt: skip
     lines = ["| | compression-runner | Olive " + results["oliveVersion"] + " |", "|---|---|---|"]
     lines += [f"| {name} | {ours} | {olive} |" for name, ours, olive in rows]
     lines += ["", f"{machine['cpu']}, {machine['usableCpus']} CPUs, Linux {machine['kernel']}; {results['date']}; "
-              f"{len(results['runs'])} runs of each in turn, median (least to most). Olive's p50 is "
-              f"{_interval(ratio, 2)} of ours; {compared['queriesPerModel']} queries of each, interleaved, batch 1, "
-              "128 tokens."]  # fmt: skip
+              f"{len(results['runs'])} runs of each in turn, median (minimum to maximum). Olive's p50 is "
+              f"{_interval(ratio, 2)} times ours; {compared['queriesPerModel']} queries to each model, interleaved, "
+              "batch 1, 128 tokens."]  # fmt: skip
     notes = [*compared["notes"], *results["notes"]]
     if notes:
-        lines += ["", "Seen while measuring: " + "; ".join(notes) + "."]
+        lines += ["", "During the measurement: " + "; ".join(notes) + "."]
     stale = note(stale_rows(results["madeWith"], now), "python -m benchmarks.local_run")
     return ("\n".join(lines) + "\n" + stale).rstrip("\n")
 

@@ -5,7 +5,7 @@ from string import ascii_uppercase
 from typing import Any, Final
 
 from benchmarks.methods.staleness import MARK, Current, note, stale_rows
-from compressionjob.schema import format_bytes, format_duration
+from compressionjob.field_types import format_bytes, format_duration
 
 TABLE: Final = Path(__file__).parents[2] / "docs" / "methods" / "results.md"
 # Preferred metrics, if the example names none.
@@ -21,24 +21,25 @@ Compare the size, the quality and the speed that the methods reach on real model
 - *p50*: median latency of the baseline divided by that of the compressed model, from the same run.
 - *seconds*: time of the stages alone. *peak*: memory of the whole run.
 - *verdict*: the table also lists verdicts other than Pass.
-- *machine*: see [below](#machines). The speed-up of quantized models depends on its instructions.
+- *machine*: see [below](#machines). The speed-up of quantized models depends on the instructions of its CPU.
 
-`make results` runs the examples, and makes the table from `benchmarks/methods/results.json`; CI compares the two.
+`make results` runs the examples, and makes the table from `benchmarks/methods/results.json`. CI compares the two.
 
 | example | model | stages | size | quality | p50 | seconds | peak | verdict | machine |
 |---|---|---|---|---|---|---|---|---|---|
 """
 
 _PODS: Final = """
-The same in pods of a local cluster, as CompressionJobs (`python -m benchmarks.methods.pods`, kept in `pods.json`):
+Some examples were also run as CompressionJobs in pods of a local cluster (`python -m benchmarks.methods.pods`, with the
+results in `pods.json`):
 
 | example | size | quality | p50 | verdict | machine | date |
 |---|---|---|---|---|---|---|
 """
 
 _TOKENS: Final = """
-Language models write one token at a time, so the median latency is that of a token. *Memory* is the peak of a process
-that writes.
+Language models write one token at a time, so the median latency is that of a token. *Memory* is the peak memory of a
+process that generates text.
 
 | example | quality | tokens per second | memory |
 |---|---|---|---|

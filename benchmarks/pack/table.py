@@ -25,11 +25,11 @@ def tables(results: dict[str, Any], now: Current) -> str:
         f"{machine['cpu']}, one thread, {results['date']}; "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + f"; fastest of {results['rounds']} in turn (of {2 * results['rounds']} in memory), in CPU time. "
-        "Ratio: size before by size after. Speeds: MB of plain bytes a second."
+        "Ratio: size before divided by size after. Speeds: MB of unpacked bytes per second."
     )
     lines = "\n".join(
         [
-            "`auto` beside zipnn's own library, both in memory:",
+            "`auto` compared with zipnn's own library, both in memory:",
             "",
             *_in_memory(results["inMemory"]),
             "",
@@ -49,7 +49,7 @@ def tables(results: dict[str, Any], now: Current) -> str:
 
 def _in_memory(by_subject: dict[str, Any]) -> list[str]:
     lines = [
-        "| MiniLM | ratio, auto | ratio, zipnn | packing, auto | packing, zipnn | packing, auto by zipnn "
+        "| MiniLM | ratio, auto | ratio, zipnn | packing, auto | packing, zipnn | packing, auto / zipnn "
         "| unpacking, auto | unpacking, zipnn |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -79,6 +79,6 @@ def _cell(figures: dict[str, float]) -> str:
 def _lz4_and_gzip(by_subject: dict[str, Any]) -> str:
     lz4, gzip = by_subject["FP32"]["lz4"], by_subject["FP32"]["gzip"]
     return (
-        f"LZ4 packs FP32 weights {lz4['packMBps'] / gzip['packMBps']:.0f} times as fast as gzip at zlib's level 6, and "
-        f"makes them {lz4['ratio']:.3f} times smaller against {gzip['ratio']:.3f}: on floats, it is only fast."
+        f"LZ4 packs FP32 weights {lz4['packMBps'] / gzip['packMBps']:.0f} times as fast as gzip at zlib's level 6, but "
+        f"with a ratio of {lz4['ratio']:.3f} instead of {gzip['ratio']:.3f}: on floats, it is fast but saves little."
     )

@@ -8,13 +8,13 @@ from benchmarks.methods.staleness import Current, note, stale_rows
 README: Final = Path(__file__).with_name("README.md")
 RESULTS: Final = Path(__file__).with_name("results.json")
 
-_HEAD: Final = """# Beside other tools
+_HEAD: Final = """# Comparison with other tools
 
 `python -m benchmarks.peers` quantizes the models of some examples with this project, with onnxruntime's own functions
-(what their documentation shows, per channel), with Intel Neural Compressor for ONNX and with Microsoft Olive, on the
-same calibration data, and measures all results against the same float graph, interleaved, at batch 1. This table is
-made from `results.json`, and CI compares the two. *Seconds* and *peak* are those of the tool's whole process; of this
-project, which measures in the same process too, the seconds of the stage.
+(as its documentation shows, per channel), with Intel Neural Compressor for ONNX and with Microsoft Olive, on the same
+calibration data. It measures all results against the same float graph, interleaved, at batch 1. The tables are made
+from `results.json`, and CI compares the two. *Lost* is the loss of quality. *Seconds* and *peak* are those of the
+tool's whole process. This project also measures in its process, so its *seconds* are those of the stage.
 
 """
 
@@ -30,7 +30,7 @@ def render(results: dict[str, Any], now: Current) -> str:
     machine = results["machine"]
     parts.append(f"{machine['cpu']}, {machine['usableCpus']} CPUs, {results['date']}; {versions}.")
     if results["notes"]:
-        parts.append(" Seen while measuring: " + "; ".join(results["notes"]) + ".")
+        parts.append(" During the measurement: " + "; ".join(results["notes"]) + ".")
     return "".join(parts) + "\n" + note(stale_rows(results["madeWith"], now), "python -m benchmarks.peers")
 
 

@@ -108,9 +108,9 @@ def render(results: dict[str, Any], now: Current) -> str:
             f"{apart['mean']:+.4f} ({apart['low']:+.4f} to {apart['high']:+.4f}) | {seeds} |\n"
         )
     head = (
-        "# What a teacher is worth\n\nThe same student, samples, order and budget, with and without a teacher "
-        "(`python -m benchmarks.teacher`);\nthe interval is Student's t over paired seeds at 95 %. An interval that "
-        "holds 0 shows no difference.\n\n"
+        "# Value of a teacher\n\nThe same student, samples, order and budget, with and without a teacher "
+        "(`python -m benchmarks.teacher`).\nThe interval is that of Student's t over paired seeds, at 95 %. An "
+        "interval that contains 0 shows no difference.\n\n"
         "| student | metric | with teacher | labels alone | difference | seeds |\n|---|---|---|---|---|---|\n"
     )
     stale = note(stale_rows(results["madeWith"], now), "python -m benchmarks.teacher NAME")

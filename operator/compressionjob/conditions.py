@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from compressionjob.schema import TolerantSchema
+from compressionjob.field_types import TolerantSchema
 
 # Types. A job ends as Complete or Failed, so `kubectl wait --for=condition=Complete` works.
 ACCEPTED: Final = "Accepted"

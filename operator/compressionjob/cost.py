@@ -6,7 +6,7 @@ The currency is that of ``pricePerHour`` in the runtimes of the platform team.
 from typing import Final
 
 from compressionjob.estimate import Estimate
-from compressionjob.schema import Positive, Schema
+from compressionjob.field_types import Positive, Schema
 
 SECONDS_PER_HOUR: Final = 3600.0
 MILLION: Final = 1e6

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import yaml
 
+from compressionjob.crd_schema import structural
 from compressionjob.examples import with_examples
 from compressionjob.group import (
     GROUP,
@@ -29,7 +30,6 @@ from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.status import CompressionJobStatus
 from compressionjob.stores import CompressionStoreSpec
-from compressionjob.structural import structural
 
 
 def _column(name: str, path: str, kind: str = "string", *, priority: int = 0, description: str) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _object(description: str, **properties: dict[str, Any]) -> dict[str, Any]:
 def definitions() -> dict[str, dict[str, Any]]:
     """Return the CustomResourceDefinitions by file name."""
     job = _object(
-        "A model to compress, and the limits that the compressed model must keep.",
+        "A model to compress, and the limits that the compressed model must meet.",
         spec=restrict_changes(with_examples(structural(CompressionJobSpec))),
         status=structural(CompressionJobStatus, defaults=False) | {"default": _UNSEEN},
     )

@@ -5,9 +5,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
+from compressionjob.field_types import ColumnName, Fraction, Schema, cel, with_rules
 from compressionjob.locations import SourceText, Storage
 from compressionjob.model_state import added_with
-from compressionjob.schema import ColumnName, Fraction, Schema, cel, with_rules
 from compressionjob.task_data import MAX_TASKS, TASK_RULES, EvaluationTask
 
 MAX_SAMPLES: Final = 1_000_000
@@ -35,8 +35,8 @@ class Columns(Schema):
     )
     label: ColumnName = Field(
         default="label",
-        description="Column with the label: an integer, or a name the model knows; for models of several labels a list "
-        "of 0 and 1, or of the names or numbers that apply.",
+        description="Column with the label: an integer, or a name that the model knows; for multi-label models a list "
+        "of 0 and 1, or of the names or numbers of the labels that apply.",
     )
     image: ColumnName = Field(
         default="image", description="Column with the image: encoded bytes, or an array of pixels."
@@ -70,9 +70,9 @@ class DataSource(Schema):
     """A file of samples, or a folder of images or recordings."""
 
     source: SourceText = Field(
-        description="A .parquet, .jsonl, .csv or .npz file, or a folder of images or recordings in one folder for each "
-        "class. For task onnx an .npz with an array for each input, by its name: the first dimension counts samples, "
-        "or it is one number for all."
+        description="A .parquet, .jsonl, .csv or .npz file, or a folder with a subfolder of images or recordings for "
+        "each class. For task onnx an .npz file with an array for each input, by its name: the first dimension counts "
+        "the samples, or the array is one number for all samples."
     )
     columns: Columns = Field(default=Columns(), description="Names of the columns.")
 

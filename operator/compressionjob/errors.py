@@ -13,8 +13,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from compressionjob.examples import example_of, flow_style
+from compressionjob.field_types import DNS_LABEL_PATTERN, DNS_SUBDOMAIN_PATTERN
 from compressionjob.hints import field_at, fields_of, model_at, nearest, paths_to_field, removed_field
-from compressionjob.schema import DNS_LABEL_PATTERN, DNS_SUBDOMAIN_PATTERN
 
 MAX_VALUE_CHARACTERS = 120
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import Field, model_validator
 
-from compressionjob.schema import TolerantSchema
+from compressionjob.field_types import TolerantSchema
 
 UNBOUNDED_SECONDS: Final = 86_400.0
 """Stands for "no upper bound" of a latency, since JSON has no infinity: one day."""

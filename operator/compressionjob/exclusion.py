@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
-from compressionjob.schema import Schema, cel
+from compressionjob.field_types import Schema, cel
 
 
 def exclusive(alone: str, others: tuple[str, ...], text: str) -> tuple[dict[str, JsonValue], Callable[[Schema], None]]:

@@ -2,7 +2,7 @@
 
 from compressionjob.cost import format_cost
 from compressionjob.estimate import unbounded
-from compressionjob.schema import format_bytes, format_duration
+from compressionjob.field_types import format_bytes, format_duration
 
 
 def write_figure(value: float, unit: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from compressionjob.exclusion import exclusive
-from compressionjob.schema import ObjectName, Schema, cel, with_rules
+from compressionjob.field_types import ObjectName, Schema, cel, with_rules
 
 Scheme = Literal["s3", "pvc", "file", "hf"]
 

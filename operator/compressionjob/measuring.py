@@ -8,8 +8,8 @@ from typing import Final, Literal
 from pydantic import Field
 
 from compressionjob.errors import FieldProblem
+from compressionjob.field_types import ObjectName, Schema, parse_quantity
 from compressionjob.job_parts import MEASURE, RUN
-from compressionjob.schema import ObjectName, Schema, parse_quantity
 
 Isolation = Literal["StaticCPUs", "Node", "Shared"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, JsonValue
 
 from compressionjob.errors import FieldProblem
-from compressionjob.schema import Schema, cel, without_default
+from compressionjob.field_types import Schema, cel, without_default
 from compressionjob.tasks import Task
 
 TensorName = Annotated[str, Field(min_length=1, max_length=256)]
@@ -19,7 +19,7 @@ class StateTensor(Schema):
     """An input of an ONNX model that takes a state, and the output that gives it for the next step."""
 
     input: TensorName = Field(
-        description="Input that takes the state. It starts as zeros without an array of its name."
+        description="Input that takes the state. It starts as zeros unless the data has an array of its name."
     )
     output: TensorName = Field(description="Output that gives the state for the next step.")
 

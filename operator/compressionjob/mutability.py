@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from compressionjob.schema import cel, parse_duration
+from compressionjob.field_types import cel, parse_duration
 
 _FIXED: Final = "{} cannot change once the job exists; delete the job and create another"
 _RAISED: Final = "{} can only be raised or removed once the job exists; raise it, or delete the job and create another"

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from compressionjob.schema import Label, Schema, cel, with_rules
+from compressionjob.field_types import Label, Schema, cel, with_rules
 
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 LabelValue = Annotated[str, Field(max_length=63)]

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
-from compressionjob.schema import Label, TolerantSchema
+from compressionjob.field_types import Label, TolerantSchema
 
 NotificationEvent = Literal["Accepted", "Started", "AwaitingReview", "Verdict", "Completed", "Failed"]
 NOTIFICATION_EVENTS: Final[tuple[NotificationEvent, ...]] = get_args(NotificationEvent)

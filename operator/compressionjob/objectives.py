@@ -5,8 +5,8 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
+from compressionjob.field_types import Drop, Fraction, NotNegative, ObjectName, Positive, Schema, cel, with_rules
 from compressionjob.performance_limits import CostLimit, LatencyLimit, MemoryLimit, SizeLimit, ThroughputLimit
-from compressionjob.schema import Drop, Fraction, NotNegative, ObjectName, Positive, Schema, cel, with_rules
 from compressionjob.serving import LATENCIES, GoodputLimit, OutputLengthLimit, ServedLatencyLimit
 from compressionjob.task_data import RecoveryLimit
 from compressionjob.trust_limits import AttributionLimit, FairnessLimit, FlipLimit, RobustnessLimit

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from compressionjob.schema import Duration, Positive, PositiveQuantity, Schema, cel, with_rules
+from compressionjob.field_types import Duration, Positive, PositiveQuantity, Schema, cel, with_rules
 
 Percentile = Literal["p50", "p90", "p99"]
 LatencyScenario = Literal["SingleStream", "MultiStream", "Server"]

@@ -5,10 +5,10 @@ from typing import Annotated, Final
 from pydantic import Field, model_validator
 
 from compressionjob.errors import FieldProblem
+from compressionjob.field_types import Label, cel, with_rules
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.promise import Promise, combine
 from compressionjob.methods.registry import METHODS, MethodChoice
-from compressionjob.schema import Label, cel, with_rules
 
 MAX_STAGES: Final = 16
 

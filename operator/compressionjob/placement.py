@@ -7,6 +7,7 @@ same messages.
 from collections.abc import Iterable, Iterator
 
 from compressionjob.errors import FieldProblem
+from compressionjob.gpu_engines import runtime_without_gpu
 from compressionjob.hints import nearest
 from compressionjob.job_locations import job_locations
 from compressionjob.measuring import SHARED, reserved_cpus
@@ -48,6 +49,11 @@ def too_many_threads(spec: CompressionJobSpec, name: str, runtime: CompressionRu
     if threads is not None and 0 < cpus < threads and runtime.measuring.isolation != SHARED:
         remedy = f"the runtime {name!r} that measures requests {cpus} CPUs; set it to {cpus} at most, or name another"
         yield FieldProblem("spec.benchmark.threads", str(threads), remedy)
+
+
+def no_gpu(spec: CompressionJobSpec, name: str, runtime: CompressionRuntimeSpec) -> Iterator[FieldProblem]:
+    """Yield the engine of a job that is measured on a GPU, if the measuring runtime has none."""
+    yield from runtime_without_gpu(spec.benchmark.engine, name, runtime.resources.limits)
 
 
 def misplaced_files(spec: CompressionJobSpec, name: str, runtime: CompressionRuntimeSpec) -> Iterator[FieldProblem]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from compressionjob.errors import FieldProblem
-from compressionjob.schema import format_bytes
+from compressionjob.field_types import format_bytes
 
 MAX_INPUT_BYTES: Final = 200 * 1024
 """Largest size of the text. Kubernetes allows 256 KiB for all annotations of an object together."""

@@ -3,7 +3,7 @@
 from typing import Final, Literal
 
 from compressionjob.review import ReviewPolicy
-from compressionjob.sla import Verdict
+from compressionjob.verdict import Verdict
 
 Publication = Literal["Publish", "Hold", "Refuse"]
 

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from compressionjob.schema import format_duration
+from compressionjob.field_types import format_duration
 from compressionjob.serving import SERVING_NAMES
-from compressionjob.sla import COST, LATENCY, MEMORY, MEMORY_RATIO, SPEEDUP, THROUGHPUT, ObjectiveResult
+from compressionjob.sla_objectives import COST, LATENCY, MEMORY, MEMORY_RATIO, SPEEDUP, THROUGHPUT
+from compressionjob.verdict import ObjectiveResult
 
 TIME_LIMIT: Final = "spec.benchmark.timeLimit"
 SAMPLES: Final = "spec.data.evaluation.limit"

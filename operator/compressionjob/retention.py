@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from compressionjob.errors import FieldProblem
-from compressionjob.schema import Duration, Schema, TolerantSchema, parse_duration
+from compressionjob.field_types import Duration, Schema, TolerantSchema, parse_duration
 
 Retained = Literal["checkpoints", "reports"]
 """A kind of files with a lifetime. The published model has none: a job removes it only when it publishes another."""

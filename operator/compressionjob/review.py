@@ -5,8 +5,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, ValidationError
 
 from compressionjob.errors import InvalidSpec, problems_of
+from compressionjob.field_types import ObjectName, Schema, TolerantSchema, cel, with_rules
 from compressionjob.group import API_VERSION, REVIEW_KIND
-from compressionjob.schema import ObjectName, Schema, TolerantSchema, cel, with_rules
 
 Decision = Literal["Approve", "Reject"]
 ReviewPolicy = Literal["Always", "OnInconclusive", "Never"]
@@ -28,7 +28,7 @@ class CompressionReviewSpec(Schema):
     decision: Decision = Field(description="Approve publishes the model; Reject ends the job without publishing.")
     reason: Reason = Field(description="Reason of the decision, for readers of the provenance.")
     reviewer: User = Field(
-        description="User name of the reviewer. The API server refuses another name than that of the requesting user."
+        description="User name of the reviewer. The API server refuses any name but that of the requesting user."
     )
     job_uid: Uid = Field(
         alias="jobUID",

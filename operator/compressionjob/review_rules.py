@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, WithJsonSchema
 
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
+from compressionjob.field_types import Label, Schema, cel
 from compressionjob.locations import MAX_LOCATION, Location, parse_location
 from compressionjob.mounts import in_claim
 from compressionjob.review import ReviewPolicy
-from compressionjob.schema import Label, Schema, cel
 from compressionjob.spec import CompressionJobSpec
 
 RequiredReview = Literal["Always", "OnInconclusive"]

@@ -9,11 +9,12 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from compressionjob.field_types import cel
+from compressionjob.gpu_engines import GPU_RULES
 from compressionjob.methods.parameters import NEVER
 from compressionjob.methods.predicate import AllOf, AnyOf, IsSet, Predicate, Within
 from compressionjob.methods.registry import METHODS
 from compressionjob.objectives import ERROR_METRICS
-from compressionjob.schema import cel
 from compressionjob.serving import SERVING_RULES
 from compressionjob.task_data import TASK_SPEC_RULES
 from compressionjob.tasks import TASKS, Traits
@@ -167,6 +168,7 @@ SPEC_RULES: Final[list[JsonValue]] = [
     _of_task("flips", _CLASSES, "limit sla.quality instead"),
     _of_task("attributions", _tasks(is_explained), "remove it"),
     *SERVING_RULES,
+    *GPU_RULES,
     *TASK_SPEC_RULES,
 ]
 """Rules for the spec as a whole."""

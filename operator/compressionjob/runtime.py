@@ -5,14 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
-from compressionjob.group import API_VERSION, RUNTIME_KIND
-from compressionjob.measuring import GUARANTEED_RULE, GUARANTEED_TEXT, STATIC_CPUS, Measuring, guaranteed_problems
-from compressionjob.namespaces import AllowedNamespaces, LabelKey, LabelValue
-from compressionjob.pod import RESERVED_MOUNTS
-from compressionjob.retention import RuntimeRetention
-from compressionjob.review_rules import ReviewRequirement
-from compressionjob.runtime_limits import LIMIT_RULES, JobSettings, default_problems
-from compressionjob.schema import (
+from compressionjob.field_types import (
     Label,
     ObjectName,
     Positive,
@@ -24,6 +17,13 @@ from compressionjob.schema import (
     with_rules,
     without_default,
 )
+from compressionjob.group import API_VERSION, RUNTIME_KIND
+from compressionjob.measuring import GUARANTEED_RULE, GUARANTEED_TEXT, STATIC_CPUS, Measuring, guaranteed_problems
+from compressionjob.namespaces import AllowedNamespaces, LabelKey, LabelValue
+from compressionjob.pod_interface import RESERVED_MOUNTS
+from compressionjob.retention import RuntimeRetention
+from compressionjob.review_rules import ReviewRequirement
+from compressionjob.runtime_limits import LIMIT_RULES, JobSettings, default_problems
 from compressionjob.spec import Metadata
 
 ResourceName = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import ConfigDict, Field
 
 from compressionjob.errors import FieldProblem
-from compressionjob.schema import Duration, Positive, Schema, TolerantSchema, cel, parse_duration
+from compressionjob.field_types import Duration, Positive, Schema, TolerantSchema, cel, parse_duration
 
 MAX_INTERRUPTIONS: Final = 1000
 

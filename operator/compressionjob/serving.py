@@ -8,9 +8,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from compressionjob.schema import Duration, Positive, Schema, cel, with_rules, without_default
+from compressionjob.field_types import Duration, Positive, Schema, cel, with_rules, without_default
 
-Engine = Literal["auto", "vllm"]
 ServedPercentile = Literal["p50", "p90", "p99"]
 
 LATENCIES: Final = ("ttft", "interToken", "timePerOutputToken", "endToEnd")
@@ -54,16 +53,17 @@ class Serving(Schema):
         default=128, description="Tokens of each prompt. Prompts are cut from the evaluation data."
     )
     output_tokens: Tokens | None = Field(
-        default=None, description="Tokens of each answer: the model's end of text is ignored. All requests are alike."
+        default=None,
+        description="Tokens of each answer. The end-of-text token is ignored, so all requests are alike.",
     )
     max_output_tokens: Tokens | None = Field(
-        default=None, description="Most tokens of an answer, which ends earlier at the model's end of text."
+        default=None, description="Most tokens of an answer. An answer ends earlier at the end-of-text token."
     )
     request_rate: Positive | None = Field(
-        default=None, description='Mean number of requests that arrive in a second, at random (Poisson): "2".'
+        default=None, description='Mean number of requests that arrive per second, at random (Poisson): "2".'
     )
     concurrency: Annotated[int, Field(ge=1, le=1024)] | None = Field(
-        default=None, description="Requests at a time: a new one is sent when one ends."
+        default=None, description="Requests at a time. A new one is sent when one ends."
     )
     find_max_rate: bool = Field(
         default=False,
@@ -110,7 +110,7 @@ class GoodputLimit(Schema):
 
     model_config = with_rules(cel("has(self.min) || has(self.minRatio)", _RATE_TEXT))
 
-    min: Positive | None = Field(default=None, description='Lowest number of such requests a second: "1.8".')
+    min: Positive | None = Field(default=None, description='Lowest goodput, in requests per second: "1.8".')
     min_ratio: Positive | None = Field(
         default=None, description="Lowest ratio of the goodput of the compressed model to the baseline's."
     )
@@ -128,9 +128,15 @@ class OutputLengthLimit(Schema):
     model_config = with_rules(cel("has(self.minRatio) || has(self.maxRatio)", _LENGTH_TEXT))
 
     min_ratio: Positive | None = Field(
-        default=None, description='Lowest ratio: a model that stops early is below it: "0.9".'
+        default=None,
+        description="Lowest mean length of the answers divided by the baseline's; a model that stops early is below "
+        'it: "0.9".',
     )
-    max_ratio: Positive | None = Field(default=None, description='Largest ratio: a model that rambles is above: "1.1".')
+    max_ratio: Positive | None = Field(
+        default=None,
+        description="Largest mean length of the answers divided by the baseline's; a model that rambles is above it: "
+        '"1.1".',
+    )
 
     @model_validator(mode="after")
     def _some_limit(self) -> "OutputLengthLimit":

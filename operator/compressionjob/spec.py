@@ -14,7 +14,18 @@ from compressionjob.consistency import (
     review_problems,
 )
 from compressionjob.data import Columns, Data, EvaluationData
+from compressionjob.engines import GPU_ENGINES, Engine
 from compressionjob.errors import FieldProblem, InvalidSpec, kind_of, problems_of
+from compressionjob.field_types import (
+    Duration,
+    ObjectName,
+    Positive,
+    Schema,
+    TolerantSchema,
+    with_rules,
+    without_default,
+)
+from compressionjob.gpu_engines import gpu_problems
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Hub, Location, LocationText, SourceText, Storage, parse_location
 from compressionjob.model_state import MODEL_RULES, STATE_RULES, StateTensor, added_with, state_problems
@@ -25,8 +36,7 @@ from compressionjob.retention import Retention
 from compressionjob.review import Decision, ReviewPolicy, User
 from compressionjob.rules import PIPELINE_RULES, SPEC_RULES
 from compressionjob.runtime_limits import Interruptions, Retries
-from compressionjob.schema import Duration, ObjectName, Positive, Schema, TolerantSchema, with_rules, without_default
-from compressionjob.serving import BENCHMARK_RULES, TOGETHER_TEXT, Engine, Serving
+from compressionjob.serving import BENCHMARK_RULES, TOGETHER_TEXT, Serving
 from compressionjob.serving_fit import serving_problems
 from compressionjob.task_data import task_problems
 from compressionjob.tasks import TASKS, Task, default_metric
@@ -82,9 +92,10 @@ class Benchmark(Schema):
     )
     engine: Engine = Field(
         default="auto",
-        description="Engine that the model is for. auto: onnxruntime, or OpenVINO for its models. vllm: the model is "
-        "also served by vLLM, which measures the limits on served requests (ttft to outputLength). The runtime's image "
-        "needs vLLM.",
+        description="Engine that the model is for. auto: onnxruntime, or OpenVINO for its models, on the CPU. "
+        "onnxruntime-cuda, onnxruntime-tensorrt: both models are measured on the GPU of the runtime, whose image needs "
+        "onnxruntime for GPUs. vllm: the model is also served by vLLM, which measures the limits on served requests "
+        "(ttft to outputLength). The runtime's image needs vLLM.",
         json_schema_extra=without_default,
     )
     serving: Serving | None = Field(default=None, description="Load on the serving engine. engine vllm needs it.")
@@ -137,7 +148,7 @@ class Output(Schema):
 
 
 class CompressionJobSpec(Schema):
-    """A model, a pipeline of stages, and the limits that the compressed model must keep."""
+    """A model, a pipeline of stages, and the limits that the compressed model must meet."""
 
     model_config = with_rules(*SPEC_RULES)
 
@@ -148,13 +159,13 @@ class CompressionJobSpec(Schema):
     pipeline: Pipeline = Field(
         description="Stages, which run in this order.", json_schema_extra={"x-kubernetes-validations": PIPELINE_RULES}
     )
-    sla: Sla = Field(default=Sla(), description="Limits that the compressed model must keep.")
+    sla: Sla = Field(default=Sla(), description="Limits that the compressed model must meet.")
     benchmark: Benchmark = Field(default=Benchmark(), description="Measurement of speed and memory.")
     output: Output = Field(description="Destination and format of the compressed model.")
     author: User | None = Field(
         default=None,
-        description="User name of the author. The API server refuses any other than the user who creates the job. "
-        "`kubectl compress submit` adds it.",
+        description="User name of the author. The API server refuses any name but that of the user who creates the "
+        "job. `kubectl compress submit` adds it.",
     )
     runtime: ObjectName = Field(
         default=DEFAULT_RUNTIME, description="Name of the CompressionRuntime: image and hardware."
@@ -172,12 +183,13 @@ class CompressionJobSpec(Schema):
     )
     deadline: Duration | None = Field(
         default=None,
-        description="Longest time from start to end, without pauses; then the job fails. It can be raised later.",
+        description="Longest time from start to end, without pauses. When it is over, the job fails. It can be raised "
+        "later.",
     )
     budget: Positive | None = Field(
         default=None,
         description="Largest cost of the job's pods, in the currency of the runtime's pricePerHour. The job fails "
-        "before it exceeds it. It can be raised later.",
+        "before its cost exceeds it. It can be raised later.",
     )
     retries: Retries | None = Field(
         default=None,
@@ -243,6 +255,7 @@ class CompressionJobSpec(Schema):
             *fallback_problems(self.sla, self.pipeline),
             *task_problems(self.data.tasks, self.sla.recovery.tasks if self.sla.recovery else None, self.model.task),
             *serving_problems(self.sla, self.model.task, self.benchmark.serving, self.output.format),
+            *(gpu_problems(self.to_json()) if self.benchmark.engine in GPU_ENGINES else ()),
         ]
         if problems:
             raise InvalidSpec(problems)

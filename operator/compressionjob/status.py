@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import Field
 
 from compressionjob.conditions import Condition
+from compressionjob.field_types import TolerantSchema
 from compressionjob.job_parts import Part
 from compressionjob.notifications import MAX_NOTIFICATIONS, Notification
 from compressionjob.report import RunStep, SideSummary
@@ -18,11 +19,10 @@ from compressionjob.report.bounds import (
 )
 from compressionjob.retention import RetentionStatus, SpaceUsed
 from compressionjob.review import ReviewOutcome
-from compressionjob.schema import TolerantSchema
-from compressionjob.sla import Verdict
 from compressionjob.stores import MAX_NAMED, StoreConnection
 from compressionjob.terms import Terms
 from compressionjob.usage import ActiveTime, Interruptions, Usage
+from compressionjob.verdict import Verdict
 
 Phase = Literal["Pending", "Running", "Suspended", "AwaitingReview", "Succeeded", "Failed"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -66,7 +66,7 @@ class CompressionJobStatus(TolerantSchema):
     )
     stage: Text = Field(default="", description="Current step.")
     progress: Annotated[int, Field(ge=0, le=100)] | None = Field(
-        default=None, description="Completed share in per cent."
+        default=None, description="Completed share in percent."
     )
     progress_text: Annotated[str, Field(max_length=8)] = Field(
         default="", description="Progress with its sign, as kubectl get shows it: 81%."
@@ -113,7 +113,7 @@ class CompressionJobStatus(TolerantSchema):
     terms: Terms | None = Field(
         default=None, description="Requirements of its runtimes and the operator when the job was accepted."
     )
-    start_time: Time | None = Field(default=None, description="Time at which the first pod could start.")
+    start_time: Time | None = Field(default=None, description="Time at which the first pod was running.")
     completion_time: Time | None = Field(default=None, description="Time at which the job ended.")
     deadline_time: Time | None = Field(
         default=None, description="Time at which spec.deadline passes; absent while the job is on hold or has ended."

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
 
 from compressionjob.errors import InvalidSpec, problems_of
+from compressionjob.field_types import ObjectName, Schema, TolerantSchema, cel
 from compressionjob.group import API_VERSION, STORE_KIND
 from compressionjob.locations import MAX_LOCATION, Endpoint, Hub, Location, Region, S3Endpoint, Storage
-from compressionjob.schema import ObjectName, Schema, TolerantSchema, cel
 from compressionjob.spec import Metadata
 
 Access = Literal["ReadOnly", "ReadWrite"]

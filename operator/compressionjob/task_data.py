@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, JsonValue, StrictBool, model_validator
 
 from compressionjob.errors import FieldProblem
+from compressionjob.field_types import ColumnName, Label, Positive, Schema, cel, with_rules
 from compressionjob.locations import SourceText
-from compressionjob.schema import ColumnName, Label, Positive, Schema, cel, with_rules
 
 TaskKind = Literal["multiple-choice", "generation"]
 TaskMetric = Literal["acc", "acc_norm", "exact_match"]
@@ -84,7 +84,7 @@ class EvaluationTask(Schema):
     columns: TaskColumns = Field(default=TaskColumns(), description="Names of the columns.")
     prompt: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
         default=None,
-        description="Text before the answer, and a space follows it. {question} stands for the column with the "
+        description="Text before the answer. A space is added after it. {question} stands for the column with the "
         "question, and any other name in braces for the column of that name; {{ and }} are braces. By default "
         "'Question: {question}', and 'Answer:' in the next line.",
     )

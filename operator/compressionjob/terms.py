@@ -6,6 +6,7 @@ from itertools import chain
 from pydantic import Field
 
 from compressionjob.errors import FieldProblem
+from compressionjob.field_types import TolerantSchema
 from compressionjob.namespaces import Labels
 from compressionjob.objectives import sets_limits
 from compressionjob.placement import mounted_claims
@@ -13,7 +14,6 @@ from compressionjob.review import ReviewPolicy
 from compressionjob.review_rules import ReviewRequirement, ReviewRule, author_problems, stricter, timeout_problems
 from compressionjob.runtime import CompressionRuntimeSpec
 from compressionjob.runtime_limits import AcceptedSettings, JobSettings, exceeded, first_defaults, lowest_limits
-from compressionjob.schema import TolerantSchema
 from compressionjob.spec import CompressionJobSpec
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from compressionjob.schema import Drop, NotNegative, Positive, Schema, cel, with_rules
+from compressionjob.field_types import Drop, NotNegative, Positive, Schema, cel, with_rules
 
 FairnessMetric = Literal["accuracy", "precision", "recall", "f1", "mae", "mse"]
 FAIRNESS_ERRORS: Final[frozenset[FairnessMetric]] = frozenset({"mae", "mse"})
@@ -71,7 +71,8 @@ class ScoreUnder(Schema):
     model_config = with_rules(cel(_SCORE, _SCORE_TEXT))
 
     max_drop: Drop | None = Field(
-        default=None, description="Largest drop from the baseline's share, on the same disturbed inputs."
+        default=None,
+        description="Largest drop from the baseline's share of right predictions, on the same disturbed inputs.",
     )
     min: Drop | None = Field(default=None, description="Lowest share of right predictions of the compressed model.")
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from compressionjob.estimate import Estimate
-from compressionjob.schema import TolerantSchema
+from compressionjob.field_types import TolerantSchema
 
 Disturbance = Literal["noise", "corruption", "attack"]
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from compressionjob.cost import cost_of
-from compressionjob.schema import Positive, TolerantSchema
+from compressionjob.field_types import Positive, TolerantSchema
 
 MAX_PODS: Final = 8
 """Number of pods that are listed; older ones are summed up."""

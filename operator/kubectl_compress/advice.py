@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from compressionjob import conditions
+from compressionjob.field_types import parse_duration
 from compressionjob.group import RUNTIME_PLURAL, RUNTIME_SHORT_NAME, STORE_PLURAL, STORE_SHORT_NAME
-from compressionjob.pod import CORRECT_KEYS
+from compressionjob.pod_interface import CORRECT_KEYS
 from compressionjob.remedies import TIME_LIMIT
-from compressionjob.schema import parse_duration
 from kubectl_compress.job import Job
 from kubectl_compress.remedies import samples_that_decide, time_limit, time_limit_that_decides
 

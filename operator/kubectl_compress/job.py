@@ -14,8 +14,8 @@ from compressionjob.conditions import AWAITING_REVIEW
 from compressionjob.group import GROUP
 from compressionjob.job_parts import MEASURE, PUBLISH
 from compressionjob.report import SideSummary
-from compressionjob.sla import ObjectiveResult
 from compressionjob.status import TERMINAL_PHASES
+from compressionjob.verdict import ObjectiveResult
 
 # Steps of a run before and after the stages of its pipeline, with the names of /progress.
 _BEFORE: Final = ("preflight", "fetch", "data")

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import yaml
 
+from compressionjob.crd_schema import structural
 from compressionjob.errors import FieldProblem, InvalidSpec, kind_of, name_problem
 from compressionjob.group import JOB_KIND, REVIEW_KIND, RUNTIME_KIND
 from compressionjob.hints import nearest
 from compressionjob.pod_input import size_problems
 from compressionjob.spec import CompressionJobSpec, parse_job
-from compressionjob.structural import structural
 from kubectl_compress.errors import Invalid, InvalidManifest
 from kubectl_compress.quoting import quoting_problems
 

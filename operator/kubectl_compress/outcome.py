@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from compressionjob.schema import parse_duration
+from compressionjob.field_types import parse_duration
 from kubectl_compress.cluster import Cluster, Selection
 from kubectl_compress.display.live import Listener
 from kubectl_compress.errors import Invalid, PluginError

@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from compressionjob.crd_schema import structural
 from compressionjob.hints import nearest
 from compressionjob.spec import CompressionJobSpec
-from compressionjob.structural import structural
 from kubectl_compress.errors import Invalid
 
 REFUSED: Final = frozenset({"model", "data", "pipeline", "search"})

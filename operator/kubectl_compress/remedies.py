@@ -4,8 +4,8 @@ import math
 
 from compressionjob import conditions
 from compressionjob.data import EvaluationData
+from compressionjob.field_types import parse_duration
 from compressionjob.remedies import more_samples, more_seconds
-from compressionjob.schema import parse_duration
 from compressionjob.spec import Benchmark
 from kubectl_compress.job import Job
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.namespaces import Labels
-from compressionjob.placement import misplaced_files, missing_price, no_such_runtime, too_many_threads
+from compressionjob.placement import misplaced_files, missing_price, no_gpu, no_such_runtime, too_many_threads
 from compressionjob.retention import too_long
 from compressionjob.runtime import CompressionRuntimeSpec, parse_runtime
 from compressionjob.spec import CompressionJobSpec, parse_job
@@ -75,4 +75,5 @@ def _problems(
             yield from too_long(spec.retention, name, runtime.retention)
         if name == measuring:
             yield from too_many_threads(spec, name, runtime)
+            yield from no_gpu(spec, name, runtime)
     yield from term_problems(spec, known, namespace, labels_of)

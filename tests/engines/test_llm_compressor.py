@@ -13,7 +13,7 @@ from compression_runner.formats.transformers_model import load_model
 from compression_runner.methods.registry import METHODS
 from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.registry import Quantize
-from compressionjob.pod import ENGINES_VARIABLE
+from compressionjob.pod_interface import ENGINES_VARIABLE
 from tests.engines.stage import made, run
 
 # llm-compressor 0.14 pins what AWQ keeps in memory, which takes a driver.

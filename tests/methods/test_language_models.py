@@ -15,7 +15,7 @@ from compression_runner.stages.method import StageContext
 from compression_runner.storage import Stores
 from compressionjob.data import EvaluationData
 from compressionjob.locations import Storage, parse_location
-from compressionjob.pod import Role
+from compressionjob.pod_interface import Role
 from compressionjob.spec import Model
 from samples.bible import kjv
 from samples.smollm import smollm2_gguf

@@ -13,7 +13,7 @@ from compression_runner.dataset.windows import windows
 from compression_runner.errors import BadRecipe
 from compression_runner.evaluation.serving.serve import Served, ServedModels, ServingLimits, serve
 from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
-from compressionjob.pod import ENGINES_VARIABLE
+from compressionjob.pod_interface import ENGINES_VARIABLE
 from compressionjob.spec import CompressionJobSpec
 from samples.smollm import smollm2
 from tests.support.engine_environments import installed

@@ -9,7 +9,7 @@ from compression_runner.formats.source.inspection import Source, inspect
 from compression_runner.pipeline.planner import PipelinePlan, make_plan
 from compression_runner.storage import Store, Stores
 from compressionjob.locations import Storage, parse_location
-from compressionjob.pod import Role
+from compressionjob.pod_interface import Role
 from compressionjob.spec import CompressionJobSpec
 
 

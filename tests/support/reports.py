@@ -26,7 +26,6 @@ from compressionjob.report import (
     StageReport,
 )
 from compressionjob.review import ReviewOutcome
-from compressionjob.sla import LimitVerdict, ObjectiveResult
 from compressionjob.trust_report import (
     Attribution,
     AttributionsReport,
@@ -38,6 +37,7 @@ from compressionjob.trust_report import (
     RobustnessReport,
     TrustReport,
 )
+from compressionjob.verdict import LimitVerdict, ObjectiveResult
 
 REPORT_V1 = Path(__file__).parents[1] / "unit" / "compressionjob" / "data" / "report-v1.json"
 """report.json of a small run as it has been written since schema version 1; what comes later must read it."""

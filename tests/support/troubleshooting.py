@@ -35,7 +35,7 @@ def whole_page() -> str:
 
 
 def _situations() -> Iterator[str]:
-    yield from ("## Situations", "", "Messages as `kubectl describe cpj NAME` shows them, with the next step.")
+    yield from ("## Situations", "", "The messages are those of `kubectl describe cpj NAME`.")
     every = list(situations())
     for title in (WAITS, ENDED):
         yield from ("", f"### {title}", "", "| situation | message | next step |", "|---|---|---|")
@@ -52,8 +52,8 @@ def _title(situation: Situation) -> str:
 def _wrong_manifests() -> Iterator[str]:
     yield from ("## Wrong manifests", "")
     yield (
-        "`kubectl compress submit` and `compression-runner plan` give the same answer, except where a row has both. "
-        "`kubectl apply` gives that of the API server."
+        "`kubectl compress submit` and `compression-runner plan` print the same error, unless a row lists both. "
+        "`kubectl apply` prints the error of the API server."
     )
     server = of_server()
     every = wrong_jobs()

@@ -14,7 +14,7 @@ from compression_runner.calibration.feeding import feeds
 from compression_runner.calibration.layers import tensor_of
 from compression_runner.dataset import SampleSet
 from compression_runner.formats.onnx_files import save
-from compression_runner.inference.session import open_session
+from compression_runner.inference.onnx_session import open_session
 
 FLOATS: Final = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 MAX_SAMPLES: Final = 32

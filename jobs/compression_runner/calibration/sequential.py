@@ -91,7 +91,7 @@ class SequentialCalibration:
         return [self._model.graph.node[index] for index in sorted(chosen)]
 
     def _run(self, nodes: Sequence[onnx.NodeProto], required: list[str]) -> None:
-        from compression_runner.inference.session import open_session
+        from compression_runner.inference.onnx_session import open_session
 
         produced = {name for node in nodes for name in node.output}
         read = sorted({name for node in nodes for name in reads(node)} - produced - self._constants)

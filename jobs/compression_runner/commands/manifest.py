@@ -6,8 +6,9 @@ import yaml
 
 from compression_runner.errors import InvalidInput
 from compressionjob.errors import InvalidSpec
-from compressionjob.sla import NO_LIMITS_WARNING, objectives_of
+from compressionjob.sla_objectives import objectives_of
 from compressionjob.spec import CompressionJob, parse_job
+from compressionjob.verdict import NO_LIMITS_WARNING
 
 
 def read_manifest(place: Path) -> CompressionJob:

@@ -16,6 +16,7 @@ from compression_runner.commands.power import Planned, power_of, undecidable
 from compression_runner.evaluation.machine.cpus import choose_cpus
 from compression_runner.pipeline.forecast import TimeForecast
 from compression_runner.pipeline.preflight import PreflightResult, preflight
+from compression_runner.pipeline.provider_check import require_provider
 from compression_runner.pipeline.resources import memory_limit
 from compression_runner.pipeline.run_locations import of_spec, of_trial
 from compression_runner.pipeline.serving_check import require_engine, require_memory
@@ -23,10 +24,11 @@ from compression_runner.pipeline.spending import price_of, require_price
 from compression_runner.storage import Stores
 from compression_runner.telemetry import logs
 from compressionjob.data import ROLES, DataSource
+from compressionjob.engines import GPU_ENGINES
 from compressionjob.exit_codes import ExitCode
-from compressionjob.schema import format_bytes, format_duration
+from compressionjob.field_types import format_bytes, format_duration
 from compressionjob.serving import Serving
-from compressionjob.sla import objectives_of
+from compressionjob.sla_objectives import objectives_of
 from compressionjob.spec import CompressionJob
 
 
@@ -42,6 +44,7 @@ def plan(manifest: Path, *, publish: bool, price: str | None = None) -> int:
             locations = of_spec if publish else of_trial
             prepared = preflight(job.spec, locations(job.spec, stores, Path(workdir)))
             require_engine(job.spec)
+            require_provider(job.spec)
             require_memory(job.spec, prepared.source, memory_limit())
     except Ended as end:
         return end.status
@@ -81,7 +84,7 @@ def _time(forecast: TimeForecast) -> str:
 
 def _load(serving: Serving) -> str:
     if serving.find_max_rate:
-        return "at the highest rate that keeps the limits"
+        return "at the highest rate that meets the limits"
     return f"{serving.concurrency} at a time" if serving.concurrency else f"{serving.request_rate:g} a second"
 
 
@@ -108,7 +111,10 @@ def _print(job: CompressionJob, prepared: PreflightResult, console: PlainConsole
     baseline = "a checked ONNX export of the source" if prepared.plan.baseline else "the source"
     engine = "OpenVINO" if prepared.plan.steps[-1].format == "openvino" else "onnxruntime"
     cpus = len(choose_cpus(job.spec.benchmark.threads).numbers)
-    console.print(f"measured against: {baseline}, in {engine} on {cpus} CPUs")
+    device = f"{cpus} CPUs"
+    if job.spec.benchmark.engine in GPU_ENGINES:
+        engine, device = job.spec.benchmark.engine, "the GPU"
+    console.print(f"measured against: {baseline}, in {engine} on {device}")
     if serving := job.spec.benchmark.serving:
         load = _load(serving)
         tokens = f"prompts of {serving.prompt_tokens} tokens, answers of up to {serving.longest_answer}"

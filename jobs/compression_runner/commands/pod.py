@@ -24,7 +24,7 @@ from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.exit_codes import ExitCode
 from compressionjob.job_parts import CLEAN, COMPRESS, PUBLISH, RUN
 from compressionjob.measuring import SHARED, STATIC_CPUS, Isolation
-from compressionjob.pod import (
+from compressionjob.pod_interface import (
     CPUS_VARIABLE,
     ISOLATION_VARIABLE,
     PART_VARIABLE,

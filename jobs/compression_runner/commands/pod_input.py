@@ -8,7 +8,8 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from compressionjob.errors import FieldProblem, InvalidSpec
-from compressionjob.pod import (
+from compressionjob.pod_input import decode, digest_of
+from compressionjob.pod_interface import (
     INPUT_DIGEST_VARIABLE,
     INPUT_JOB,
     INPUT_JUDGED,
@@ -18,7 +19,6 @@ from compressionjob.pod import (
     JUDGED_VARIABLE,
     REVIEW_VARIABLE,
 )
-from compressionjob.pod_input import decode, digest_of
 from compressionjob.report import JudgedResult
 from compressionjob.review import ReviewOutcome
 from compressionjob.spec import CompressionJob, parse_job

@@ -23,13 +23,29 @@ from compression_runner.evaluation.statistics.power import (
     samples_for_share,
     share_reach,
 )
-from compressionjob import sla
+from compressionjob.field_types import format_duration, parse_duration
 from compressionjob.objectives import ERROR_METRICS, QualityMetric
-from compressionjob.schema import format_duration, parse_duration
 from compressionjob.serving import SERVING_NAMES
-from compressionjob.sla import Objective
+from compressionjob.sla_objectives import (
+    COST,
+    FLIPS,
+    LATENCY,
+    MEMORY,
+    MEMORY_RATIO,
+    QUALITY_DROP,
+    QUALITY_ERROR,
+    QUALITY_INCREASE,
+    QUALITY_SCORE,
+    RECOVERY,
+    SIZE,
+    SIZE_RATIO,
+    SPEEDUP,
+    THROUGHPUT,
+    Objective,
+)
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import default_metric
+from compressionjob.verdict import interval_confidence
 
 SHARES_OF_SAMPLES: Final[frozenset[QualityMetric]] = frozenset({"agreement", "subsetAgreement", "neighbours"})
 """Scores relative to the baseline: the drop is the share of wrong samples."""
@@ -69,7 +85,7 @@ class Planned:
     @property
     def confidence(self) -> float:
         """The confidence of one objective over all looks at it."""
-        return sla.interval_confidence(self.spec.sla, self.results)
+        return interval_confidence(self.spec.sla, self.results)
 
     @property
     def of_samples(self) -> float:
@@ -150,7 +166,7 @@ def _samples_needed(share: float, planned: Planned) -> int:
 
 def _quality(objective: Objective, planned: Planned) -> Power:
     samples, confidence, metric = planned.samples, planned.of_samples, planned.metric
-    is_drop = objective.name == sla.QUALITY_DROP
+    is_drop = objective.name == QUALITY_DROP
     if metric in SHARES_OF_RIGHT and is_drop:
         usual, worst = (difference_reach(samples, share, confidence) for share in (USUAL_DISAGREEMENT, 1.0))
         why = f"if the models differ on {USUAL_DISAGREEMENT:.0%} of the samples, {worst:.2g} at worst"
@@ -158,11 +174,11 @@ def _quality(objective: Objective, planned: Planned) -> Power:
         usual, worst = (share_reach(samples, share, confidence) for share in (USUAL_DISAGREEMENT, 0.5))
         why = f"if {USUAL_DISAGREEMENT:.0%} of the samples go wrong, {worst:.2g} at worst"
     else:
-        as_limit = is_drop or objective.name == sla.QUALITY_ERROR
+        as_limit = is_drop or objective.name == QUALITY_ERROR
         spread = objective.limit if as_limit and objective.limit > 0 else USUAL_SPREAD
         # For many samples, Student's interval and the bootstrap's are both that of a normal mean.
         usual = mean_reach(max(2, samples), 1.0, confidence) * spread
-        what = "the change of the error, as a share of it," if objective.name == sla.QUALITY_INCREASE else metric
+        what = "the change of the error, as a share of it," if objective.name == QUALITY_INCREASE else metric
         why = f"if {what} varies by {spread:g} between samples (standard deviation)"
     return Power(f"about {usual:.2g} with {samples:,} samples {why}", planned.more_samples)
 
@@ -220,7 +236,7 @@ def _throughput(objective: Objective, planned: Planned) -> Power:
 
 def _memory(objective: Objective, planned: Planned) -> Power:
     reach = mean_reach(LOOKS_AT[-1], VARIATION, each_look(planned.confidence, len(LOOKS_AT)))
-    both = 2.0 if objective.name == sla.MEMORY_RATIO else 1.0
+    both = 2.0 if objective.name == MEMORY_RATIO else 1.0
     processes = f"{LOOKS_AT[-1]} processes, the most that are started"
     return Power(f"about {both * reach:.1%} with {processes}, if they vary by {VARIATION:.0%}")
 
@@ -244,13 +260,13 @@ def _exact(objective: Objective, planned: Planned) -> Power:
 
 
 _POWERS: Final[Mapping[str, Callable[[Objective, Planned], Power]]] = {
-    **dict.fromkeys((sla.QUALITY_DROP, sla.QUALITY_SCORE, sla.QUALITY_INCREASE, sla.QUALITY_ERROR), _quality),
-    sla.FLIPS: _flips,
-    sla.RECOVERY: _recovery,
-    sla.LATENCY: _latency,
-    sla.SPEEDUP: _speedup,
-    **dict.fromkeys((sla.THROUGHPUT, sla.COST), _throughput),
-    **dict.fromkeys((sla.MEMORY, sla.MEMORY_RATIO), _memory),
-    **dict.fromkeys((sla.SIZE, sla.SIZE_RATIO), _exact),
+    **dict.fromkeys((QUALITY_DROP, QUALITY_SCORE, QUALITY_INCREASE, QUALITY_ERROR), _quality),
+    FLIPS: _flips,
+    RECOVERY: _recovery,
+    LATENCY: _latency,
+    SPEEDUP: _speedup,
+    **dict.fromkeys((THROUGHPUT, COST), _throughput),
+    **dict.fromkeys((MEMORY, MEMORY_RATIO), _memory),
+    **dict.fromkeys((SIZE, SIZE_RATIO), _exact),
     **dict.fromkeys(SERVING_NAMES, _served),
 }

@@ -16,7 +16,7 @@ from compression_runner.commands.console import PlainConsole
 from compression_runner.commands.crash import CrashReporter
 from compression_runner.commands.failures import Ended, explained
 from compression_runner.commands.manifest import read_manifest, without_limits
-from compression_runner.commands.verdict import show
+from compression_runner.commands.verdict_table import show
 from compression_runner.pipeline.names import CRASH_REPORT, OUTPUT, REPORT_HTML, REPORT_JSON, REPORT_MD
 from compression_runner.storage import Stores
 from compression_runner.telemetry import logs

@@ -28,7 +28,7 @@ def environment_of_pod() -> Mapping[str, str]:
         if exposed:
             _start_again(exposed)
         return dict(os.environ)
-    from compressionjob.pod import HUB_TOKEN_VARIABLE, Role  # not in the process that only starts this one
+    from compressionjob.pod_interface import HUB_TOKEN_VARIABLE, Role  # not in the process that only starts this one
 
     with os.fdopen(int(descriptor), "rb") as file:
         secrets: dict[str, str] = json.load(file)

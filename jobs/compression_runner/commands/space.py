@@ -9,7 +9,7 @@ from compression_runner.errors import RunnerError, StorageUnavailable
 from compression_runner.storage import Stores
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.job_parts import CLEAN
-from compressionjob.pod import CLEAN_VARIABLE, KNOWN_JOBS_VARIABLE
+from compressionjob.pod_interface import CLEAN_VARIABLE, KNOWN_JOBS_VARIABLE
 from compressionjob.report import Summary
 from compressionjob.retention import RETAINED, Retained, SpaceUsed
 from compressionjob.spec import CompressionJob

@@ -11,7 +11,7 @@ from compression_runner.evaluation.answers.pair import AnsweredData, AnswerPair
 from compression_runner.evaluation.answers.varying import may_vary
 from compression_runner.evaluation.interim import SERVING_TIME, Interim
 from compression_runner.evaluation.machine.cpus import MeasuringCpus, choose_cpus
-from compression_runner.evaluation.machine.energy import energy_meter
+from compression_runner.evaluation.machine.execution import Execution, execution_in
 from compression_runner.evaluation.machine.memory import LOOKS_AT, MemoryFigures, MemoryProbes
 from compression_runner.evaluation.machine.noise import noise_between, read_noise
 from compression_runner.evaluation.machine.pinning import pinned
@@ -43,16 +43,17 @@ from compression_runner.evaluation.speed.throughput import ThroughputRun, measur
 from compression_runner.evaluation.statistics.alpha_spending import each_look, look_of_data
 from compression_runner.inference.opening import engine_of, open_predictor
 from compression_runner.inference.predictor import Engine, Feed, ModelOrigin, Predictor
-from compressionjob import sla
 from compressionjob.cost import cost_per_million
 from compressionjob.estimate import Estimate
+from compressionjob.field_types import parse_duration
 from compressionjob.objectives import QualityMetric
 from compressionjob.report import QualityPart
-from compressionjob.schema import parse_duration
+from compressionjob.sla_objectives import COST, LATENCY, MEMORY, MEMORY_RATIO, SPEEDUP, THROUGHPUT
 from compressionjob.spec import CompressionJobSpec
+from compressionjob.verdict import interval_confidence
 
 SAMPLES_IN_REPORT: Final = 5000
-MEMORY: Final = (sla.MEMORY, sla.MEMORY_RATIO)
+MEMORY_LIMITS: Final = (MEMORY, MEMORY_RATIO)
 
 
 def measure(
@@ -80,19 +81,22 @@ def measure(
     model that does not load or run.
     """
     watch = Stopwatch(advance, shares_of(spec))
-    confidence = sla.interval_confidence(spec.sla, results)
+    confidence = interval_confidence(spec.sla, results)
     cpus = cpus or choose_cpus(spec.benchmark.threads)
     threads = cpus.threads
     interim = Interim(spec.sla, threads)
     # A compressed model for OpenVINO is compared with the baseline in OpenVINO.
-    engine = engine_of(compressed.model)
+    engine = engine_of(compressed.model, spec.benchmark.engine)
     with (
         pinned(cpus) as pin,
+        execution_in(engine) as execution,
         stepwise(open_predictor(baseline.model, threads, engine), data) as before,
         stepwise(open_predictor(compressed.model, threads, engine, _origin(spec)), data) as after,
     ):
         models, predictors = (baseline.model, compressed.model), (before, after)
         place_batch(spec, predictors, data)
+        feeds = [side.one_run(prepared_queries(side, data, spec.benchmark, limit=1)[0]) for side in predictors]
+        execution.require_on_device(predictors, feeds, _origin(spec))
         varies = may_vary(before.inputs, before.outputs, spec.model.task, spec.benchmark.batch_size)
         sizes = looks_at_samples(spec, len(data), has_labels=data.answered, confidence=confidence, may_vary=varies)
         answering = AnsweredData(
@@ -102,11 +106,10 @@ def measure(
         require_answers(spec, quality, _origin(spec).field)
         quality = with_note(quality, saturation_note(models, engine))
         watch.end("evaluate baseline", "evaluate compressed")
-        feeds = [side.one_run(prepared_queries(side, data, spec.benchmark, limit=1)[0]) for side in predictors]
         with watch.phase("memory"):
             memory = _memory((baseline, compressed), feeds, threads, confidence, engine, observer, interim)
         noise_before = read_noise()
-        run, rates = _speed(spec, predictors, data, confidence, watch, observer, interim, threads, price)
+        run, rates = _speed(spec, predictors, data, confidence, watch, observer, interim, threads, price, execution)
         noise = noise_between(noise_before, read_noise())
         pin.release()
         trust = trust_of(spec, (baseline, compressed), predictors, data, answered, confidence, watch)
@@ -122,7 +125,7 @@ def measure(
     environment = environment_of(spec, engine, threads, data, run, rates, noise, quality, memory, confidence)
     estimates = estimates_of(spec, sides, memory, quality, metric, run, rates, each)
     if price is not None:
-        estimates[sla.COST] = cost_per_million(price, estimates[sla.THROUGHPUT])
+        estimates[COST] = cost_per_million(price, estimates[THROUGHPUT])
     return Measurements(
         baseline=sides[0],
         compressed=sides[1],
@@ -140,7 +143,7 @@ def measure(
             "baseline": _flat(run.latencies(0)),
             "compressed": _flat(run.latencies(1)),
         },
-        environment=cpus.described_in(environment, pinned=pin.held),
+        environment=execution.described_in(cpus.described_in(environment, pinned=pin.held)),
         timings=watch.seconds,
         trust=trust.report,
         serving=serving.report,
@@ -192,7 +195,7 @@ def _memory(
         MemoryProbes(subject.model, feed, threads, at_look, engine)
         for subject, feed in zip(subjects, feeds, strict=True)
     ]
-    needs = [interim.limits(sla.MEMORY_RATIO), interim.limits(*MEMORY)]
+    needs = [interim.limits(MEMORY_RATIO), interim.limits(*MEMORY_LIMITS)]
     for processes in LOOKS_AT:
         measured = [probe.measure(processes if needed else 1) for probe, needed in zip(probes, needs, strict=True)]
         estimates = memory_estimates(measured[0], measured[1])
@@ -214,6 +217,7 @@ def _speed(
     interim: Interim,
     threads: int,
     price: float | None,
+    execution: Execution,
 ) -> tuple[LatencyRun, ThroughputRun]:
     """Measure latency, then throughput, each until its limits are decided."""
     seconds, each = parse_duration(spec.benchmark.time_limit), each_look(confidence)
@@ -226,10 +230,10 @@ def _speed(
         plan, began = LatencyPlan(each, decisive, seconds * LATENCY_SHARE, scenario), interim.now()
 
         def latency_decided(run: LatencyRun) -> bool:
-            estimates: dict[str, Estimate | None] = {sla.SPEEDUP: None, **latency_estimates(spec, run, each)}
+            estimates: dict[str, Estimate | None] = {SPEEDUP: None, **latency_estimates(spec, run, each)}
             return interim.decided(estimates, "queries", run.queries, began)
 
-        limited = latency_decided if interim.limits(sla.LATENCY, sla.SPEEDUP) else None
+        limited = latency_decided if interim.limits(LATENCY, SPEEDUP) else None
         run = measure_latency(sides[0], sides[1], plan, advance, observer=observer, decided=limited)
     with watch.phase("throughput") as advance:
         batch = min(offline_batch(predictor, spec.benchmark) for predictor in predictors)
@@ -237,11 +241,11 @@ def _speed(
 
         def rate_decided(rates: ThroughputRun) -> bool:
             rate = rates.rate(1)
-            estimates = {sla.THROUGHPUT: rate} | ({} if price is None else {sla.COST: cost_per_million(price, rate)})
+            estimates = {THROUGHPUT: rate} | ({} if price is None else {COST: cost_per_million(price, rate)})
             return interim.decided(estimates, "blocks", len(rates.pairs), started)
 
-        enough = rate_decided if interim.limits(sla.THROUGHPUT, sla.COST) else None
-        meter = energy_meter()
+        enough = rate_decided if interim.limits(THROUGHPUT, COST) else None
+        meter = execution.energy_meter()
         rates = measure_throughput(sides[0], sides[1], batch, each, rest, advance, meter=meter, decided=enough)
     return run, rates
 

@@ -10,13 +10,13 @@ from compression_runner.evaluation.machine.noise import Noise
 from compression_runner.evaluation.speed.latency import LATENCY_SHARE
 from compression_runner.evaluation.speed.sizing import MARGIN, MAX_QUERIES, NEARLY_ALL
 from compression_runner.evaluation.statistics.alpha_spending import LOOKS
-from compressionjob import sla
 from compressionjob.estimate import Estimate, unbounded
+from compressionjob.field_types import format_duration
 from compressionjob.objectives import Sla
 from compressionjob.report.objective_looks import Look, ObjectiveLooks
-from compressionjob.schema import format_duration
 from compressionjob.serving import SERVING_NAMES
-from compressionjob.sla import Objective
+from compressionjob.sla_objectives import COST, LATENCY, SPEEDUP, THROUGHPUT, Objective, objectives_of
+from compressionjob.verdict import MAX_REASON, LimitVerdict, verdict_on
 
 Counts = Literal["samples", "queries", "blocks", "processes", "requests", "documents"]
 ON_THE_LIMIT: Final = 30.0
@@ -30,7 +30,7 @@ SHARES_OF_TIME: Final[Mapping[Counts, float]] = {
 }
 """Share of spec.benchmark.timeLimit that each kind of measurement gets."""
 
-POSITIVE: Final = frozenset({sla.LATENCY, sla.SPEEDUP, sla.THROUGHPUT, sla.COST}) | SERVING_NAMES
+POSITIVE: Final = frozenset({LATENCY, SPEEDUP, THROUGHPUT, COST}) | SERVING_NAMES
 NO_END: Final = 0.01
 """An interval end below this share of the value, or above its inverse, counts as unbounded: other processes may have
 taken all of the time, or there were too few measurements."""
@@ -54,7 +54,7 @@ class Interim:
 
     def __init__(self, limits: Sla, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._threads = threads
-        self._objectives = {objective.name: objective for objective in sla.objectives_of(limits)}
+        self._objectives = {objective.name: objective for objective in objectives_of(limits)}
         self._clock = clock
         self._start = clock()
         self._histories: dict[str, _History] = {}
@@ -97,10 +97,10 @@ class Interim:
         """Return the estimates; the reason of an undecided one says what would decide it."""
         return {name: self._explained(name, estimate, noise) for name, estimate in estimates.items()}
 
-    def _look(self, objective: Objective, estimate: Estimate | None, count: int, new: _History) -> sla.LimitVerdict:
+    def _look(self, objective: Objective, estimate: Estimate | None, count: int, new: _History) -> LimitVerdict:
         if estimate is None:
             return "Inconclusive"
-        verdict = sla.verdict_on(objective, estimate)
+        verdict = verdict_on(objective, estimate)
         history = self._histories.setdefault(objective.name, new)
         history.estimate = estimate
         look = Look(
@@ -131,7 +131,7 @@ class Interim:
 
     def _explained(self, name: str, estimate: Estimate, noise: Noise | None) -> Estimate:
         objective, history = self._objectives.get(name), self._histories.get(name)
-        if objective is None or history is None or sla.verdict_on(objective, estimate) != "Inconclusive":
+        if objective is None or history is None or verdict_on(objective, estimate) != "Inconclusive":
             return estimate
         reach = _reach(objective, estimate)
         disturbed = noise is not None and noise.disturbed
@@ -208,7 +208,7 @@ def _with_reason(
     estimate: Estimate, remedy: str, *, seconds: float | None = None, samples: int | None = None
 ) -> Estimate:
     # The remedy is never cut off: the objective's reason has a limited length.
-    room = max(0, sla.MAX_REASON - len(remedy) - 2) if remedy else sla.MAX_REASON
+    room = max(0, MAX_REASON - len(remedy) - 2) if remedy else MAX_REASON
     reason = "; ".join(text for text in (estimate.reason[:room], remedy) if text)
     return estimate.model_copy(update={"reason": reason, "more_seconds": seconds, "more_samples": samples})
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compression_runner.artifact import Artifact
-from compressionjob import sla
 from compressionjob.estimate import Estimate
 from compressionjob.objectives import Sla
 from compressionjob.report import (
@@ -17,6 +16,7 @@ from compressionjob.report import (
     ServingReport,
 )
 from compressionjob.trust_report import TrustReport
+from compressionjob.verdict import Judgement, judge
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,6 @@ class Measurements:
     looks: list[ObjectiveLooks] = field(default_factory=list)
     quality_parts: list[QualityPart] = field(default_factory=list)
 
-    def judgement(self, limits: Sla) -> sla.Judgement:
+    def judgement(self, limits: Sla) -> Judgement:
         """Return the verdict on the SLA for which the measurements were made."""
-        return sla.judge(limits, self.estimates)
+        return judge(limits, self.estimates)

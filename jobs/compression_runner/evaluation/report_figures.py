@@ -1,7 +1,6 @@
 """Convert measurements to the contract's figures, and to the estimates that the objectives are judged by."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 from compression_runner.dataset import SampleSet
@@ -14,12 +13,25 @@ from compression_runner.evaluation.speed.latency_run import QUANTILES, LatencyRu
 from compression_runner.evaluation.speed.scenario import Scenario
 from compression_runner.evaluation.speed.throughput import ThroughputRun
 from compression_runner.inference.predictor import Engine
-from compressionjob import sla
+from compression_runner.inference.versions import engine_version
 from compressionjob.estimate import Estimate
 from compressionjob.methods.promise import broken_promises
 from compressionjob.objectives import ERROR_METRICS, QualityMetric
 from compressionjob.pipeline import promise_of
 from compressionjob.report import Environment, ModelFigures
+from compressionjob.sla_objectives import (
+    LATENCY,
+    MEMORY,
+    MEMORY_RATIO,
+    QUALITY_DROP,
+    QUALITY_ERROR,
+    QUALITY_INCREASE,
+    QUALITY_SCORE,
+    SIZE,
+    SIZE_RATIO,
+    SPEEDUP,
+    THROUGHPUT,
+)
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS
 
@@ -65,9 +77,9 @@ def estimates_of(
     return {
         **quality_estimates(score),
         **latency_estimates(spec, run, confidence),
-        sla.THROUGHPUT: rates.rate(1),
-        sla.SIZE: Estimate.exact(after.size_bytes),
-        sla.SIZE_RATIO: Estimate.exact(after.size_bytes / before.size_bytes),
+        THROUGHPUT: rates.rate(1),
+        SIZE: Estimate.exact(after.size_bytes),
+        SIZE_RATIO: Estimate.exact(after.size_bytes / before.size_bytes),
         **memory_estimates(memory[0], memory[1]),
     }
 
@@ -76,7 +88,7 @@ def latency_estimates(spec: CompressionJobSpec, run: LatencyRun, confidence: flo
     """Return the estimates for limits on latency and speed-up."""
     name = spec.sla.latency.percentile if spec.sla.latency else "p99"
     speedup = run.speedup(name, confidence)
-    return {sla.LATENCY: run.percentile(1, name, confidence)} | ({sla.SPEEDUP: speedup} if speedup else {})
+    return {LATENCY: run.percentile(1, name, confidence)} | ({SPEEDUP: speedup} if speedup else {})
 
 
 def memory_estimates(before: MemoryFigures, after: MemoryFigures) -> dict[str, Estimate]:
@@ -84,14 +96,14 @@ def memory_estimates(before: MemoryFigures, after: MemoryFigures) -> dict[str, E
     if after.peak is None:
         return {}
     if before.peak is None:
-        return {sla.MEMORY: after.peak}
+        return {MEMORY: after.peak}
     # Combining both ends makes the interval too wide; the cost is small, since peaks hardly vary.
     ratio = Estimate(
         value=after.peak.value / before.peak.value,
         low=after.peak.low / before.peak.high,
         high=after.peak.high / max(before.peak.low, 1.0),
     )
-    return {sla.MEMORY: after.peak, sla.MEMORY_RATIO: ratio}
+    return {MEMORY: after.peak, MEMORY_RATIO: ratio}
 
 
 def _query(spec: CompressionJobSpec) -> str | None:
@@ -104,10 +116,10 @@ def _query(spec: CompressionJobSpec) -> str | None:
 def quality_estimates(score: Score) -> dict[str, Estimate]:
     """Return the estimates for limits on quality."""
     if score.drop is None:
-        return {sla.QUALITY_ERROR: score.compressed}
+        return {QUALITY_ERROR: score.compressed}
     if score.metric in ERROR_METRICS:
-        return {sla.QUALITY_INCREASE: score.drop, sla.QUALITY_ERROR: score.compressed}
-    return {sla.QUALITY_DROP: score.drop, sla.QUALITY_SCORE: score.compressed}
+        return {QUALITY_INCREASE: score.drop, QUALITY_ERROR: score.compressed}
+    return {QUALITY_DROP: score.drop, QUALITY_SCORE: score.compressed}
 
 
 def anomalies_of(
@@ -120,7 +132,7 @@ def anomalies_of(
     """List the promises of the methods that the compressed model breaks; `speedup` is of the models alone, at p50."""
     broken = broken_promises(
         promise_of(spec.pipeline),
-        size_ratio=estimates[sla.SIZE_RATIO].value,
+        size_ratio=estimates[SIZE_RATIO].value,
         speedup=speedup,
         quality_drop=drop,
     )
@@ -145,7 +157,7 @@ def environment_of(
 ) -> Environment:
     """Return the conditions of the measurement, for the report."""
     return Environment(
-        measured_in=f"{engine} {version(engine)}",
+        measured_in=f"{engine} {engine_version(engine)}",
         machine=machine(),
         threads=threads,
         batch_size=spec.benchmark.batch_size,

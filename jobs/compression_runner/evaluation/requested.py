@@ -19,7 +19,7 @@ from compression_runner.evaluation.trust import Trust, measure_trust
 from compression_runner.inference.opening import engine_of
 from compression_runner.inference.predictor import Predictor
 from compressionjob.estimate import Estimate
-from compressionjob.schema import parse_duration
+from compressionjob.field_types import parse_duration
 from compressionjob.spec import CompressionJobSpec
 
 
@@ -85,7 +85,8 @@ def recovery_of(
     if tasks is None:
         return Recovery()
     (baseline, compressed), (before, after) = models
-    both = ComparedModels(before, after, f"{model_digest(baseline)} {engine_of(compressed)}", answered.same, kept)
+    engine = engine_of(compressed, spec.benchmark.engine)
+    both = ComparedModels(before, after, f"{model_digest(baseline)} {engine}", answered.same, kept)
     began = interim.now()
     with watch.phase(RECOVERY) as advance:
         recovery = measure_recovery(tasks, spec.sla.recovery, both, confidence, advance)

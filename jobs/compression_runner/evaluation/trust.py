@@ -12,9 +12,9 @@ from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.answers.model import Both
 from compression_runner.evaluation.flips import flips
 from compression_runner.inference.similarity import Floats
-from compressionjob import sla
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.estimate import Estimate
+from compressionjob.sla_objectives import ATTRIBUTIONS, FLIPS, GAP, GAP_INCREASE, ROBUSTNESS, WORST_GROUP
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS
 from compressionjob.trust_report import AttributionsReport, FlipsReport, GroupsReport, RobustnessReport, TrustReport
@@ -50,13 +50,13 @@ def measure_trust(
     groups = _groups(spec, data, answers, confidence, same=same) if data.groups is not None else None
     if groups:
         estimates |= {
-            sla.WORST_GROUP: groups.compressed_worst,
-            sla.GAP: groups.compressed_gap,
-            sla.GAP_INCREASE: groups.gap_increase,
+            WORST_GROUP: groups.compressed_worst,
+            GAP: groups.compressed_gap,
+            GAP_INCREASE: groups.gap_increase,
         }
     changed = _flips(spec, data, answers, confidence, same=same)
     if changed:
-        estimates[sla.FLIPS] = changed.share
+        estimates[FLIPS] = changed.share
     first = ROBUSTNESS_SHARE if spec.sla.robustness else 0.0
     end = first if spec.sla.attributions else 1.0
     disturbed, more = _robustness(spec, models, data, answers, confidence, lambda part: advance(part * end), same=same)
@@ -65,7 +65,7 @@ def measure_trust(
         spec, models, data, answers[0], confidence, lambda part: advance(first + part * (1 - first)), same=same
     )
     if explained:
-        estimates[sla.ATTRIBUTIONS] = explained.agreement
+        estimates[ATTRIBUTIONS] = explained.agreement
     return Trust(TrustReport(groups=groups, robustness=disturbed, attributions=explained, flips=changed), estimates)
 
 
@@ -109,7 +109,7 @@ def _robustness(
     from compression_runner.evaluation.robustness.disturbances import robustness
 
     report, estimates = robustness(spec.sla.robustness, models, data, answers, confidence, same=same, advance=advance)
-    return report, {f"{sla.ROBUSTNESS}.{name}": estimate for name, estimate in estimates.items()}
+    return report, {f"{ROBUSTNESS}.{name}": estimate for name, estimate in estimates.items()}
 
 
 def _attributions(

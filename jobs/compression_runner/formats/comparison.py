@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
 from compression_runner.formats.probes import Probe
 from compression_runner.formats.task_module import Interface
-from compression_runner.inference.session import RUNTIME_ERRORS, open_session
+from compression_runner.inference.onnx_session import RUNTIME_ERRORS, open_session
 
 Output = NDArray[np.generic]
 # Relative to the largest output; float32 sums in another order differ by about 1e-6.

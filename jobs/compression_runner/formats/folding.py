@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from compression_runner.formats.graph_weights import WEIGHTS
 from compression_runner.formats.onnx_files import save
-from compression_runner.inference.session import RUNTIME_ERRORS, open_session
+from compression_runner.inference.onnx_session import RUNTIME_ERRORS, open_session
 
 Folding = Literal["smaller", "floats", "all"]
 """Fold weights that take no more bytes when folded; also casts of short floats to longer ones; or everything."""

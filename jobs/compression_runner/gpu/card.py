@@ -54,6 +54,7 @@ class Card:
         self._partial = mine is not whole
         self._seen = int(time.time() * 1e6)
         self.name: str | None = _supported(lambda: pynvml.nvmlDeviceGetName(whole))
+        self.driver: str | None = _supported(pynvml.nvmlSystemGetDriverVersion)
 
     def look(self) -> GpuState:
         """Read the driver's values now."""

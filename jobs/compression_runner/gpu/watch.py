@@ -1,7 +1,7 @@
 """Energy and noise of a stage on a GPU, sampled every second.
 
-No figure of a verdict is measured on a GPU: models are always measured on the CPU. So noise on a GPU makes no limit
-undecided. It explains why a training was slow.
+No figure of a verdict is measured during a stage. So this noise makes no limit undecided. It explains why a training
+was slow.
 """
 
 import os

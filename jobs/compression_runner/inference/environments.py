@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from compressionjob.pod import ENGINES, ENGINES_VARIABLE
+from compressionjob.pod_interface import ENGINES, ENGINES_VARIABLE
 
 PASSED_ON: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_", "LD_LIBRARY_PATH", "CUDA_", "NVIDIA_", "OMP_")
 """Prefixes of environment variables that engines get; credentials are not among them."""

@@ -1,4 +1,4 @@
-"""Run a model in onnxruntime on the CPU, without options that make results vary between machines and runs."""
+"""Run a model in onnxruntime, without options that make results vary between machines and runs."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from compression_runner.inference.batch_axis import locate_batch
+from compression_runner.inference.onnx_session import RUNTIME_ERRORS
 from compression_runner.inference.predictor import SOURCE_MODEL, Feed, ModelOrigin, Predictor, TensorInfo
-from compression_runner.inference.session import RUNTIME_ERRORS
 
 
 class OnnxPredictor(Predictor):
-    """An onnxruntime session on the CPU over one ONNX file.
+    """An onnxruntime session over one ONNX file, on the CPU.
 
     Graph optimizations are onnxruntime's defaults, as on a server. Raises onnxruntime's exceptions for a file that it
     cannot load.
@@ -27,13 +27,14 @@ class OnnxPredictor(Predictor):
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.use_deterministic_compute = True
         options.log_severity_level = 3  # no warnings of the optimizer
-        self._session: onnxruntime.InferenceSession | None = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
-        )
+        self._session: onnxruntime.InferenceSession | None = self._opened(model, options)
         self.inputs, self.outputs = locate_batch(
             [_info(node) for node in self._session.get_inputs()],
             [_info(node) for node in self._session.get_outputs()],
         )
+
+    def _opened(self, model: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
     def run(self, feed: Feed, outputs: list[str] | None = None) -> list[NDArray[np.generic]]:
         """Return the named outputs (all by default) for one batch.

@@ -3,17 +3,21 @@
 from pathlib import Path
 from typing import Final
 
+from compression_runner.inference.gpu import GpuPredictor
 from compression_runner.inference.onnx import OnnxPredictor
+from compression_runner.inference.onnx_session import RUNTIME_ERRORS
 from compression_runner.inference.predictor import SOURCE_MODEL, Engine, ModelOrigin, Predictor
-from compression_runner.inference.session import RUNTIME_ERRORS
+from compressionjob.engines import Engine as RequestedEngine
 
 IR_SUFFIX: Final = ".xml"
 LOAD_ERRORS: Final[tuple[type[Exception], ...]] = (RuntimeError, *RUNTIME_ERRORS)
 """OpenVINO raises RuntimeError, onnxruntime its own."""
 
 
-def engine_of(model: Path) -> Engine:
-    """Return the engine that measures a model: OpenVINO for its own format, onnxruntime for ONNX."""
+def engine_of(model: Path, requested: RequestedEngine = "auto") -> Engine:
+    """Return the engine that measures a model: the job's on a GPU, or OpenVINO for its own format and onnxruntime."""
+    if requested == "onnxruntime-cuda" or requested == "onnxruntime-tensorrt":
+        return requested
     return "openvino" if model.suffix == IR_SUFFIX else "onnxruntime"
 
 
@@ -28,6 +32,8 @@ def open_predictor(model: Path, threads: int, engine: Engine, origin: ModelOrigi
             from compression_runner.inference.openvino import OpenVinoPredictor
 
             return OpenVinoPredictor(model, threads, origin)
-        return OnnxPredictor(model, threads, origin)
+        if engine == "onnxruntime":
+            return OnnxPredictor(model, threads, origin)
+        return GpuPredictor(model, threads, engine, origin)
     except LOAD_ERRORS as error:
         raise origin.not_loading(engine, model.name, error) from error

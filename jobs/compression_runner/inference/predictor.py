@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.errors import BadRecipe, InvalidInput, RunnerError, cause
+from compression_runner.inference.placement import Placement
+from compressionjob.engines import GpuEngine
 
 Feed = Mapping[str, NDArray[np.generic]]
 """The inputs of one call by name."""
-Engine = Literal["onnxruntime", "openvino"]
+Engine = Literal["onnxruntime", "openvino", GpuEngine]
 """The inference engine. Both models of a comparison run in the same one."""
 
 
@@ -33,7 +35,7 @@ class ModelOrigin:
             problem = f"{engine} cannot load the compressed model: {cause(error)}"
             return BadRecipe("NotLoadable", self.field, name, problem, OTHER_STAGE)
         problem = f"{engine} cannot load the graph: {cause(error)}"
-        remedy = f"give a model that {engine} runs on the CPU"
+        remedy = f"give a model that {engine} runs"
         return InvalidInput("InvalidModel", self.field, name, problem, remedy)
 
     def not_running(self, engine: Engine, feed: Feed, error: Exception) -> RunnerError:
@@ -83,7 +85,7 @@ def shape_text(shape: Sequence[int | None]) -> str:
 
 
 class Predictor(ABC):
-    """A model on the CPU; frees its memory on `close` or at the end of `with`."""
+    """A model that is ready to run; frees its memory on `close` or at the end of `with`."""
 
     inputs: tuple[TensorInfo, ...]
     """The inputs of the model."""
@@ -93,6 +95,10 @@ class Predictor(ABC):
     @abstractmethod
     def run(self, feed: Feed, outputs: list[str] | None = None) -> list[NDArray[np.generic]]:
         """Return the named outputs (all by default) for one batch."""
+
+    def placement(self, feed: Feed) -> Placement | None:
+        """Run one batch, and return where each node ran; None for an engine on the CPU. Call it once, at first."""
+        return None
 
     def one_run(self, feed: Feed) -> Feed:
         """Return the inputs of one run of the graph, for a batch of samples."""

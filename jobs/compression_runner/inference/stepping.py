@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from compression_runner.errors import InvalidInput
 from compression_runner.inference.batch_axis import locate_batch
+from compression_runner.inference.placement import Placement
 from compression_runner.inference.predictor import Feed, Predictor, TensorInfo, shape_text
 from compressionjob.conditions import INVALID_INPUT
 
@@ -57,6 +58,10 @@ class Stepping(Predictor):
                 name: _next(name, state[name], answers[names.index(output)], output)
                 for name, output in self._state.items()
             }
+
+    def placement(self, feed: Feed) -> Placement | None:
+        """Return where each node ran in one step."""
+        return self._step.placement(feed)
 
     def one_run(self, feed: Feed) -> Feed:
         """Return the inputs of the first step."""

@@ -19,7 +19,7 @@ from compression_runner import artifact as artifacts
 from compression_runner.errors import InvalidInput
 from compression_runner.storage import Store
 from compressionjob.conditions import INVALID_INPUT
-from compressionjob.pod import UID_CHARACTERS
+from compressionjob.pod_interface import UID_CHARACTERS
 
 FOLDER: Final = "users"
 SUFFIX: Final = ".json"

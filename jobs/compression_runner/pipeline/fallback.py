@@ -15,12 +15,12 @@ from compression_runner.pipeline.planner import Candidate, PipelinePlan, Step
 from compression_runner.pipeline.reporting import RunResult
 from compression_runner.pipeline.staging import PreparedModels
 from compression_runner.telemetry.phase import Phase
-from compressionjob import sla
 from compressionjob.estimate import Estimate
+from compressionjob.field_types import format_bytes
 from compressionjob.objectives import Sla
 from compressionjob.report import CandidateReport, FallbackReport
-from compressionjob.schema import format_bytes
-from compressionjob.sla import Judgement, judge
+from compressionjob.sla_objectives import SIZE, SIZE_RATIO
+from compressionjob.verdict import Judgement, judge
 
 Measure = Callable[[Candidate, StepOutput], Measurements]
 """Measures a candidate's result against the baseline."""
@@ -121,7 +121,7 @@ def fall_back(
 
 def _by_size(limits: Sla, size: int, baseline: int) -> Judgement:
     """Return the verdict by the size alone: Fail is certain, and Pass is certain only without other limits."""
-    counted = {sla.SIZE: Estimate.exact(size), sla.SIZE_RATIO: Estimate.exact(size / baseline)}
+    counted = {SIZE: Estimate.exact(size), SIZE_RATIO: Estimate.exact(size / baseline)}
     return judge(limits, counted)
 
 

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
+from compression_runner.inference.versions import library_version
 from compression_runner.stages.method import Method
 
 SCHEME = 2
@@ -28,7 +28,7 @@ def of_step(parent: str, method: Method, parameters: Mapping[str, Any], data: di
             "parent": parent,
             "method": method.name,
             "version": method.version,
-            "libraries": {name: version(name) for name in method.libraries},
+            "libraries": {name: library_version(name) for name in method.libraries},
             "parameters": dict(parameters),
             "data": data,
         }

@@ -26,8 +26,8 @@ from compression_runner.pipeline.names import PACKED_FORMAT
 from compression_runner.pipeline.planner import PipelinePlan, Step
 from compression_runner.pipeline.resources import MemoryForecast
 from compression_runner.stages.method import MIB, Need
+from compressionjob.field_types import parse_duration
 from compressionjob.methods.quantize import Vllm, WeightOnly
-from compressionjob.schema import parse_duration
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS, Task
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from compression_runner.artifact import Artifact
 from compression_runner.errors import FULL, WORK_REMEDY, BadRecipe, room_on
-from compression_runner.inference.session import open_session
+from compression_runner.inference.onnx_session import open_session
 from compression_runner.pipeline.names import PACKED_FORMAT
 
 TOLERANCE: Final = 1e-3

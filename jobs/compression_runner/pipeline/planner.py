@@ -12,7 +12,7 @@ from compression_runner.methods.registry import METHODS, STEPS
 from compression_runner.pipeline import fingerprint
 from compression_runner.stages.method import Method
 from compressionjob.pipeline import Stage
-from compressionjob.sla import objectives_of
+from compressionjob.sla_objectives import objectives_of
 from compressionjob.spec import CompressionJobSpec, OutputFormat
 
 EXPORT: Final = STEPS["export", ""]

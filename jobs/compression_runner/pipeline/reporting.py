@@ -4,12 +4,12 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any, Final
 
 from compression_runner.artifact import Artifact, File
 from compression_runner.errors import RunnerError
 from compression_runner.evaluation.measurements import Measurements
+from compression_runner.inference.versions import library_version
 from compression_runner.pipeline.execution import StepOutput
 from compression_runner.pipeline.names import REPORT_JSON
 from compression_runner.pipeline.planner import PipelinePlan
@@ -17,6 +17,7 @@ from compression_runner.pipeline.report_files import report_digest
 from compression_runner.storage import Store
 from compressionjob.conditions import BAD_RECIPE, DISK_FULL, INVALID_INPUT, STORAGE_UNAVAILABLE
 from compressionjob.exit_codes import ExitCode
+from compressionjob.field_types import format_bytes
 from compressionjob.job_parts import COMPRESS
 from compressionjob.publication import HOLD, PUBLISH, Publication
 from compressionjob.report import (
@@ -37,9 +38,8 @@ from compressionjob.report import (
     Summary,
     Violation,
 )
-from compressionjob.schema import format_bytes
-from compressionjob.sla import Judgement
 from compressionjob.spec import CompressionJob
+from compressionjob.verdict import Judgement
 
 LIBRARIES: Final = (
     "compression-operator", "torch", "transformers", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "numpy",
@@ -183,7 +183,7 @@ def violation(error: RunnerError) -> Violation:
 
 def versions() -> dict[str, str]:
     """Return the versions of all libraries that affect the result."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    return {"python": platform.python_version(), **{name: library_version(name) for name in LIBRARIES}}
 
 
 def _source(run_result: RunResult) -> SourceReference:

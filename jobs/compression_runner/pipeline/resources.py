@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from compression_runner.errors import DiskFull, InvalidInput
-from compressionjob.schema import format_bytes
+from compressionjob.field_types import format_bytes
 
 CGROUP: Final = Path("/sys/fs/cgroup")
 MEMINFO: Final = Path("/proc/meminfo")

@@ -28,6 +28,7 @@ from compression_runner.pipeline.preflight import (
     measuring_cpus,
     preflight,
 )
+from compression_runner.pipeline.provider_check import require_provider
 from compression_runner.pipeline.report_files import write_report
 from compression_runner.pipeline.reporting import RunResult
 from compression_runner.pipeline.resources import memory_limit
@@ -116,6 +117,7 @@ def execute(run: Run) -> Report:
         prepared = preflight(run.job.spec, run.locations)
         cpus = measuring_cpus(run.job.spec, run.reservation)
         require_engine(run.job.spec)
+        require_provider(run.job.spec)
         require_memory(run.job.spec, prepared.source, memory_limit())
         run.locations.destination.require_writable()
     run.progress.expect(_phases(prepared.plan))

@@ -9,9 +9,9 @@ from compression_runner.pipeline.names import OUTPUT
 from compression_runner.storage import Readable, Store, Stores
 from compression_runner.storage.directory import DirectoryStore
 from compressionjob.data import ROLES, DataRole
+from compressionjob.field_types import parse_duration
 from compressionjob.locations import Location, parse_location
-from compressionjob.pod import LIFETIME_VARIABLE, Role
-from compressionjob.schema import parse_duration
+from compressionjob.pod_interface import LIFETIME_VARIABLE, Role
 from compressionjob.spec import CompressionJobSpec
 
 

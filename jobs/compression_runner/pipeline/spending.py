@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from compression_runner.errors import InvalidInput
 from compressionjob.conditions import INVALID_INPUT
 from compressionjob.cost import cost_of, cost_per_million, parse_price
-from compressionjob.pod import PRICE_VARIABLE
+from compressionjob.pod_interface import PRICE_VARIABLE
 from compressionjob.report import ModelFigures, RunCost
 from compressionjob.spec import CompressionJobSpec
 

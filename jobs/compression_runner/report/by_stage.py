@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from compression_runner.report import wording
+from compressionjob.field_types import format_bytes
 from compressionjob.report import Report, StageReport
-from compressionjob.schema import format_bytes
 
 MEASURING: Final = ("evaluate baseline", "evaluate compressed", "latency", "throughput", "memory", "trust")
 """Phases of the measurement."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from compression_runner.report.wording import duration
 from compressionjob.estimate import Estimate, unbounded
-from compressionjob.sla import ObjectiveResult
+from compressionjob.verdict import ObjectiveResult
 
 TRACK: Final = 300.0
 """Width of an objective's chart."""

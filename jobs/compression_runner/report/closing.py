@@ -9,7 +9,7 @@ from compression_runner.report import wording
 from compression_runner.report.charts import nice
 from compressionjob.estimate import unbounded
 from compressionjob.report import Look, ObjectiveLooks
-from compressionjob.sla import ObjectiveResult
+from compressionjob.verdict import ObjectiveResult
 
 WIDTH: Final = 320.0
 HEIGHT: Final = 130.0

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from compression_runner.report import wording
 from compression_runner.report.objective_rows import ObjectiveRow, Terms, objective_row, verdict_sentence
+from compressionjob.field_types import format_bytes
 from compressionjob.report import CandidateReport, FallbackReport, ModelFigures, Report
-from compressionjob.schema import format_bytes
-from compressionjob.sla import Verdict
+from compressionjob.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Final
 from compression_runner.report import wording
 from compression_runner.report.closing import Closing, closing
 from compression_runner.report.objective_rows import Terms, unit_of
+from compressionjob.field_types import format_duration
 from compressionjob.report import ObjectiveLooks, Report
-from compressionjob.schema import format_duration
-from compressionjob.sla import LimitVerdict, ObjectiveResult
+from compressionjob.verdict import LimitVerdict, ObjectiveResult
 
 _COUNTS: Final = {
     "samples": "samples",

@@ -3,7 +3,7 @@
 from compression_runner.report.objective_rows import Terms, interval_of
 from compressionjob.estimate import Estimate
 from compressionjob.report import Report
-from compressionjob.sla import LATENCY, QUALITY_DROP, QUALITY_INCREASE, SPEEDUP
+from compressionjob.sla_objectives import LATENCY, QUALITY_DROP, QUALITY_INCREASE, SPEEDUP
 
 
 def judged(report: Report, *names: str) -> Estimate | None:
@@ -13,7 +13,7 @@ def judged(report: Report, *names: str) -> Estimate | None:
 
 
 def speedup_of(report: Report, terms: Terms, percentile: str) -> Estimate | None:
-    """Return the speed-up of the result at a percentile."""
+    """Return the speed-up of the compressed model at a percentile."""
     objective = judged(report, SPEEDUP) if percentile == terms.percentile else None
     return objective or report.speedups.get(percentile)
 
@@ -25,6 +25,6 @@ def latency_of(report: Report, terms: Terms, percentile: str) -> Estimate | None
 
 
 def loss_of(report: Report, terms: Terms, metric: str) -> Estimate | None:
-    """Return the loss of the result in a metric."""
+    """Return the loss of the compressed model in a metric."""
     objective = judged(report, QUALITY_DROP, QUALITY_INCREASE) if metric == terms.metric else None
     return objective or report.quality_drops.get(metric)

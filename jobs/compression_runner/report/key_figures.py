@@ -6,9 +6,9 @@ from compression_runner.report import wording
 from compression_runner.report.judged_figures import loss_of, speedup_of
 from compression_runner.report.objective_rows import TOKENS, Terms
 from compressionjob.estimate import UNBOUNDED_SECONDS
+from compressionjob.field_types import format_bytes
 from compressionjob.objectives import DIVERGENCES, ERROR_METRICS
 from compressionjob.report import Report
-from compressionjob.schema import format_bytes
 
 
 @dataclass(frozen=True)

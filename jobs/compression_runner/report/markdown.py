@@ -242,7 +242,13 @@ def _with_span(figure: str, span: str) -> str:
 def _conditions(report: Report) -> list[str]:
     notes = [f"- {text(note)}" for note in report.environment.notes]
     disturbed = ["### Disturbances of the measurement", "\n".join(notes)] if notes else []
-    return [text(wording.measured_on(report.environment)), *disturbed]
+    placed = "\n".join(f"- {text(name)}: {text(nodes)}" for name, nodes in wording.placed(report.environment))
+    return [
+        text(wording.ran_in(report.environment)),
+        placed,
+        text(wording.measured_on(report.environment)),
+        *disturbed,
+    ]
 
 
 def _reproduction(reproducing: Reproduction) -> list[str]:

@@ -8,7 +8,8 @@ from compression_runner.report import wording
 from compression_runner.report.charts import Track, track
 from compressionjob.estimate import Estimate
 from compressionjob.report import Report
-from compressionjob.sla import MEMORY, ObjectiveResult, Verdict
+from compressionjob.sla_objectives import MEMORY
+from compressionjob.verdict import ObjectiveResult, Verdict
 
 SAMPLES: Final = "samples per second"
 TOKENS: Final = "tokens per second"

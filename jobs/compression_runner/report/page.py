@@ -27,10 +27,10 @@ from compression_runner.report.reproducing import reproduction
 from compression_runner.report.serving_rows import serving_view
 from compression_runner.report.trust_rows import HALF, SIDE, trust_view
 from compressionjob.estimate import Estimate
+from compressionjob.field_types import format_bytes
 from compressionjob.plain_text import plain
 from compressionjob.report import ModelFigures, Report, ReportSection
-from compressionjob.schema import format_bytes
-from compressionjob.sla import LATENCY, SPEEDUP
+from compressionjob.sla_objectives import LATENCY, SPEEDUP
 
 VERDICTS: Final = {
     "Pass": ("✓", "Pass", "Every limit holds."),
@@ -41,7 +41,7 @@ VERDICTS: Final = {
 
 SHOWN_ELSEWHERE: Final = (
     "job", "stages", "pipeline", "verdict", "files", "notes", "review", "givenUp", "versions", "packing", "uri",
-    "digest", "noise",
+    "digest", "noise", "placement",
 )  # fmt: skip
 """Fields of environment, provenance and artifact that are shown elsewhere on the page."""
 
@@ -102,6 +102,7 @@ def _view(report: Report, now: datetime) -> dict[str, Any]:
         "noise": _spoken(report.environment.noise),
         "environment": [
             *_spoken(report.environment),
+            *wording.placed(report.environment),
             *([("cost", report.cost.sentence())] if report.cost is not None else []),
         ],
         "provenance": _paths_and_values(report.provenance),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from compression_runner.report import wording
 from compressionjob.estimate import Estimate
 from compressionjob.report import RecoveryReport, Report, TaskRecovery
-from compressionjob.sla import LimitVerdict
+from compressionjob.verdict import LimitVerdict
 
 
 @dataclass(frozen=True)

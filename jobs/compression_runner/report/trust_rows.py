@@ -69,7 +69,7 @@ class FeatureRow:
 
     name: str
     bars: tuple[tuple[float, float, str], ...]
-    """For the baseline and the result: start, width, and the figure as text."""
+    """For the baseline and the compressed model: start, width, and the figure as text."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class ExplanationView:
     agreement: str
     picture: str
     cells: tuple[tuple[Cell, ...], ...]
-    """For the baseline and the result; empty if the input is not an image."""
+    """For the baseline and the compressed model; empty if the input is not an image."""
     features: tuple[FeatureRow, ...]
     left_out: int
 
@@ -148,7 +148,7 @@ def _groups_said(groups: GroupsReport) -> str:
     )
     return (
         f"{groups.metric.capitalize()} by {groups.column}, the result's worst group first. The gap between best and "
-        f"worst is {gaps[0]} of the baseline and {gaps[1]} of the result: {changed}."
+        f"worst is {gaps[0]} of the baseline and {gaps[1]} of the compressed model: {changed}."
     )
 
 

@@ -2,17 +2,18 @@
 
 import math
 import re
+from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-from compressionjob import sla
+from compressionjob import sla_objectives
 from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate, unbounded
+from compressionjob.field_types import format_bytes
 from compressionjob.measuring import NODE, SHARED, STATIC_CPUS
 from compressionjob.objectives import ERROR_METRICS
 from compressionjob.report import Environment
-from compressionjob.schema import format_bytes
 from compressionjob.serving import GOODPUT, LONGER, SHORTER
 
 BINARY: Final = "bytes in powers of two"
@@ -47,30 +48,30 @@ METRICS: Final = {
 }
 
 _OBJECTIVES: Final = {
-    sla.QUALITY_DROP: "Loss of {metric}",
-    sla.QUALITY_SCORE: "{metric}",
-    sla.QUALITY_INCREASE: "Increase of {metric}",
-    sla.QUALITY_ERROR: "{metric}",
-    sla.LATENCY: "Latency, {percentile}",
-    sla.SPEEDUP: "Speed-up, {percentile}",
-    sla.THROUGHPUT: "Throughput",
-    sla.SIZE_RATIO: "Size, share of the baseline",
-    sla.SIZE: "Size",
-    sla.MEMORY: "Peak memory",
-    sla.MEMORY_RATIO: "Peak memory, share of the baseline",
-    sla.COST: "Cost per million samples",
-    sla.WORST_GROUP: "Worst group",
-    sla.GAP: "Gap between groups",
-    sla.GAP_INCREASE: "Increase of the gap between groups",
-    f"{sla.ROBUSTNESS}.noise.drop": "Loss under noise",
-    f"{sla.ROBUSTNESS}.noise.score": "Right answers under noise",
-    f"{sla.ROBUSTNESS}.corruption.drop": "Loss on corrupted inputs",
-    f"{sla.ROBUSTNESS}.corruption.score": "Right answers to corrupted inputs",
-    f"{sla.ROBUSTNESS}.attack.drop": "Loss under attack",
-    f"{sla.ROBUSTNESS}.attack.score": "Right answers under attack",
-    sla.ATTRIBUTIONS: "Agreement of attributions",
-    sla.FLIPS: "Answers that changed",
-    sla.RECOVERY: "Lowest recovery of a task",
+    sla_objectives.QUALITY_DROP: "Loss of {metric}",
+    sla_objectives.QUALITY_SCORE: "{metric}",
+    sla_objectives.QUALITY_INCREASE: "Increase of {metric}",
+    sla_objectives.QUALITY_ERROR: "{metric}",
+    sla_objectives.LATENCY: "Latency, {percentile}",
+    sla_objectives.SPEEDUP: "Speed-up, {percentile}",
+    sla_objectives.THROUGHPUT: "Throughput",
+    sla_objectives.SIZE_RATIO: "Size, share of the baseline",
+    sla_objectives.SIZE: "Size",
+    sla_objectives.MEMORY: "Peak memory",
+    sla_objectives.MEMORY_RATIO: "Peak memory, share of the baseline",
+    sla_objectives.COST: "Cost per million samples",
+    sla_objectives.WORST_GROUP: "Worst group",
+    sla_objectives.GAP: "Gap between groups",
+    sla_objectives.GAP_INCREASE: "Increase of the gap between groups",
+    f"{sla_objectives.ROBUSTNESS}.noise.drop": "Loss under noise",
+    f"{sla_objectives.ROBUSTNESS}.noise.score": "Right answers under noise",
+    f"{sla_objectives.ROBUSTNESS}.corruption.drop": "Loss on corrupted inputs",
+    f"{sla_objectives.ROBUSTNESS}.corruption.score": "Right answers to corrupted inputs",
+    f"{sla_objectives.ROBUSTNESS}.attack.drop": "Loss under attack",
+    f"{sla_objectives.ROBUSTNESS}.attack.score": "Right answers under attack",
+    sla_objectives.ATTRIBUTIONS: "Agreement of attributions",
+    sla_objectives.FLIPS: "Answers that changed",
+    sla_objectives.RECOVERY: "Lowest recovery of a task",
     "ttft": "Time to first token, {percentile}",
     "ttft.ratio": "Time to first token, {percentile}, ratio to the baseline",
     "interToken": "Gap between tokens, {percentile}",
@@ -112,6 +113,28 @@ def measured_on(environment: Environment) -> str:
     pinned = "pinned" if environment.pinned else "not pinned"
     isolation = _ISOLATIONS.get(environment.isolation, environment.isolation)
     return f"Measured on CPUs {environment.measured_cpus}, {pinned}; {isolation}."
+
+
+def ran_in(environment: Environment) -> str:
+    """Return engine, device and precision of both models in one sentence; empty for an old report."""
+    if not environment.device:
+        return ""
+    device = "the CPU" if environment.device == "CPU" else environment.device
+    driver = f" (driver {environment.driver})" if environment.driver else ""
+    return f"Both models ran in {environment.measured_in} on {device}{driver}. Precision: {environment.precision}."
+
+
+def placed(environment: Environment) -> list[tuple[str, str]]:
+    """Return for each model where the nodes of its graph ran; empty for engines on the CPU."""
+    rows = []
+    for part in environment.placement:
+        shapes = f"; shapes on the CPU: {_counted(part.shapes_on_cpu)}" if part.shapes_on_cpu else ""
+        rows.append((f"nodes of the {part.model} model", f"{_counted(part.nodes)}{shapes}"))
+    return rows
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def objective_title(name: str, metric: str, percentile: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from compression_runner.errors import InvalidInput
 from compressionjob.endpoints import HUB, is_aws_s3, same_endpoint
 from compressionjob.locations import Hub, Storage
-from compressionjob.pod import (
+from compressionjob.pod_interface import (
     ACCESS_KEY_ID,
     ENDPOINT_URL,
     HUB_ENDPOINT_KEY,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from compressionjob.pod import (
+from compressionjob.pod_interface import (
     ACCESS_KEY_ID,
     SECRET_ACCESS_KEY,
     SESSION_TOKEN,

@@ -10,7 +10,7 @@ from compression_runner.storage.credentials import credentials
 from compression_runner.storage.directory import DirectoryStore
 from compression_runner.storage.store import Readable, Store
 from compressionjob.locations import PVC_MOUNT_ROOT, Hub, Location, Storage
-from compressionjob.pod import Role
+from compressionjob.pod_interface import Role
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Retry requests to a store before it counts as unavailable."""
+"""Retry downloads and uploads that broke off, and requests to the Hugging Face Hub.
+
+botocore itself retries single requests to S3 (``CONFIG`` in ``storage/s3.py``).
+"""
 
 from collections.abc import Callable
 from typing import Final, TypeVar, cast

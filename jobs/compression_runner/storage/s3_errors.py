@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError
 
 from compression_runner.errors import DiskFull, InvalidInput, RunnerError, StorageUnavailable
 from compression_runner.storage.store import Entry
-from compressionjob.pod import CORRECT_KEYS
+from compressionjob.pod_interface import CORRECT_KEYS
 
 CREDENTIALS: Final = {
     "AccessDenied",

@@ -6,7 +6,7 @@ import boto3
 
 from compression_runner.errors import InvalidInput
 from compressionjob.endpoints import is_aws_s3, same_endpoint
-from compressionjob.pod import ENDPOINT_URL
+from compressionjob.pod_interface import ENDPOINT_URL
 
 
 def require_bound_identity(environment: Mapping[str, str], endpoint: str | None, field: str) -> None:

@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import RunProgress
-from compressionjob.pod import HEALTH_PATH, METRICS_PATH, PORT, PROGRESS_PATH
+from compressionjob.pod_interface import HEALTH_PATH, METRICS_PATH, PORT, PROGRESS_PATH
 
 JSON: Final = "application/json"
 Route = tuple[str, Callable[[], bytes]]

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from compressionjob.exit_codes import ExitCode
-from compressionjob.pod import TERMINATION_LOG
+from compressionjob.pod_interface import TERMINATION_LOG
 from compressionjob.report import Summary
 
 

@@ -12,8 +12,8 @@ import torch
 
 from compression_runner.errors import Problem
 from compression_runner.training.batches import Batch, TrainingBatches
+from compressionjob.field_types import parse_duration
 from compressionjob.methods.training import Training
-from compressionjob.schema import parse_duration
 
 STATE: Final = "state-"
 Loss = Callable[[Batch], torch.Tensor]

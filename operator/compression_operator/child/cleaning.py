@@ -8,7 +8,7 @@ from compression_operator.child.job import child_job
 from compression_operator.child.storage import NO_STORES
 from compression_operator.records.job import JobRecord
 from compressionjob.group import QUEUE_LABEL
-from compressionjob.pod import CLEAN_VARIABLE, KNOWN_JOBS_VARIABLE, UID_CHARACTERS
+from compressionjob.pod_interface import CLEAN_VARIABLE, KNOWN_JOBS_VARIABLE, UID_CHARACTERS
 from compressionjob.retention import Retained
 from compressionjob.runtime import CompressionRuntimeSpec, Resources
 from compressionjob.spec import CompressionJobSpec

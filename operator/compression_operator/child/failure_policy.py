@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from compressionjob.exit_codes import PERMANENT
-from compressionjob.pod import CONTAINER
+from compressionjob.pod_interface import CONTAINER
 
 POD_FAILURE_POLICY: Final[dict[str, Any]] = {
     # The first matching rule decides; other failures count against backoffLimit and are retried with backoff.

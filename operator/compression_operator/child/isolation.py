@@ -4,7 +4,7 @@ from typing import Any
 
 from compressionjob.group import JOB_UID_LABEL
 from compressionjob.measuring import NODE, Isolation
-from compressionjob.pod import CONTAINER, CPUS_VARIABLE, ISOLATION_VARIABLE
+from compressionjob.pod_interface import CONTAINER, CPUS_VARIABLE, ISOLATION_VARIABLE
 
 
 def affinity_of(slot: str) -> dict[str, Any]:

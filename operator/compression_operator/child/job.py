@@ -35,7 +35,7 @@ from compressionjob.group import (
 from compressionjob.job_parts import CLEAN
 from compressionjob.measuring import slot_of
 from compressionjob.placement import mounted_claims
-from compressionjob.pod import (
+from compressionjob.pod_interface import (
     CONTAINER,
     LIFETIME_VARIABLE,
     PART_VARIABLE,

@@ -8,7 +8,8 @@ from typing import Any
 
 from compression_operator.child.manifest import pod_manifest_of
 from compression_operator.records.job import JobRecord
-from compressionjob.pod import (
+from compressionjob.pod_input import digest_of, encode
+from compressionjob.pod_interface import (
     INPUT_ANNOTATION,
     INPUT_DIGEST_VARIABLE,
     INPUT_FILE,
@@ -19,7 +20,6 @@ from compressionjob.pod import (
     INPUT_VARIABLE,
     INPUT_VOLUME,
 )
-from compressionjob.pod_input import digest_of, encode
 from compressionjob.report import JudgedResult
 from compressionjob.review import ReviewOutcome
 

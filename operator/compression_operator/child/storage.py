@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from compressionjob.job_locations import job_locations
 from compressionjob.locations import PVC_MOUNT_ROOT, Hub, Location, Storage
-from compressionjob.pod import (
+from compressionjob.pod_interface import (
     ACCESS_KEY_ID,
     ENDPOINT_URL,
     HUB_ENDPOINT_KEY,

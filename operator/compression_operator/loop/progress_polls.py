@@ -15,7 +15,7 @@ from compression_operator.cache.cache import Cache
 from compression_operator.cache.forecasts import split_forecast
 from compression_operator.queue import WorkQueue
 from compression_operator.telemetry.metrics import Metrics
-from compressionjob.pod import PORT, PROGRESS_PATH
+from compressionjob.pod_interface import PORT, PROGRESS_PATH
 from compressionjob.report import Progress
 
 POLLERS: Final = 16

@@ -11,10 +11,10 @@ from compression_operator.loop.policies import (
     acceptance,
     budget,
     child_creation,
-    clock,
     completion,
     cost,
     deadline,
+    deadline_forecast,
     failure,
     interruptions,
     measuring_slot,
@@ -41,7 +41,7 @@ POLICIES: Final[tuple[Policy, ...]] = (
     notifications.check,
     # 2. Account for the cost and the time of each pod that ran; count the pods that were preempted.
     cost.account,
-    clock.account,
+    deadline.account,
     interruptions.count,
     # 3. A result that needs a review waits, without a pod.
     review.decide,
@@ -60,13 +60,13 @@ POLICIES: Final[tuple[Policy, ...]] = (
     retries.count,
     terms.keep,
     # 8. Suspending a job frees its hardware; resuming continues with the rest of its deadline.
-    clock.keep,
+    deadline.keep,
     suspension.hold,
     budget.guard,
     # 9. State where the pod is and why it does not run yet, its progress, and whether it meets the deadline.
     scheduling.place,
     progress.show,
-    deadline.watch,
+    deadline_forecast.watch,
 )
 """The policies in their order; each has a file of its own."""
 

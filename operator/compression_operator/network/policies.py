@@ -10,7 +10,7 @@ from typing import Any, Final
 from compression_operator.network.endpoints import NAMESPACE_LABEL, egress_rule
 from compression_operator.network.settings import Egress, NetworkSettings, Peer, network_of
 from compressionjob.group import AMBIENT_IDENTITY_LABEL, MANAGED_BY, MANAGED_BY_LABEL
-from compressionjob.pod import PORT
+from compressionjob.pod_interface import PORT
 
 API_VERSION: Final = "networking.k8s.io/v1"
 EVERYWHERE: Final = ("0.0.0.0/0", "::/0")

@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
-from compressionjob.schema import Label, ObjectName, Schema
+from compressionjob.field_types import Label, ObjectName, Schema
 
 METADATA_ADDRESSES: Final = (
     "169.254.169.254/32",

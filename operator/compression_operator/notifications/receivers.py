@@ -16,8 +16,8 @@ from yarl import URL
 from compression_operator.notifications.signing import UnusableKey, read_keys
 from compression_operator.records.delivery import Subscriptions
 from compressionjob.errors import FieldProblem, InvalidSpec, problems_of
+from compressionjob.field_types import Duration, Label, Schema, parse_duration
 from compressionjob.notifications import NOTIFICATION_EVENTS, NotificationEvent
-from compressionjob.schema import Duration, Label, Schema, parse_duration
 
 MAX_RECEIVERS: Final = 32
 LONGEST_TIMEOUT: Final = "60s"

@@ -12,7 +12,7 @@ from compression_operator.notifications.receivers import Receiver
 from compression_operator.records.delivery import NotificationKey
 from compression_operator.records.job import JobRecord
 from compression_operator.records.reading import parse_time
-from compressionjob.schema import parse_duration
+from compressionjob.field_types import parse_duration
 from compressionjob.status import CompressionJobStatus
 
 MAX_AGE: Final = timedelta(hours=72)

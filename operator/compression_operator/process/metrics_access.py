@@ -15,7 +15,7 @@ from typing import Any, Final
 from compression_operator.cluster.client import Client
 from compression_operator.cluster.errors import ApiError
 from compression_operator.cluster.resources import ACCESS_REVIEWS, TOKEN_REVIEWS
-from compressionjob.pod import METRICS_PATH
+from compressionjob.pod_interface import METRICS_PATH
 
 ALLOWED_FOR: Final = 60.0
 """Seconds for which a granted access is cached."""

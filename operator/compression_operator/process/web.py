@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from compressionjob.pod import METRICS_PATH
+from compressionjob.pod_interface import METRICS_PATH
 
 Check = Callable[[str], Awaitable[int]]
 """Returns the HTTP status for a request with this Authorization header: 200 where it may read the metrics."""

@@ -23,7 +23,7 @@ from compression_operator.records.reading import (
 )
 from compression_operator.records.write_locations import from_annotation
 from compressionjob.group import JOB_LABEL, PART_LABEL
-from compressionjob.pod import CONTAINER
+from compressionjob.pod_interface import CONTAINER
 
 _ROOM: Final = ("Insufficient ", "anti-affinity", "Too many pods")
 """Messages of the scheduler when other pods use the nodes (plugins NodeResourcesFit and InterPodAffinity)."""

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from compressionjob.cost import parse_price
+from compressionjob.field_types import parse_duration
 from compressionjob.group import JOB_UID_LABEL
-from compressionjob.schema import parse_duration
 
 Raw = Mapping[str, Any]
 

@@ -13,8 +13,8 @@ from compression_operator.cache.cache import Cache
 from compression_operator.records.reading import parse_time
 from compression_operator.records.runtime import RuntimeRecord
 from compression_operator.telemetry.metrics import DEFAULT_JOB_SERIES, job_gauge
+from compressionjob.field_types import parse_quantity
 from compressionjob.measuring import SHARED
-from compressionjob.schema import parse_quantity
 
 UNKNOWN: Final = "unknown"
 """Label of jobs and pods that name a missing runtime: users choose that name, so it must not become a label."""

@@ -10,9 +10,9 @@ from compression_operator.records.runtime import RuntimeRecord
 from compression_operator.telemetry.metrics import JobSeries, Metrics
 from compression_operator.telemetry.notes import Note
 from compressionjob.objectives import QualityMetric
-from compressionjob.sla import ObjectiveResult
 from compressionjob.status import TERMINAL_PHASES
 from compressionjob.usage import Usage
+from compressionjob.verdict import ObjectiveResult
 
 # Other names in a pod's summary would be unbounded labels.
 _PERCENTILES: Final = ("p50", "p90", "p99")

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from compressionjob.conditions import FAILURE_REASONS
-from compressionjob.sla import Verdict
+from compressionjob.verdict import Verdict
 
 DEFAULT_JOB_SERIES: Final = 500
 STATUS_LEVELS: Final = ("full", "minimal", "least")
@@ -97,11 +97,13 @@ class Metrics:
             self.retries.labels(reason)
         self.apply_to_child = Histogram(
             "compression_operator_apply_to_child_seconds",
-            "Time from the first event of a CompressionJob to its child Job.",
+            "Time from the first event of a CompressionJob to the creation of its child Job.",
             buckets=_FAST, registry=registry,
         )  # fmt: skip
         self.bytes_saved = Counter(
-            "compression_operator_bytes_saved", "Bytes by which published models are smaller.", registry=registry
+            "compression_operator_bytes_saved",
+            "Bytes by which published models are smaller than their baselines.",
+            registry=registry,
         )
         self.cost = Counter(
             "compression_operator_cost", "Cost of pods by runtime, in the currency of its price per hour.",
@@ -150,11 +152,11 @@ JOB_GAUGES: Final = {
     "throughput_per_second": ("Samples per second of a job's models.", ("model",)),
     "quality": ("Quality of a job's models, by metric.", ("model", "metric")),
     "deadline_seconds": ("Unix time at which a job's deadline passes, while it is not suspended.", ()),
-    "forecast_finish_seconds": ("Unix time at which a running job expects to be done.", ()),
+    "forecast_finish_seconds": ("Unix time at which a running job is expected to end.", ()),
     "cost": ("Cost of a job's pods so far, in the currency of the price per hour.", ()),
     "budget": ("Maximum cost of a job's pods.", ()),
     "margin_ratio": (
-        "Share of a limit that is left at the interval's worse end; negative beyond it.",
+        "Distance from the worse end of the interval to the limit, divided by the limit; negative beyond the limit.",
         ("objective",),
     ),
 }

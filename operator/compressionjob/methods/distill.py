@@ -5,13 +5,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
+from compressionjob.field_types import Schema, cel, with_rules
 from compressionjob.locations import SourceText
 from compressionjob.methods.losses import Losses
 from compressionjob.methods.parameters import ALWAYS, LabelNeed, Parameters
 from compressionjob.methods.predicate import Predicate
 from compressionjob.methods.promise import Promise
 from compressionjob.methods.training import Training
-from compressionjob.schema import Schema, cel, with_rules
 
 _STUDENT_TEXT = "set at least one of layers, hiddenSize, attentionHeads, intermediateSize"
 _STUDENT_RULE = " || ".join(

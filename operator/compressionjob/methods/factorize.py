@@ -4,11 +4,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from compressionjob.field_types import Fraction, cel, with_rules
 from compressionjob.methods.names import NamePatterns
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.predicate import AnyOf, OneOf, Predicate
 from compressionjob.methods.promise import Promise
-from compressionjob.schema import Fraction, cel, with_rules
 
 _SIZE_TEXT = "set exactly one of rank, energy, budget"
 _SIZE_RULE = "[has(self.rank), has(self.energy), has(self.budget)].filter(x, x).size() == 1"

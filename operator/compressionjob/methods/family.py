@@ -12,10 +12,10 @@ from pydantic import Field, PrivateAttr, create_model, model_validator
 from pydantic.fields import FieldInfo
 
 from compressionjob.data import DataRole
+from compressionjob.field_types import cel, with_rules
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.predicate import AllOf, AnyOf, IsSet, Not, OneOf, Predicate, Rule, implies
 from compressionjob.methods.promise import Promise
-from compressionjob.schema import cel, with_rules
 
 SELECTORS: Final = ("method", "backend")
 """Fields that select the method. Methods of the same name differ in their backends."""

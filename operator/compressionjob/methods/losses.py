@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from compressionjob.schema import NotNegative, Positive, Schema, cel, with_rules
+from compressionjob.field_types import NotNegative, Positive, Schema, cel, with_rules
 
 _LOSSES_TEXT = "at least one of output, hidden, attention and labels must be above 0"
 # The API server checks a default before it fills in the defaults within it: an absent output is 1.

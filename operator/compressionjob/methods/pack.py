@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from compressionjob.field_types import cel, with_rules
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.promise import Promise
-from compressionjob.schema import cel, with_rules
 
 Codec = Literal["zstd", "lz4", "gzip", "bzip2", "zipnn", "byte-plane", "huffman", "auto"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from compressionjob.data import DataRole
+from compressionjob.field_types import Schema
 from compressionjob.methods.predicate import AllOf, AnyOf, Predicate, Rule
 from compressionjob.methods.promise import Promise
-from compressionjob.schema import Schema
 
 NEVER: Final = AnyOf()
 ALWAYS: Final = AllOf()

@@ -75,6 +75,22 @@ class Within(Predicate):
 
 
 @dataclass(frozen=True)
+class Some(Predicate):
+    """The condition holds for some item of a list, which must be set."""
+
+    field: str
+    condition: Predicate
+
+    def cel(self, of: str = "self") -> str:
+        """Return exists() over the list."""
+        return f"{of}.{self.field}.exists(item, {self.condition.cel('item')})"
+
+    def holds(self, values: Mapping[str, Any]) -> bool:
+        """Return whether the condition holds for any of the items."""
+        return any(self.condition.holds(item) for item in values[self.field])
+
+
+@dataclass(frozen=True)
 class Not(Predicate):
     """The condition does not hold."""
 

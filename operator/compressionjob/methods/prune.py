@@ -4,11 +4,11 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
+from compressionjob.field_types import Fraction, cel, with_rules
 from compressionjob.methods.names import NamePatterns
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.predicate import AnyOf, OneOf, Predicate
 from compressionjob.methods.promise import Promise
-from compressionjob.schema import Fraction, cel, with_rules
 
 _STRUCTURE_TEXT = "structure belongs to method structured, which needs it"
 _STRUCTURE_RULE = "(self.method == 'structured') == has(self.structure)"

@@ -4,11 +4,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from compressionjob.field_types import Drop
 from compressionjob.methods.parameters import ALWAYS, LabelNeed, Parameters
 from compressionjob.methods.predicate import Predicate
 from compressionjob.methods.promise import Promise
 from compressionjob.methods.training import Training
-from compressionjob.schema import Drop
 
 
 class Recover(Parameters):
@@ -23,7 +23,7 @@ class Recover(Parameters):
     )
     max_drop: Drop | None = Field(
         default=None,
-        description="Training ends when the loss against the baseline is at most this, on held-out training data; "
+        description="Training ends when the score on held-out training data is at most this far below the baseline's; "
         "without it the whole budget is used.",
     )
     training: Training = Field(default=Training(), description="Budget and settings of the training.")

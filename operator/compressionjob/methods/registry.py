@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from pydantic import Field
 
+from compressionjob.field_types import Schema
 from compressionjob.methods import quantize
 from compressionjob.methods.distill import Distill
 from compressionjob.methods.factorize import Factorize
@@ -12,7 +13,6 @@ from compressionjob.methods.pack import Pack
 from compressionjob.methods.parameters import Parameters
 from compressionjob.methods.prune import Prune
 from compressionjob.methods.recover import Recover
-from compressionjob.schema import Schema
 
 if TYPE_CHECKING:
     Quantize = Family

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from compressionjob.schema import Duration, NotNegative, Positive, Schema
+from compressionjob.field_types import Duration, NotNegative, Positive, Schema
 
 Augmentation = Literal["flip", "shift"]
 Precision = Literal["float32", "bfloat16"]
@@ -22,12 +22,12 @@ class Training(Schema):
         description="Longest training time. If it ends the training, the result depends on the machine's speed.",
     )
     batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(default=32, description="Samples in one step.")
-    learning_rate: Positive = Field(default=0.001, description="Peak of the learning rate.")
+    learning_rate: Positive = Field(default=0.001, description="Peak learning rate.")
     weight_decay: NotNegative = Field(default=0.0, description="Decoupled weight decay.")
     warmup: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=0, description="Steps in which the learning rate rises from zero."
     )
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(default=0, description="Seed of order and dropout.")
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(default=0, description="Seed of sample order and dropout.")
     precision: Precision = Field(
         default="float32",
         description="Type of matrix products in training. bfloat16 is faster where the CPU or GPU supports it "

@@ -1,7 +1,7 @@
 """Documents of a run: the full report, the pod's summary, and its progress."""
 
 from compressionjob.report.artifact import ArtifactReport, FileReport, PackingReport
-from compressionjob.report.environment import Environment, Machine, NoiseReport
+from compressionjob.report.environment import Environment, Machine, NoiseReport, PlacementReport
 from compressionjob.report.job import JobReference, JobReport
 from compressionjob.report.judged import JudgedResult
 from compressionjob.report.model_figures import ModelFigures, Percentiles, QualityPart
@@ -33,6 +33,7 @@ __all__ = [
     "ObjectiveLooks",
     "PackingReport",
     "Percentiles",
+    "PlacementReport",
     "Progress",
     "Provenance",
     "QualityPart",

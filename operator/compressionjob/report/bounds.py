@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from compressionjob.sla import ObjectiveResult
+from compressionjob.verdict import ObjectiveResult
 
 Sentence = Annotated[str, Field(max_length=1024)]
 FallbackSentence = Annotated[str, Field(max_length=512)]

@@ -51,10 +51,29 @@ class NoiseReport(ReportSection):
     slowed_by_heat: int | None = Field(default=None, description="Number of thermal throttling events.")
 
 
+class PlacementReport(ReportSection):
+    """Where the nodes of one model's graph ran. A provider may run several nodes as one."""
+
+    model: str = Field(default="", description="baseline or compressed.")
+    nodes: dict[str, int] = Field(default={}, description="Number of nodes that ran, by execution provider.")
+    shapes_on_cpu: dict[str, int] = Field(
+        default={},
+        validation_alias="shapesOnCPU",
+        serialization_alias="shapesOnCPU",
+        description="Nodes on the CPU by operator: they compute shapes only, and a node of another kind is refused.",
+    )
+
+
 class Environment(ReportSection):
     """The conditions of a measurement."""
 
     measured_in: str = Field(default="", description="Engine that ran both models, with its version.")
+    device: str = Field(default="", description="Device that ran both models: CPU, or the name of the GPU.")
+    driver: str = Field(default="", description="Version of the GPU's driver.")
+    precision: str = Field(default="", description="Numeric types in which the engine computed.")
+    placement: list[PlacementReport] = Field(
+        default=[], description="Nodes of both graphs by execution provider; empty for engines on the CPU."
+    )
     machine: Machine = Field(default=Machine(), description="The machine.")
     threads: int | None = Field(default=None, description="Threads of one inference.")
     measured_cpus: str = Field(default="", description="CPUs used by the measurement, such as 0-3,8.")

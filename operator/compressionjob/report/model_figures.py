@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from compressionjob.estimate import Estimate
-from compressionjob.schema import TolerantSchema
+from compressionjob.field_types import TolerantSchema
 
 Percentiles = dict[str, float]
 
@@ -18,7 +18,9 @@ class ModelFigures(TolerantSchema):
     throughput_per_second: float | None = Field(default=None, description="Samples a second, MLPerf Offline.")
     throughput_interval: Estimate | None = Field(default=None, description="The same with its interval.")
     energy_joules_per_sample: float | None = Field(
-        default=None, description="CPU energy for one sample, MLPerf Offline; absent if the machine does not report it."
+        default=None,
+        description="Energy of the measuring device (processors, or the GPU) for one sample, MLPerf Offline; absent if "
+        "the machine does not report it.",
     )
     energy_interval: Estimate | None = Field(default=None, description="The same with its interval.")
     quality: dict[str, float] = Field(default={}, description="Score by metric.")

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from compressionjob.report.section import ReportSection
-from compressionjob.sla import LimitVerdict
+from compressionjob.verdict import LimitVerdict
 
 
 class Look(ReportSection):

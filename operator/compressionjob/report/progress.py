@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from compressionjob.schema import TolerantSchema
+from compressionjob.field_types import TolerantSchema
 
 
 class Remaining(TolerantSchema):

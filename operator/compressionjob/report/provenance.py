@@ -8,7 +8,7 @@ from compressionjob.report.job import JobReference
 from compressionjob.report.section import ReportSection
 from compressionjob.report.stages import StageReport
 from compressionjob.review import ReviewOutcome
-from compressionjob.sla import Verdict
+from compressionjob.verdict import Verdict
 
 
 class SourceReference(ReportSection):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from compressionjob.cost import format_cost
 from compressionjob.estimate import Estimate
+from compressionjob.field_types import TolerantSchema, format_duration
 from compressionjob.report.artifact import ArtifactReport
 from compressionjob.report.environment import Environment
 from compressionjob.report.job import JobReport
@@ -16,9 +17,8 @@ from compressionjob.report.recovery import RecoveryReport
 from compressionjob.report.serving import ServingReport
 from compressionjob.report.stages import FallbackReport, StageReport
 from compressionjob.review import ReviewOutcome
-from compressionjob.schema import TolerantSchema, format_duration
-from compressionjob.sla import ObjectiveResult, Verdict
 from compressionjob.trust_report import TrustReport
+from compressionjob.verdict import ObjectiveResult, Verdict
 
 
 class RunCost(TolerantSchema):

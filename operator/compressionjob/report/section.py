@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import ConfigDict, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 from pydantic.alias_generators import to_camel
 
-from compressionjob.schema import TolerantSchema
+from compressionjob.field_types import TolerantSchema
 
 
 class ReportSection(TolerantSchema):

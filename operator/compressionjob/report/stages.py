@@ -5,9 +5,9 @@ from typing import Any
 from pydantic import Field
 
 from compressionjob.estimate import Estimate
+from compressionjob.field_types import TolerantSchema
 from compressionjob.report.model_figures import ModelFigures
-from compressionjob.schema import TolerantSchema
-from compressionjob.sla import ObjectiveResult, Verdict
+from compressionjob.verdict import ObjectiveResult, Verdict
 
 
 class StageReport(TolerantSchema):

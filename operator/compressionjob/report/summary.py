@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
+from compressionjob.crd_schema import structural
+from compressionjob.field_types import TolerantSchema
 from compressionjob.fitting import MISFIT, JsonSchema, fit
 from compressionjob.job_parts import RUN, Part
 from compressionjob.report.bounds import (
@@ -18,9 +20,7 @@ from compressionjob.report.bounds import (
 )
 from compressionjob.report.model_figures import Percentiles
 from compressionjob.retention import SpaceUsed
-from compressionjob.schema import TolerantSchema
-from compressionjob.sla import Verdict
-from compressionjob.structural import structural
+from compressionjob.verdict import Verdict
 
 MAX_SUMMARY_BYTES: Final = 4096
 """Largest termination message that Kubernetes keeps."""

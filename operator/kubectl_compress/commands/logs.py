@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from compressionjob.group import JOB_UID_LABEL
 from compressionjob.logs import FIELDS
-from compressionjob.pod import CONTAINER
+from compressionjob.pod_interface import CONTAINER
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.display.terminal import Terminal
 from kubectl_compress.errors import Invalid

@@ -64,7 +64,7 @@ def _page(job: Job) -> Iterator[RenderableType]:
         yield Text()
         yield objectives_table(job.objectives)
     yield Text()
-    yield figures_table(("", "BASELINE", "RESULT"), rows_of(job.baseline, job.compressed))
+    yield figures_table(("", "BASELINE", "COMPRESSED"), rows_of(job.baseline, job.compressed))
     yield Text()
     yield from _whereabouts(job)
 

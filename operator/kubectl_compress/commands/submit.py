@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from compressionjob.mutability import may_change
 from compressionjob.objectives import sets_limits
-from compressionjob.sla import NO_LIMITS_WARNING
+from compressionjob.verdict import NO_LIMITS_WARNING
 from kubectl_compress import manifests
 from kubectl_compress.author import author_of, create_job
 from kubectl_compress.cluster import Cluster

@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from compressionjob import conditions
+from compressionjob.field_types import parse_duration
 from compressionjob.review_rules import stricter
-from compressionjob.schema import parse_duration
-from compressionjob.sla import ObjectiveResult
 from compressionjob.spec import DEFAULT_RETRIES
+from compressionjob.verdict import ObjectiveResult
 from kubectl_compress.advice import advice, remarks
 from kubectl_compress.display.table import columns
 from kubectl_compress.display.terminal import age, coloured, span

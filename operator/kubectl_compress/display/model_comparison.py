@@ -10,7 +10,7 @@ from rich.text import Text
 from compressionjob.figures import write_figure
 from compressionjob.objectives import ERROR_METRICS
 from compressionjob.report import SideSummary
-from compressionjob.sla import ObjectiveResult
+from compressionjob.verdict import ObjectiveResult
 from kubectl_compress.display.detail import interval
 from kubectl_compress.display.table import columns
 from kubectl_compress.display.terminal import coloured

@@ -16,7 +16,7 @@ import pytest
 from compression_runner.pipeline.reporting import summarize
 from compression_runner.storage.directory import DirectoryStore
 from compressionjob.exit_codes import ExitCode
-from compressionjob.pod import PORT
+from compressionjob.pod_interface import PORT
 from compressionjob.report import Report
 from dashboards.promql import jobs
 from localcluster import apiserver, ports

@@ -13,7 +13,7 @@ import pytest
 from compression_runner.errors import DiskFull, InvalidInput, RunnerError, StorageUnavailable
 from compression_runner.storage import Store, Stores, Upload
 from compressionjob.locations import Storage, parse_location
-from compressionjob.pod import Role
+from compressionjob.pod_interface import Role
 from tests.integration.operator.api import wait_for
 from tests.integration.runner.conftest import Bucket
 from tests.integration.runner.cutting_proxy import CuttingProxy

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from compressionjob.pod import ENGINES_VARIABLE
+from compressionjob.pod_interface import ENGINES_VARIABLE
 from tests.support import tiny_models
 from tests.support.engines import stand_in_vllm
 

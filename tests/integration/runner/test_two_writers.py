@@ -29,7 +29,7 @@ from compression_runner.storage import Store, Stores
 from compression_runner.storage import s3 as s3_store
 from compression_runner.storage.s3_upload import PART
 from compressionjob.locations import Storage, parse_location
-from compressionjob.pod import Role
+from compressionjob.pod_interface import Role
 from tests.integration.runner.conftest import Bucket
 
 FORK = multiprocessing.get_context("fork")

@@ -90,6 +90,12 @@ int nvmlDeviceGetName(struct device *device, char *name, unsigned size) {
     return broken();
 }
 
+int nvmlSystemGetDriverVersion(char *version, unsigned size) {
+    if (broken()) return broken();
+    snprintf(version, size, "570.86.15");
+    return SUCCESS;
+}
+
 int nvmlDeviceGetTotalEnergyConsumption(struct device *device, unsigned long long *millijoules) {
     return of_whole(device, "energy", millijoules);
 }

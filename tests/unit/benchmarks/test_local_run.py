@@ -53,4 +53,4 @@ def test_the_table_has_the_median_of_each_phase(tmp_path: Path) -> None:
     page.write_text((here / "README.md").read_text())
     write_table(page, results, current())
     assert "| phase fetch: wall; CPU seconds | 3.0 (2.0 to 4.0); 1.0 (1.0 to 1.0) | - |" in page.read_text()
-    assert "| ... times Olive's, wall and CPU | 1.50 and 0.75 | 1 |" in page.read_text()
+    assert "| ... relative to Olive, wall and CPU | 1.50 and 0.75 | 1 |" in page.read_text()

@@ -8,8 +8,14 @@ from compressionjob.errors import InvalidSpec
 from compressionjob.spec import parse_job
 from tests.support.manifests import invalid_jobs, job
 
-# Only these are valid outside a cluster: numbers for decimals, relative file:// sources, and file:// as such.
-VALID_LOCALLY = {"sparsity as a number", "relative file", "host path as file", "host path as output"}
+# Only these are valid outside a cluster: numbers for decimals, file:// sources, and what depends on the runtime.
+VALID_LOCALLY = {
+    "sparsity as a number",
+    "relative file",
+    "host path as file",
+    "host path as output",
+    "gpu engine on a runtime without one",
+}
 
 CASES = invalid_jobs()
 

@@ -4,7 +4,7 @@ import pytest
 
 from compressionjob.publication import publication_of
 from compressionjob.review import ReviewPolicy
-from compressionjob.sla import Verdict
+from compressionjob.verdict import Verdict
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from compressionjob.remedies import remedy_of
 from compressionjob.serving import SERVING_NAMES
-from compressionjob.sla import ObjectiveResult
+from compressionjob.verdict import ObjectiveResult
 
 
 def left_open(name: str, **more: Any) -> ObjectiveResult:

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compressionjob.report import MAX_SUMMARY_BYTES, SideSummary, Summary, Violation, parse_summary
-from compressionjob.sla import NAMES, ObjectiveResult
+from compressionjob.sla_objectives import NAMES
+from compressionjob.verdict import ObjectiveResult
 
 FULL = Summary(
     verdict="Fail",

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from compressionjob.crd_schema import structural
 from compressionjob.report import Summary, parse_summary
 from compressionjob.status import CompressionJobStatus
-from compressionjob.structural import structural
 
 LATENCY = {"name": "latency", "unit": "seconds", "limit": 0.02, "measured": 0.01, "verdict": "Pass"}
 

@@ -91,7 +91,7 @@ def kubectl(words: Sequence[str]) -> None:
 
 
 def make(words: Sequence[str]) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     assert {word for word in words if "=" not in word} <= targets
 
 
@@ -117,6 +117,12 @@ CHECKS: Final[dict[str, Callable[[Sequence[str]], object]]] = {
     "docker": docker,
     "compression-runner": lambda words: runner_parser().parse_args(words),
 }
+
+
+def test_make_help_lists_every_described_target() -> None:
+    described = re.findall(r"^(\S+):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    printed = run(["make", "--no-print-directory", "-C", REPOSITORY, "help"]).splitlines()
+    assert [line.split()[0] for line in printed] == described
 
 
 def test_the_documents_have_commands() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from compressionjob.report import SideSummary
-from compressionjob.sla import ObjectiveResult
+from compressionjob.verdict import ObjectiveResult
 from kubectl_compress.commands.compare import page
 from kubectl_compress.differences import Difference, differences
 from kubectl_compress.display.model_comparison import Judgement, Row, judge, ratios_of, rows_of

@@ -72,6 +72,10 @@ def test_missing_runtime_lists_the_existing_ones() -> None:
         ]}),
         ({"spec__budget": "5"}, {}),
         ({"spec__benchmark__threads": 8}, {"resources": {"requests": {"cpu": "2"}}}),
+        ({
+            "spec__pipeline": [{"quantize": {"method": "cast", "dtype": "float16"}}],
+            "spec__benchmark": {"engine": "onnxruntime-cuda"},
+        }, {}),
     ],
 )  # fmt: skip
 def test_submit_refuses_like_the_operator(changes: dict[str, Any], spec: dict[str, Any]) -> None:

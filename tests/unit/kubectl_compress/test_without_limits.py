@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from compressionjob.sla import NO_LIMITS_WARNING
+from compressionjob.verdict import NO_LIMITS_WARNING
 from kubectl_compress.cluster import Cluster
 from kubectl_compress.commands.submit import submit
 from kubectl_compress.display.detail import job_detail

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +28,7 @@ from compression_runner.inference.answer_parts import AnswerPart, split_answers
 from compression_runner.inference.opening import engine_of
 from compression_runner.inference.predictor import Engine, Predictor
 from compression_runner.inference.similarity import Floats
+from compression_runner.inference.versions import engine_version
 from compressionjob.objectives import DIVERGENCES
 from compressionjob.spec import CompressionJobSpec
 from compressionjob.tasks import TASKS, Task
@@ -80,7 +80,9 @@ class AnsweredData:
         self._rows = list(range(len(data))) if whole else np.random.default_rng(0).permutation(len(data)).tolist()
         digests = [model_digest(model) for model in models]
         self._same = digests[0] == digests[1]
-        self._kept = cache / _fingerprint(digests[0], data, spec, engine_of(models[1])) if cache else None
+        self._kept = (
+            cache / _fingerprint(digests[0], data, spec, engine_of(models[1], spec.benchmark.engine)) if cache else None
+        )
         self._parts: list[tuple[Floats, Floats]] = []
         self._judged: tuple[AnswerPart, ...] | None = None
         self._other_size = ""
@@ -190,7 +192,7 @@ def _fingerprint(model_digest: str, data: SampleSet, spec: CompressionJobSpec, e
         "sequenceLength": spec.benchmark.sequence_length,
         "batchSize": spec.benchmark.batch_size,
         "rows": ROWS,
-        engine: version(engine),
+        engine: engine_version(engine),
     }
     if data.state:
         parts["state"] = dict(data.state)

@@ -1,15 +1,17 @@
-"""Energy of the machine's processors, from Linux's RAPL counters.
+"""Energy of the device that runs the models: processors from Linux's RAPL counters, a GPU from its driver.
 
-Both engines run on the CPU, so the energy of an answer does not include a GPU; stages report their own use of a GPU.
-The counters cover whole processors and their memory, including other processes and idle cores. Linux shows them to root
-only (CVE-2020-8694), and virtual machines rarely have them: then there is no meter, and the report has no energy.
-Source: kernel.org, Documentation/power/powercap/powercap.rst.
+For engines on the CPU, the energy of an answer does not include a GPU. For engines on a GPU, it is that of the GPU
+alone. Both include other processes. RAPL counters cover whole processors and their memory, with idle cores. Linux shows
+them to root only (CVE-2020-8694), and virtual machines rarely have them: then there is no meter, and the report has no
+energy. Source: kernel.org, Documentation/power/powercap/powercap.rst.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
+
+from compression_runner.gpu.card import Card
 
 POWERCAP: Final = Path("/sys/class/powercap")
 MICROJOULES: Final = 1e-6
@@ -18,6 +20,32 @@ _COUNTED: Final = ("package-", "dram")
 
 Counters = Mapping[Path, int]
 """Microjoules by zone."""
+
+
+class Meter(Protocol):
+    """Reads the energy that a device has used since some earlier moment."""
+
+    def read(self) -> Any:
+        """Return the counters now."""
+
+    def since(self, before: Any) -> float | None:
+        """Return the joules used since a reading; None if they are unknown."""
+
+
+@dataclass(frozen=True)
+class GpuEnergyMeter:
+    """A GPU whose driver counts its energy."""
+
+    card: Card
+
+    def read(self) -> float | None:
+        """Return the driver's joules now."""
+        return self.card.look().joules
+
+    def since(self, before: float | None) -> float | None:
+        """Return the joules used since a reading; None without both, or if the driver was reloaded."""
+        now = self.read()
+        return None if before is None or now is None or now < before else now - before
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from compression_runner.evaluation.statistics.block_bootstrap import mean_interval
 from compression_runner.evaluation.statistics.power import mean_reach
+from compression_runner.inference.placement import CPU_PROVIDER
 from compression_runner.inference.predictor import Engine, Feed
+from compression_runner.inference.providers import Providers, providers_of
 from compressionjob.estimate import Estimate
 
 LOOKS_AT: Final = (3, 5, 8, 12)
@@ -86,9 +88,16 @@ def _storable(array: NDArray[np.generic]) -> NDArray[np.generic]:
     return array.astype(np.str_) if array.dtype.kind == "O" else array
 
 
+def _providers(engine: Engine, model: Path) -> Providers:
+    """Return the providers of a session of onnxruntime; on a GPU, the peak is the memory of the host."""
+    if engine == "onnxruntime" or engine == "openvino":
+        return [(CPU_PROVIDER, {})]
+    return providers_of(engine, model)
+
+
 def _probe(model: Path, feed: Path, threads: int, engine: Engine) -> dict[str, int]:
     probe = [sys.executable, "-m", "compression_runner.evaluation.machine.memory_probe"]
-    command = [*probe, str(model), str(feed), str(threads), str(QUERIES), engine]
+    command = [*probe, str(model), str(feed), str(threads), str(QUERIES), engine, json.dumps(_providers(engine, model))]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:

@@ -1,13 +1,15 @@
 """A fresh process that loads a model, answers some queries and prints its peak memory.
 
-`python -m compression_runner.evaluation.machine.memory_probe MODEL FEED.npz THREADS QUERIES ENGINE` prints one line of
-JSON: `peakBytes`, and `floorBytes`, the memory before it loaded the model. Imports numpy and the engine only.
+`python -m compression_runner.evaluation.machine.memory_probe MODEL FEED.npz THREADS QUERIES ENGINE PROVIDERS` prints
+one line of JSON: `peakBytes`, and `floorBytes`, the memory before it loaded the model. PROVIDERS are those of
+onnxruntime with their options, as JSON. Imports numpy and the engine only.
 """
 
 import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +40,15 @@ def _status_bytes(name: str) -> int:
     raise OSError(f"/proc/self/status has no {name}")
 
 
-def main(model: str, feed: str, threads: str, queries: str, engine: str) -> None:
+def main(model: str, feed: str, threads: str, queries: str, engine: str, providers: str) -> None:
     """Load, answer, print."""
     with np.load(feed, allow_pickle=False) as arrays:
         inputs = {name: arrays[name] for name in arrays.files}
     # Engines take texts as Python objects, which the file cannot hold.
     inputs = {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in inputs.items()}
-    load = _openvino if engine == "openvino" else _onnxruntime
-    start, floor = load(int(threads))
+    start, floor = (
+        _openvino(int(threads)) if engine == "openvino" else _onnxruntime(int(threads), json.loads(providers))
+    )
     answer, began = start(model), time.monotonic()
     for query in range(int(queries)):
         if query >= 2 and time.monotonic() - began > ENOUGH_SECONDS:
@@ -54,8 +57,12 @@ def main(model: str, feed: str, threads: str, queries: str, engine: str) -> None
     sys.stdout.write(json.dumps({"floorBytes": floor, "peakBytes": peak_resident_bytes()}) + "\n")
 
 
-def _onnxruntime(threads: int) -> tuple[Start, int]:
+def _onnxruntime(threads: int, providers: list[tuple[str, dict[str, str]]]) -> tuple[Start, int]:
     import onnxruntime
+
+    if len(providers) > 1:
+        with redirect_stdout(sys.stderr):  # it prints what it cannot load
+            onnxruntime.preload_dlls(directory="")
 
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
@@ -64,7 +71,8 @@ def _onnxruntime(threads: int) -> tuple[Start, int]:
     options.log_severity_level = 3
 
     def start(model: str) -> Answer:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        chosen = [(name, given) for name, given in providers]
+        session = onnxruntime.InferenceSession(model, options, providers=chosen)
         return lambda inputs: session.run(None, dict(inputs))
 
     return start, peak_resident_bytes()

@@ -23,10 +23,11 @@ from compression_runner.evaluation.statistics.intervals import share
 from compression_runner.evaluation.statistics.paired_ratio import ratio_of_shares
 from compression_runner.evaluation.statistics.paired_shares import Marks, each_of, worst_score
 from compression_runner.inference.predictor import Predictor
-from compressionjob import sla
 from compressionjob.estimate import UNBOUNDED_RATIO, Estimate
 from compressionjob.report.recovery import RecoveryReport, TaskRecovery
+from compressionjob.sla_objectives import RECOVERY, Objective
 from compressionjob.task_data import RecoveryLimit
+from compressionjob.verdict import LimitVerdict, verdict_on
 
 HARNESS: Final = "lm-eval"
 OFFLINE: Final = ("HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE")
@@ -91,7 +92,7 @@ def measure_recovery(
         results.append(_compared(task, before, after, each, limit.min if limit and task in judged else None, models))
     report = RecoveryReport(harness=f"{HARNESS} {version(HARNESS)}", tasks=results)
     lowest = _lowest([one for one, task in zip(results, request.tasks, strict=True) if task in judged])
-    return Recovery(report, {sla.RECOVERY: lowest} if lowest else {})
+    return Recovery(report, {RECOVERY: lowest} if lowest else {})
 
 
 def _advance(advance: Callable[[float], None], done: int, tasks: int, part: float) -> None:
@@ -151,9 +152,9 @@ def _no_better_than_chance(task: TaskDocuments, score: Estimate) -> str:
     return f"the baseline answers {right} of task {task.task.name} right{chance}: use more questions or another task"
 
 
-def _verdict(recovery: Estimate | None, limit: float) -> sla.LimitVerdict:
-    objective = sla.Objective(sla.RECOVERY, limit, "at least", "ratio")
-    return sla.verdict_on(objective, recovery) if recovery else "Inconclusive"
+def _verdict(recovery: Estimate | None, limit: float) -> LimitVerdict:
+    objective = Objective(RECOVERY, limit, "at least", "ratio")
+    return verdict_on(objective, recovery) if recovery else "Inconclusive"
 
 
 def _lowest(judged: Sequence[TaskRecovery]) -> Estimate | None:

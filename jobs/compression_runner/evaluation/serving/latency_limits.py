@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compression_runner.evaluation.speed.latency_run import QUANTILES
+from compressionjob.field_types import parse_duration
 from compressionjob.objectives import Sla
-from compressionjob.schema import parse_duration
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from compression_runner.evaluation.machine.energy import EnergyMeter
+from compression_runner.evaluation.machine.energy import Meter
 from compression_runner.evaluation.machine.noise import Noise, Reading, noise_between, read_noise, reason_of
 from compression_runner.evaluation.speed import loadgen
 from compression_runner.evaluation.speed.loadgen import Offline
@@ -83,7 +83,7 @@ def measure_throughput(
     advance: Callable[[float], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
     look: Callable[[], Reading] = read_noise,
-    meter: EnergyMeter | None = None,
+    meter: Meter | None = None,
     decided: Decided | None = None,
     looks: int = LOOKS,
 ) -> ThroughputRun:
@@ -120,7 +120,7 @@ def most_pairs(seconds: float) -> int:
 
 
 def _block(
-    side: SystemUnderTest, samples: int, batch: int, seed: int, look: Callable[[], Reading], meter: EnergyMeter | None
+    side: SystemUnderTest, samples: int, batch: int, seed: int, look: Callable[[], Reading], meter: Meter | None
 ) -> Rate:
     before = look()
     side.answer_batch([0] * batch)
@@ -133,7 +133,7 @@ def _block(
         seed=seed,
         sequential=side.sequential,
     )
-    joules = meter.since(used) if meter and used else None
+    joules = meter.since(used) if meter else None
     answered = samples * side.samples_each
     noise = noise_between(before, look())
     least, most = _seconds(result, noise)

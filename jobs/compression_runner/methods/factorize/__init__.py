@@ -29,7 +29,7 @@ def _graph(artifact: Artifact, parameters: Factorize, context: StageContext, sam
     from compression_runner.formats.graph_weights import sizes_of_weights, skipped_details
     from compression_runner.formats.normalization import load
     from compression_runner.formats.onnx_files import save
-    from compression_runner.inference.session import RUNTIME_ERRORS
+    from compression_runner.inference.onnx_session import RUNTIME_ERRORS
     from compression_runner.methods.factorize.graph_model import GraphModel
 
     failures: tuple[type[Exception], ...] = (UnsupportedGraph, *RUNTIME_ERRORS)

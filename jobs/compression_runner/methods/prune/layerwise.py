@@ -15,7 +15,7 @@ from compression_runner.formats.companions import copy_companions
 from compression_runner.formats.export import plain_graph
 from compression_runner.formats.normalization import load
 from compression_runner.formats.onnx_files import save
-from compression_runner.inference.session import RUNTIME_ERRORS
+from compression_runner.inference.onnx_session import RUNTIME_ERRORS
 from compression_runner.methods.prune import calibrated, two_of_four
 from compression_runner.stages.method import Outcome, StageContext
 from compressionjob.methods.prune import CALIBRATED, Prune

@@ -8,7 +8,7 @@ from typing import Final
 from onnx import checker, shape_inference
 
 from compression_runner.errors import LIBRARY_ERRORS, cause
-from compression_runner.inference.session import RUNTIME_ERRORS
+from compression_runner.inference.onnx_session import RUNTIME_ERRORS
 
 FAILURES: Final[tuple[type[Exception], ...]] = (
     *LIBRARY_ERRORS,

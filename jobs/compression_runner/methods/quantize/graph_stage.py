@@ -22,7 +22,7 @@ def graph_errors(artifact: Artifact, context: StageContext, method: str, remedy_
     `remedy_if_unsupported` is the remedy if onnxruntime cannot quantize the graph.
     """
     from compression_runner.formats.companions import copy_companions
-    from compression_runner.inference.session import RUNTIME_ERRORS
+    from compression_runner.inference.onnx_session import RUNTIME_ERRORS
     from compression_runner.methods.quantize.converters import QuantizerFailed
 
     copy_companions(artifact, context.output)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from compression_runner.errors import BadRecipe, cause
-from compression_runner.inference.session import RUNTIME_ERRORS, open_session
+from compression_runner.inference.onnx_session import RUNTIME_ERRORS, open_session
 
 
 def require_loadable(graph: Path, field: str) -> None:

@@ -19,7 +19,7 @@ from compressionjob.conditions import (
 )
 from compressionjob.errors import FieldProblem, InvalidSpec
 from compressionjob.job_parts import PUBLISH
-from compressionjob.placement import misplaced_files, missing_price, too_many_threads
+from compressionjob.placement import misplaced_files, missing_price, no_gpu, too_many_threads
 from compressionjob.pod_input import MAX_PLAIN_BYTES, size_problems
 from compressionjob.retention import too_long
 from compressionjob.runtime import CompressionRuntimeSpec
@@ -75,6 +75,7 @@ def _misfits(draft: Draft, spec: CompressionJobSpec, runtimes: terms.Runtimes) -
     if draft.observed.job.part != PUBLISH:
         measuring = draft.observed.job.measuring_runtime
         yield from too_many_threads(spec, measuring, runtimes[measuring])
+        yield from no_gpu(spec, measuring, runtimes[measuring])
 
 
 def _wait_for_terms(draft: Draft, runtimes: terms.Runtimes, offered: Terms | None) -> bool:

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import ReconcilePlan
-from compression_operator.loop.policies import clock
+from compression_operator.loop.policies import deadline
 from compression_operator.records.annotations import DEADLINE_ANNOTATION, NO_DEADLINE
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.reading import parse_time
 from compressionjob.conditions import BUDGET_EXCEEDED
 from compressionjob.cost import SECONDS_PER_HOUR, cost_of, format_cost
-from compressionjob.schema import format_duration
+from compressionjob.field_types import format_duration
 
 ENDING: Final = 30.0
 """Seconds that a pod may take to end (Kubernetes' terminationGracePeriodSeconds): they cost, too."""
@@ -39,14 +39,14 @@ def is_spent(draft: Draft, price: float | None) -> bool:
     return True
 
 
-def limited(draft: Draft, manifest: dict[str, Any], price: float | None, deadline: int | None) -> dict[str, Any]:
+def limited(draft: Draft, manifest: dict[str, Any], price: float | None, time_left: int | None) -> dict[str, Any]:
     """Return the manifest with its clock set to the rest of the budget, if that ends before the deadline."""
     budget = draft.observed.job.budget
     if budget is None or price is None:
         return manifest
     left = max(1, int(_seconds_left(draft, budget, price)))
-    manifest["metadata"]["annotations"][DEADLINE_ANNOTATION] = NO_DEADLINE if deadline is None else str(deadline)
-    manifest["spec"]["activeDeadlineSeconds"] = left if deadline is None else min(deadline, left)
+    manifest["metadata"]["annotations"][DEADLINE_ANNOTATION] = NO_DEADLINE if time_left is None else str(time_left)
+    manifest["spec"]["activeDeadlineSeconds"] = left if time_left is None else min(time_left, left)
     return manifest
 
 
@@ -61,7 +61,7 @@ def guard(draft: Draft) -> ReconcilePlan | None:
     draft.requeue_after(max(SLACK, left if running else slack))
     elapsed = (draft.now - parse_time(child.start_time)) / _SECOND if child.start_time else 0.0
     target = max(1, int(elapsed + left))
-    seconds = clock.limit(draft)
+    seconds = deadline.limit(draft)
     wanted = target if seconds is None else min(target, seconds)
     if child.clock is None or child.clock > wanted + ROUNDING or child.clock < min(wanted, target - slack):
         draft.patch_child({"activeDeadlineSeconds": wanted})

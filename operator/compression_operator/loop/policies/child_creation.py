@@ -8,7 +8,7 @@ from compression_operator.child.job import child_job
 from compression_operator.cluster.errors import Invalid, Refused
 from compression_operator.loop.draft import MAX_MESSAGE, Draft
 from compression_operator.loop.plan import ReconcilePlan
-from compression_operator.loop.policies import budget, clock, retention
+from compression_operator.loop.policies import budget, deadline, retention
 from compression_operator.loop.refusal import other_job
 from compression_operator.records.child import ChildRecord
 from compression_operator.telemetry import event_reasons
@@ -32,8 +32,8 @@ from compressionjob.conditions import (
 from compressionjob.job_parts import PUBLISH
 from compressionjob.objectives import sets_limits
 from compressionjob.report import JudgedResult
-from compressionjob.sla import NO_LIMITS_WARNING
 from compressionjob.status import ChildReference
+from compressionjob.verdict import NO_LIMITS_WARNING
 
 ADMISSION_REQUEUE: Final = 300.0
 """Seconds until the next reconcile of a job whose Job was refused; ``loop.admission`` decides about earlier retries."""
@@ -75,18 +75,18 @@ def create(draft: Draft) -> ReconcilePlan | None:
     price = accepted.runtime.price_per_hour
     if budget.is_spent(draft, price):
         return draft.plan()
-    deadline = clock.left(draft)
+    time_left = deadline.left(draft)
     manifest = child_job(
         job,
         accepted.spec,
         accepted.runtime,
         accepted.stores,
         retries_before=failed_before,
-        deadline=deadline,
+        deadline=time_left,
         review=before.review,
         judged=_judged(draft),
     )
-    return ReconcilePlan(create=budget.limited(draft, manifest, price, deadline))
+    return ReconcilePlan(create=budget.limited(draft, manifest, price, time_left))
 
 
 def adopt(draft: Draft) -> ReconcilePlan | None:

@@ -26,11 +26,11 @@ from compressionjob.conditions import (
     VERDICT_NO_LIMITS,
     VERDICT_PASS,
 )
+from compressionjob.field_types import format_duration
 from compressionjob.job_parts import COMPRESS, MEASURE, PUBLISH, Part
 from compressionjob.objectives import sets_limits
 from compressionjob.report import Summary, parse_summary
-from compressionjob.schema import format_duration
-from compressionjob.sla import NO_LIMITS_SENTENCE, Verdict
+from compressionjob.verdict import NO_LIMITS_SENTENCE, Verdict
 
 _SATISFIED: Final[dict[str, ConditionStatus]] = {
     VERDICT_PASS: "True",

@@ -26,9 +26,9 @@ from compressionjob.conditions import (
     STORAGE_UNAVAILABLE,
 )
 from compressionjob.exit_codes import PERMANENT, ExitCode
-from compressionjob.pod import CORRECT_KEYS
+from compressionjob.field_types import format_duration, parse_duration
+from compressionjob.pod_interface import CORRECT_KEYS
 from compressionjob.report import parse_summary
-from compressionjob.schema import format_duration, parse_duration
 
 _REASON_OF_CODE: Final[dict[int, str]] = {
     ExitCode.INVALID: INVALID_INPUT,

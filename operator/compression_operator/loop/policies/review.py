@@ -8,7 +8,7 @@ from typing import Final
 
 from compression_operator.loop.draft import Draft, timestamp
 from compression_operator.loop.plan import ReconcilePlan
-from compression_operator.loop.policies import deadline
+from compression_operator.loop.policies import deadline_forecast
 from compression_operator.loop.review_binding import Ignored, why_ignored
 from compression_operator.records.reading import parse_time
 from compression_operator.records.review import ReviewRecord
@@ -21,9 +21,9 @@ from compressionjob.conditions import (
     REVIEW_TIMED_OUT,
     REVIEWED,
 )
+from compressionjob.field_types import parse_duration
 from compressionjob.job_parts import PUBLISH
 from compressionjob.review import TIMEOUT_REVIEWER, ReviewOutcome
-from compressionjob.schema import parse_duration
 
 _IGNORED: Final = "; not counted: "
 """Separator in the condition's message before the reviews that do not count."""
@@ -55,7 +55,7 @@ def decide(draft: Draft) -> ReconcilePlan | None:
     else:
         message = reviewed.message.partition(_IGNORED)[0] + _ignored_text(ignored)
         draft.set_condition(REVIEWED, "Unknown", AWAITING_REVIEW, message)
-    deadline.pause(draft)
+    deadline_forecast.pause(draft)
     return draft.plan()
 
 

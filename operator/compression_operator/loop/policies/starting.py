@@ -9,7 +9,7 @@ from compression_operator.records.pod import PodRecord
 from compression_operator.records.reading import ConditionRecord
 from compressionjob.conditions import CONTAINER_CONFIG_ERROR, IMAGE_PULL_FAILED
 from compressionjob.group import RUNTIME_SHORT_NAME
-from compressionjob.pod import ACCESS_KEY_ID, HUB_TOKEN_KEY, SECRET_ACCESS_KEY
+from compressionjob.pod_interface import ACCESS_KEY_ID, HUB_TOKEN_KEY, SECRET_ACCESS_KEY
 from compressionjob.stores import StoreConnection
 
 MAX_QUOTE: Final = 300

@@ -6,7 +6,7 @@ revert a change of ``suspend``.
 
 from compression_operator.loop.draft import Draft
 from compression_operator.loop.plan import ReconcilePlan
-from compression_operator.loop.policies import child_creation, clock, deadline, interruptions, scheduling
+from compression_operator.loop.policies import child_creation, deadline, deadline_forecast, interruptions, scheduling
 from compression_operator.telemetry import event_reasons
 from compressionjob.conditions import QUEUED, RESUMED, SCHEDULED, SUSPENDED, SUSPENDED_BY_USER, SUSPENDING
 
@@ -16,7 +16,7 @@ def hold(draft: Draft) -> ReconcilePlan | None:
     held = _is_held_in_queue(draft) if draft.child.queue else _is_held(draft)
     if not held:
         return None
-    deadline.pause(draft)
+    deadline_forecast.pause(draft)
     return draft.plan()
 
 
@@ -29,14 +29,14 @@ def _is_held(draft: Draft) -> bool:
     if not wanted:
         _end_suspension(draft)
         return False
-    if child.active == 0 and not clock.has_pods(draft):  # until the pod has ended, the state stays
+    if child.active == 0 and not deadline.has_pods(draft):  # until the pod has ended, the state stays
         _begin_suspension(draft)
     return True
 
 
 def _is_held_in_queue(draft: Draft) -> bool:
     """Return whether a queued job is suspended: by its user, or by its queue."""
-    child, at_rest = draft.child, draft.child.suspended and draft.child.active == 0 and not clock.has_pods(draft)
+    child, at_rest = draft.child, draft.child.suspended and draft.child.active == 0 and not deadline.has_pods(draft)
     if draft.observed.job.suspend:
         if not at_rest or not _is_suspended(draft):
             draft.set_queued(wanted=False)

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from compressionjob.methods.promise import Promise
-from compressionjob.methods.quantize.quantizer import DTYPE, METHOD, Quantizer
+from compressionjob.methods.quantize.quantizer import DTYPE_TEXT, METHOD_TEXT, Quantizer
 
 
 class Cast(Quantizer):
@@ -14,10 +14,10 @@ class Cast(Quantizer):
     variant: ClassVar[str] = "cast"
     summary: ClassVar[str] = "weights and activations in a shorter floating-point type"
 
-    method: Literal["cast"] = Field(default="cast", description=METHOD)
+    method: Literal["cast"] = Field(default="cast", description=METHOD_TEXT)
     dtype: Literal["float16", "bfloat16"] = Field(
-        description=f"{DTYPE} bfloat16 keeps a Transformers folder. For an ONNX graph it is a storage type only, since "
-        "CPUs compute in float32."
+        description=f"{DTYPE_TEXT} bfloat16 keeps a Transformers folder. For an ONNX graph it is a storage type only, "
+        "since CPUs compute in float32."
     )
 
     def promise(self) -> Promise:

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from compressionjob.methods.promise import Promise
-from compressionjob.methods.quantize.quantizer import DTYPE, GRANULARITY, METHOD, Quantizer
+from compressionjob.methods.quantize.quantizer import DTYPE_TEXT, GRANULARITY_TEXT, METHOD_TEXT, Quantizer
 
 
 class Dynamic(Quantizer):
@@ -14,9 +14,9 @@ class Dynamic(Quantizer):
     variant: ClassVar[str] = "dynamic"
     summary: ClassVar[str] = "integer weights, activations quantized while the model runs, no calibration data"
 
-    method: Literal["dynamic"] = Field(default="dynamic", description=METHOD)
-    dtype: Literal["int8"] = Field(default="int8", description=DTYPE)
-    granularity: Literal["channel", "tensor"] = Field(default="channel", description=GRANULARITY)
+    method: Literal["dynamic"] = Field(default="dynamic", description=METHOD_TEXT)
+    dtype: Literal["int8"] = Field(default="int8", description=DTYPE_TEXT)
+    granularity: Literal["channel", "tensor"] = Field(default="channel", description=GRANULARITY_TEXT)
 
     def promise(self) -> Promise:
         """Return that the model has under half the size, is not slower, and loses at most two points of quality."""

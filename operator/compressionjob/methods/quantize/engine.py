@@ -10,7 +10,7 @@ from pydantic import Field
 from compressionjob.methods.parameters import ALWAYS
 from compressionjob.methods.predicate import Predicate
 from compressionjob.methods.promise import Promise
-from compressionjob.methods.quantize.quantizer import BACKEND, DTYPE, GRANULARITY, METHOD, Quantizer
+from compressionjob.methods.quantize.quantizer import BACKEND_TEXT, DTYPE_TEXT, GRANULARITY_TEXT, METHOD_TEXT, Quantizer
 from compressionjob.methods.quantize.weight_only import (
     ALGORITHM,
     CALIBRATED,
@@ -33,11 +33,11 @@ class LlmCompressor(Quantizer):
     variant: ClassVar[str] = "engine"
     observes: ClassVar[Predicate] = CALIBRATED
 
-    method: Literal["weight-only"] = Field(default="weight-only", description=METHOD)
+    method: Literal["weight-only"] = Field(default="weight-only", description=METHOD_TEXT)
     backend: Literal["llm-compressor"] = Field(
-        description=f"{BACKEND} llm-compressor, for language models, {_NEEDS_IMAGE}"
+        description=f"{BACKEND_TEXT} llm-compressor, for language models, {_NEEDS_IMAGE}"
     )
-    dtype: Literal["int8", "int4"] = Field(default="int8", description=DTYPE)
+    dtype: Literal["int8", "int4"] = Field(default="int8", description=DTYPE_TEXT)
     algorithm: Algorithm | None = Field(default=None, description=ALGORITHM)
     group_size: GroupSize | None = Field(default=None, description=GROUP_SIZE)
 
@@ -62,10 +62,10 @@ class ModelOpt(Quantizer):
     variant: ClassVar[str] = "engine"
     observes: ClassVar[Predicate] = ALWAYS
 
-    method: Literal["static"] = Field(default="static", description=METHOD)
-    backend: Literal["modelopt"] = Field(description=f"{BACKEND} modelopt, for language models, {_NEEDS_IMAGE}")
-    dtype: Literal["float8"] = Field(description=DTYPE)
-    granularity: Literal["tensor"] = Field(description=GRANULARITY)
+    method: Literal["static"] = Field(default="static", description=METHOD_TEXT)
+    backend: Literal["modelopt"] = Field(description=f"{BACKEND_TEXT} modelopt, for language models, {_NEEDS_IMAGE}")
+    dtype: Literal["float8"] = Field(description=DTYPE_TEXT)
+    granularity: Literal["tensor"] = Field(description=GRANULARITY_TEXT)
 
     def promise(self) -> Promise:
         """Return the drop. Embeddings stay as they are and are much of a small model, so size is not promised."""

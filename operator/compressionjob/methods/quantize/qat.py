@@ -7,7 +7,7 @@ from pydantic import Field
 from compressionjob.methods.parameters import ALWAYS
 from compressionjob.methods.predicate import Predicate
 from compressionjob.methods.promise import Promise
-from compressionjob.methods.quantize.quantizer import DTYPE, METHOD, Quantizer
+from compressionjob.methods.quantize.quantizer import DTYPE_TEXT, METHOD_TEXT, Quantizer
 from compressionjob.methods.training import Training
 
 
@@ -18,8 +18,8 @@ class Qat(Quantizer):
     summary: ClassVar[str] = "quantization-aware training, weights are quantized during training"
     trains: ClassVar[Predicate] = ALWAYS
 
-    method: Literal["qat"] = Field(default="qat", description=METHOD)
-    dtype: Literal["int8", "int4", "int2", "ternary", "binary"] = Field(default="int8", description=DTYPE)
+    method: Literal["qat"] = Field(default="qat", description=METHOD_TEXT)
+    dtype: Literal["int8", "int4", "int2", "ternary", "binary"] = Field(default="int8", description=DTYPE_TEXT)
     training: Training | None = Field(default=None, description="Training of the weights.")
 
     def promise(self) -> Promise:

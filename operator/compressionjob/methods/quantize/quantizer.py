@@ -4,10 +4,10 @@ from typing import Final
 
 from compressionjob.methods.parameters import Parameters
 
-METHOD: Final = "The method."
-DTYPE: Final = "Type of the quantized weights."
-GRANULARITY: Final = "One scale for each output channel (more exact), or one for each tensor (simpler)."
-BACKEND: Final = "Library that quantizes, and whose engine runs the result: onnxruntime by default."
+METHOD_TEXT: Final = "The method."
+DTYPE_TEXT: Final = "Type of the quantized weights."
+GRANULARITY_TEXT: Final = "One scale for each output channel (more exact), or one for each tensor (simpler)."
+BACKEND_TEXT: Final = "Library that quantizes, and whose engine runs the result: onnxruntime by default."
 
 
 class Quantizer(Parameters):

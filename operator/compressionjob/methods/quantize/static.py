@@ -4,11 +4,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from compressionjob.field_types import Drop, Fraction, Schema
 from compressionjob.methods.parameters import ALWAYS
 from compressionjob.methods.predicate import AllOf, Not, OneOf, Predicate, Rule
 from compressionjob.methods.promise import Promise
-from compressionjob.methods.quantize.quantizer import BACKEND, DTYPE, GRANULARITY, METHOD, Quantizer
-from compressionjob.schema import Drop, Fraction, Schema
+from compressionjob.methods.quantize.quantizer import BACKEND_TEXT, DTYPE_TEXT, GRANULARITY_TEXT, METHOD_TEXT, Quantizer
 
 Calibration = Literal["minmax", "entropy", "percentile"]
 _OPENVINO = OneOf("backend", ("openvino",))
@@ -40,11 +40,11 @@ class Static(Quantizer):
     )
     observes: ClassVar[Predicate] = ALWAYS
 
-    method: Literal["static"] = Field(default="static", description=METHOD)
+    method: Literal["static"] = Field(default="static", description=METHOD_TEXT)
     dtype: Literal["int8", "float8"] = Field(
-        default="int8", description=f"{DTYPE} float8 is E4M3FN, for hardware with FP8 arithmetic."
+        default="int8", description=f"{DTYPE_TEXT} float8 is E4M3FN, for hardware with FP8 arithmetic."
     )
-    granularity: Literal["channel", "tensor"] = Field(default="channel", description=GRANULARITY)
+    granularity: Literal["channel", "tensor"] = Field(default="channel", description=GRANULARITY_TEXT)
     calibration: Calibration | None = Field(
         default=None,
         description="Range of an activation that is quantized: all observed values (minmax, the default), the range of "
@@ -59,7 +59,7 @@ class Static(Quantizer):
         '"0.5" (SmoothQuant, arXiv:2211.10438). By default none, and nncf\'s own choice for openvino.',
     )
     backend: Literal["onnxruntime", "openvino"] | None = Field(
-        default=None, description=f"{BACKEND} openvino quantizes with nncf and writes an OpenVINO model."
+        default=None, description=f"{BACKEND_TEXT} openvino quantizes with nncf and writes an OpenVINO model."
     )
 
     def promise(self) -> Promise:

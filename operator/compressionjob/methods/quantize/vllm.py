@@ -9,7 +9,7 @@ from pydantic import Field
 
 from compressionjob.methods.predicate import Predicate
 from compressionjob.methods.promise import Promise
-from compressionjob.methods.quantize.quantizer import BACKEND, DTYPE, METHOD, Quantizer
+from compressionjob.methods.quantize.quantizer import BACKEND_TEXT, DTYPE_TEXT, METHOD_TEXT, Quantizer
 from compressionjob.methods.quantize.weight_only import ALGORITHM, CALIBRATED, DROPS, GROUP_SIZE, Algorithm
 
 PER_CHANNEL: Final = -1
@@ -28,12 +28,14 @@ class Vllm(Quantizer):
     variant: ClassVar[str] = "vllm"
     observes: ClassVar[Predicate] = CALIBRATED
 
-    method: Literal["weight-only"] = Field(default="weight-only", description=METHOD)
+    method: Literal["weight-only"] = Field(default="weight-only", description=METHOD_TEXT)
     backend: Literal["vllm"] = Field(
-        description=f"{BACKEND} vllm, for language models, writes a Transformers folder in the format "
+        description=f"{BACKEND_TEXT} vllm, for language models, writes a Transformers folder in the format "
         "compressed-tensors, which vLLM and transformers load."
     )
-    dtype: Literal["int8", "int4"] = Field(default="int8", description=f"{DTYPE} With backend vllm, int8 needs a GPU.")
+    dtype: Literal["int8", "int4"] = Field(
+        default="int8", description=f"{DTYPE_TEXT} With backend vllm, int8 needs a GPU."
+    )
     algorithm: Algorithm | None = Field(default=None, description=ALGORITHM)
     group_size: VllmGroupSize | None = Field(
         default=None,

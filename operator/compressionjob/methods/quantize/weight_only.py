@@ -4,10 +4,10 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
+from compressionjob.field_types import Fraction
 from compressionjob.methods.predicate import AllOf, AnyOf, IsSet, Not, OneOf, Predicate, Rule
 from compressionjob.methods.promise import Promise
-from compressionjob.methods.quantize.quantizer import BACKEND, DTYPE, METHOD, Quantizer
-from compressionjob.schema import Fraction
+from compressionjob.methods.quantize.quantizer import BACKEND_TEXT, DTYPE_TEXT, METHOD_TEXT, Quantizer
 
 Algorithm = Literal["rtn", "gptq", "awq"]
 GroupSize = Literal[16, 32, 64, 128, 256]
@@ -47,24 +47,24 @@ class WeightOnly(Quantizer):
     )
     observes: ClassVar[Predicate] = AnyOf(CALIBRATED, _MIXED)
 
-    method: Literal["weight-only"] = Field(default="weight-only", description=METHOD)
+    method: Literal["weight-only"] = Field(default="weight-only", description=METHOD_TEXT)
     dtype: Literal["int8", "int4", "int3", "int2", "mixed"] = Field(
         default="int8",
-        description=f"{DTYPE} mixed gives each layer 8, 4 or 2 bits, by how much the outputs depend on it, within "
+        description=f"{DTYPE_TEXT} mixed gives each layer 8, 4 or 2 bits, by how much the outputs depend on it, within "
         "budget.",
     )
-    backend: Literal["onnxruntime"] | None = Field(default=None, description=BACKEND)
+    backend: Literal["onnxruntime"] | None = Field(default=None, description=BACKEND_TEXT)
     algorithm: Algorithm | None = Field(default=None, description=ALGORITHM)
     group_size: GroupSize | None = Field(default=None, description=GROUP_SIZE)
     symmetric: bool | None = Field(
-        default=None, description="Use no zero points: all grids are centred on zero (default false)."
+        default=None, description="Use no zero points, so all grids are centred on zero (default false)."
     )
     embeddings: bool | None = Field(
         default=None, description="Quantize embedding tables and the output layer too (default true)."
     )
     budget: Fraction | None = Field(
         default=None,
-        description='With dtype mixed: size after the stage divided by the size before: "0.15".',
+        description='Size after the stage divided by the size before, with dtype mixed: "0.15".',
     )
 
     def promise(self) -> Promise:

@@ -10,7 +10,7 @@ from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.machine.cpus import CpuReservation
 from compression_runner.pipeline.preflight import measuring_cpus
 from compressionjob.errors import InvalidSpec
-from compressionjob.pod import CPUS_VARIABLE, ISOLATION_VARIABLE
+from compressionjob.pod_interface import CPUS_VARIABLE, ISOLATION_VARIABLE
 from compressionjob.spec import parse_job
 from tests.support.manifests import job
 

@@ -8,7 +8,7 @@ import pytest
 from compression_runner.commands.power import Planned, power_of, undecidable
 from compression_runner.evaluation.statistics.intervals import share
 from compressionjob.objectives import QualityMetric
-from compressionjob.sla import NAMES, objectives_of
+from compressionjob.sla_objectives import NAMES, objectives_of
 from compressionjob.spec import CompressionJobSpec, parse_job
 from tests.support.manifests import job
 

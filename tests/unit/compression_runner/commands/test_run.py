@@ -8,8 +8,8 @@ import pytest
 from compression_runner.commands import run as command
 from compression_runner.commands.manifest import without_limits
 from compressionjob.exit_codes import ExitCode
-from compressionjob.sla import NO_LIMITS_WARNING
 from compressionjob.spec import parse_job
+from compressionjob.verdict import NO_LIMITS_WARNING
 from tests.support import manifests
 from tests.support.reports import report
 

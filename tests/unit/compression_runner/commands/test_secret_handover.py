@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from compression_runner.commands.secret_handover import DESCRIPTOR
-from compressionjob.pod import (
+from compressionjob.pod_interface import (
     ACCESS_KEY_ID,
     HUB_TOKEN_KEY,
     HUB_TOKEN_VARIABLE,

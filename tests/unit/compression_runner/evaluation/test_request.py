@@ -13,8 +13,9 @@ from compression_runner.evaluation.request import looks_at_samples, require_data
 from compression_runner.evaluation.statistics.alpha_spending import look_of_data
 from compression_runner.inference.similarity import Floats
 from compressionjob.estimate import Estimate
-from compressionjob.sla import QUALITY_DROP, judge
+from compressionjob.sla_objectives import QUALITY_DROP
 from compressionjob.spec import CompressionJobSpec
+from compressionjob.verdict import judge
 
 TOKENS = SampleSet(samples=[{"input_ids": np.zeros(3, np.int64), "attention_mask": np.ones(3, np.int64)}], digest="")
 TWO = SampleSet(samples=[{"x": np.zeros(3, np.float32), "y": np.zeros(2, np.float32)}], digest="")

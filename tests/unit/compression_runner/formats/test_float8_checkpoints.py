@@ -13,7 +13,7 @@ from compression_runner.errors import BadRecipe
 from compression_runner.formats.export import export, load_exportable
 from compression_runner.formats.float8_checkpoint import without_rounding
 from compression_runner.formats.transformers_model import load_model
-from compression_runner.inference.session import open_session
+from compression_runner.inference.onnx_session import open_session
 from tests.support import tiny_models
 
 LARGEST = 448.0

@@ -15,7 +15,7 @@ from compression_runner.formats.probes import probes
 from compression_runner.formats.source.transformers_config import check_task
 from compression_runner.formats.task_module import wrap
 from compression_runner.formats.transformers_model import load_model
-from compression_runner.inference.session import open_session
+from compression_runner.inference.onnx_session import open_session
 from compressionjob.spec import Task
 from tests.support import tiny_models
 

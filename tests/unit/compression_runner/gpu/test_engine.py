@@ -7,7 +7,7 @@ import pytest
 from compression_runner.errors import BadRecipe
 from compression_runner.methods.quantize.engine import environment
 from compression_runner.methods.quantize.engine.environment import LLM_COMPRESSOR, run
-from compressionjob.pod import ENGINES_VARIABLE
+from compressionjob.pod_interface import ENGINES_VARIABLE
 from tests.support.engines import stand_in
 from tests.support.nvml.driver import UUID, Driver
 

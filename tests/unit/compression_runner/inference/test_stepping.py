@@ -12,9 +12,11 @@ from compression_runner.dataset.steps import single_steps, stepwise
 from compression_runner.errors import InvalidInput
 from compression_runner.evaluation.answers.answers import answers
 from compression_runner.evaluation.answers.batch_axes import locate
+from compression_runner.inference.gpu import GpuPredictor
 from compression_runner.inference.onnx import OnnxPredictor
 from compression_runner.inference.stepping import Stepping, check_state
 from tests.support.graphs import lstm_sequence, lstm_step, random
+from tests.support.providers import use_provider
 from tests.support.stage_data import array_samples
 
 CARRIED = {"h": "hn", "c": "cn"}
@@ -111,3 +113,16 @@ def test_a_sample_that_is_no_sequence_is_refused_with_the_shape_to_give(step: On
         stepwise(step, data)
     assert refusal.value.value == "x"
     assert "(samples, steps, 3)" in refusal.value.remedy
+
+
+def test_the_placement_of_a_model_with_a_state_is_that_of_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_provider(monkeypatch, "AzureExecutionProvider")
+    onnx.save(lstm_step(), tmp_path / "step.onnx")
+    data = sequences()
+    with stepwise(GpuPredictor(tmp_path / "step.onnx", 1, "onnxruntime-cuda"), data) as predictor:
+        locate(predictor, data, "onnx", 1).apply(predictor)
+        placement = predictor.placement(predictor.one_run(data.batch([0], predictor.inputs)))
+    assert placement is not None
+    assert placement.computed["LSTM"] == 1

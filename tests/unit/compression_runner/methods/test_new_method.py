@@ -6,23 +6,25 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import helper, numpy_helper
+from onnx import helper
 from pydantic import ValidationError
 
+from compression_runner.artifact import seal
+from compression_runner.errors import BadRecipe
 from compression_runner.formats.source.inspection import Source
 from compression_runner.methods import registry
 from compression_runner.pipeline.planner import make_plan
-from compression_runner.stages.method import StageContext
+from compression_runner.stages.method import Outcome, StageContext
+from compressionjob.crd_schema import structural
 from compressionjob.methods import quantize
 from compressionjob.methods.family import family
 from compressionjob.pipeline import Stage
 from compressionjob.spec import parse_job
-from compressionjob.structural import structural
-from tests.support.graphs import graph
+from tests.support.graphs import graph, random
 from tests.support.manifests import job
 from tests.support.new_method.parameters import Coarse
-from tests.support.new_method.work import METHOD
-from tests.support.stages import sealed_graph
+from tests.support.new_method.work import METHOD, rounded
+from tests.support.stages import answers, sealed_graph, weights_of
 
 WithCoarse = family("Quantize", "With one more method.", (*quantize.METHODS, Coarse))
 
@@ -39,16 +41,70 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> WiderStage:
     return WiderStage.model_validate({"quantize": {"method": "coarse", "steps": 4}})
 
 
+def run(model: onnx.ModelProto, stage: WiderStage, folder: Path, companion: str = "") -> Outcome:
+    source = sealed_graph(model, folder / "source")
+    if companion:
+        (source.path / companion).write_text("{}")
+        source = seal(source.path, "onnx", "onnx")
+    (folder / "out").mkdir()
+    context = StageContext(folder / "out", "spec.pipeline[0].quantize")
+    return registry.METHODS[stage.key].run(source, stage.parameters, context)
+
+
 def test_a_stage_with_the_method_runs(stage: WiderStage, tmp_path: Path) -> None:
     node = helper.make_node("MatMul", ["x", "w"], ["y"])
     weights = np.linspace(-1, 1, 64, dtype=np.float32).reshape(8, 8)
-    source = sealed_graph(graph([node], {"x": ["batch", 8]}, ["y"], {"w": weights}), tmp_path / "source")
-    (tmp_path / "out").mkdir()
-    context = StageContext(tmp_path / "out", "spec.pipeline[0].quantize")
-    outcome = registry.METHODS[stage.key].run(source, stage.parameters, context)
-    (rounded,) = onnx.load(outcome.artifact.model_file).graph.initializer
-    assert len(np.unique(numpy_helper.to_array(rounded))) == 9
-    assert outcome.details == {"steps": 4}
+    outcome = run(graph([node], {"x": ["batch", 8]}, ["y"], {"w": weights}), stage, tmp_path)
+    assert len(np.unique(weights_of(outcome.artifact)["w"])) == 9
+    assert outcome.details == {"steps": 4, "weights": 1}
+
+
+def test_only_weights_of_layers_change(stage: WiderStage, tmp_path: Path) -> None:
+    weights = {
+        "table": random(10, 8),
+        "zeros": np.zeros((8, 8), np.float32),
+        "bias": random(8),
+        "shape": np.array([-1, 4, 2], np.int64),
+    }
+    nodes = [
+        helper.make_node("Gather", ["table", "tokens"], ["rows"]),
+        helper.make_node("MatMul", ["rows", "zeros"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["sum"]),
+        helper.make_node("Reshape", ["sum", "shape"], ["y"]),
+    ]
+    model = graph(nodes, {"tokens": ["batch", 5]}, ["y"], weights, {"tokens": onnx.TensorProto.INT64})
+    outcome = run(model, stage, tmp_path, "tokenizer.json")
+    after = weights_of(outcome.artifact)
+    unchanged = [name for name, values in weights.items() if np.array_equal(after[name], values)]
+    assert unchanged == ["zeros", "bias", "shape"]
+    assert {name: values.dtype for name, values in after.items()} == {n: v.dtype for n, v in weights.items()}
+    assert len(np.unique(after["table"])) <= 9
+    assert "tokenizer.json" in [file.path for file in outcome.artifact.files]
+    tokens = np.array([[1, 2, 3, 4, 5]], np.int64)
+    np.testing.assert_allclose(answers(outcome.artifact, {"tokens": tokens})[:, 0, 0], np.full(5, weights["bias"][0]))
+
+
+def test_a_graph_without_weights_is_refused(stage: WiderStage, tmp_path: Path) -> None:
+    node = helper.make_node("Add", ["x", "bias"], ["y"])
+    model = graph([node], {"x": ["batch", 8]}, ["y"], {"bias": random(8)})
+    with pytest.raises(BadRecipe, match="the graph has no layers with constant weights"):
+        run(model, stage, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([-1.0, 0.4, 0.1, 1.0], [-1.0, 0.5, 0.0, 1.0]),
+        ([0.0, 0.0], [0.0, 0.0]),
+        ([1e-45, 0.0], [1e-45, 0.0]),
+        ([], []),
+    ],
+    ids=["half steps", "zeros", "smallest number", "empty"],
+)
+def test_values_are_rounded_to_the_grid(values: list[float], expected: list[float]) -> None:
+    result = rounded(np.array(values, np.float32), 2)
+    assert result.dtype == np.float32
+    assert result.tolist() == np.array(expected, np.float32).tolist()
 
 
 def test_the_planner_accepts_the_method(stage: WiderStage) -> None:

@@ -19,11 +19,12 @@ from compression_runner.pipeline.planner import Candidate, PipelinePlan, make_pl
 from compression_runner.pipeline.preflight import is_ours
 from compression_runner.pipeline.reporting import RunResult
 from compression_runner.pipeline.staging import PreparedModels
-from compressionjob import sla
 from compressionjob.errors import InvalidSpec
 from compressionjob.estimate import Estimate
 from compressionjob.report import Environment, ModelFigures, StageReport
+from compressionjob.sla_objectives import QUALITY_DROP, SIZE, SIZE_RATIO
 from compressionjob.spec import CompressionJob, parse_job
+from compressionjob.verdict import interval_confidence, judge
 from tests.support.plans import open_store
 
 SLIGHT: dict[str, Any] = {"prune": {"sparsity": "0.1"}, "name": "slight"}
@@ -110,9 +111,9 @@ def measurements(size: int, drop: float, width: float = 0.001, p50: float = 1.0)
         baseline=ModelFigures(size_bytes=BASELINE),
         compressed=figures,
         estimates={
-            sla.QUALITY_DROP: lost,
-            sla.SIZE: Estimate.exact(size),
-            sla.SIZE_RATIO: Estimate.exact(size / BASELINE),
+            QUALITY_DROP: lost,
+            SIZE: Estimate.exact(size),
+            SIZE_RATIO: Estimate.exact(size / BASELINE),
         },
         speedups={"p50": Estimate.exact(p50)},
         quality_drops={"cosine": lost},
@@ -296,15 +297,15 @@ def test_several_candidates_keep_the_error_rate(bert: Path, results: int) -> Non
     drops = 0.01 + 1e-9 + deviation * generator.standard_normal((3000, results))
 
     def passes(drop: float, half: float) -> bool:
-        estimates = {sla.QUALITY_DROP: Estimate(value=drop, low=drop - half, high=drop + half)}
-        return sla.judge(limits, estimates).verdict == "Pass"
+        estimates = {QUALITY_DROP: Estimate(value=drop, low=drop - half, high=drop + half)}
+        return judge(limits, estimates).verdict == "Pass"
 
     def wrong(confidence: float) -> float:
         half = deviation * NormalDist().inv_cdf((1 + confidence) / 2)
         return float(np.mean([any(passes(drop, half) for drop in row) for row in drops]))
 
-    assert wrong(sla.interval_confidence(limits, results)) <= 0.1
-    assert wrong(sla.interval_confidence(limits)) > 0.1
+    assert wrong(interval_confidence(limits, results)) <= 0.1
+    assert wrong(interval_confidence(limits)) > 0.1
 
 
 def test_a_job_with_one_stage_has_nothing_to_fall_back_to(bert: Path) -> None:

@@ -14,6 +14,7 @@ from compression_runner import artifact as artifacts
 from compression_runner.artifact import Packing
 from compression_runner.dataset import SampleSet
 from compression_runner.evaluation import report_figures
+from compression_runner.evaluation.machine.execution import Execution
 from compression_runner.evaluation.machine.memory import MemoryFigures
 from compression_runner.evaluation.machine.noise import Noise
 from compression_runner.evaluation.measurements import Measurements
@@ -30,10 +31,10 @@ from compression_runner.pipeline.planner import PipelinePlan, Step
 from compression_runner.pipeline.report_files import write_report
 from compression_runner.pipeline.reporting import RunResult, make_report, summarize
 from compression_runner.storage.directory import DirectoryStore
-from compressionjob import sla
 from compressionjob.estimate import Estimate
 from compressionjob.publication import Publication
 from compressionjob.report import Machine, ModelFigures, StageReport
+from compressionjob.sla_objectives import SIZE_RATIO
 from compressionjob.spec import CompressionJob, parse_job
 from tests.support.manifests import job
 from tests.support.reports import REPORT_V1
@@ -61,7 +62,7 @@ class Clock(datetime):
 def fixed_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine, libraries and a clock that are the same everywhere."""
     monkeypatch.setattr(report_figures, "machine", lambda: MACHINE)
-    monkeypatch.setattr(report_figures, "version", lambda engine: "1.23.2")
+    monkeypatch.setattr(report_figures, "engine_version", lambda engine: "1.23.2")
     monkeypatch.setattr(reporting, "versions", lambda: {"python": "3.11.9", "onnx": "1.23.2"})
     monkeypatch.setattr(reporting, "datetime", Clock)
     monkeypatch.setattr(os, "getloadavg", lambda: (1.25, 0.0, 0.0))
@@ -85,23 +86,25 @@ def measurements(one: CompressionJob) -> Measurements:
     return Measurements(
         baseline=before,
         compressed=after,
-        estimates={sla.SIZE_RATIO: Estimate.exact(0.25)},
+        estimates={SIZE_RATIO: Estimate.exact(0.25)},
         speedups={},
         quality_drops={"cosine": Estimate(value=0.5, low=0.4, high=0.6)},
         quality_metric="cosine",
         anomalies=[],
         latency_samples={"baseline": [0.002], "compressed": [0.003]},
-        environment=environment_of(
-            one.spec,
-            "onnxruntime",
-            2,
-            SampleSet([], "sha256:0"),
-            run,
-            ThroughputRun(0.95),
-            NOISE,
-            Quality({}, samples=1000, max_abs_difference=float("inf"), non_finite_samples=1000),
-            [MemoryFigures((5000.0,), 3000, 0.95), MemoryFigures((4000.0,), 3100, 0.95)],
-            0.9916666666,
+        environment=Execution("onnxruntime").described_in(
+            environment_of(
+                one.spec,
+                "onnxruntime",
+                2,
+                SampleSet([], "sha256:0"),
+                run,
+                ThroughputRun(0.95),
+                NOISE,
+                Quality({}, samples=1000, max_abs_difference=float("inf"), non_finite_samples=1000),
+                [MemoryFigures((5000.0,), 3000, 0.95), MemoryFigures((4000.0,), 3100, 0.95)],
+                0.9916666666,
+            )
         ),
         timings={"latency": 20.0},
     )

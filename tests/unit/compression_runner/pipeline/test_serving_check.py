@@ -15,7 +15,7 @@ from compression_runner.methods.registry import METHODS
 from compression_runner.pipeline.planner import Candidate, PipelinePlan, Step
 from compression_runner.pipeline.serving_check import check_serving, require_engine, require_memory
 from compressionjob.objectives import Sla
-from compressionjob.pod import ENGINES_VARIABLE
+from compressionjob.pod_interface import ENGINES_VARIABLE
 from compressionjob.spec import Benchmark, CompressionJobSpec
 from tests.support.engines import stand_in_vllm
 

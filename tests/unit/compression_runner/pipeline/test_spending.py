@@ -15,11 +15,12 @@ from compression_runner.evaluation.machine.noise import noise_between
 from compression_runner.evaluation.measurements import MeasuredModel, Measurements
 from compression_runner.evaluation.speed.throughput import Rate, ThroughputRun
 from compression_runner.pipeline.spending import price_of, require_price, run_cost
-from compressionjob import sla
 from compressionjob.cost import cost_of, cost_per_million, format_cost
 from compressionjob.estimate import Estimate
 from compressionjob.exit_codes import ExitCode
+from compressionjob.sla_objectives import COST, THROUGHPUT
 from compressionjob.spec import CompressionJobSpec
+from compressionjob.verdict import judge
 from tests.support.machine import Machine
 from tests.support.manifests import job
 from tests.support.short_measurements import measure_shortly
@@ -60,7 +61,7 @@ def measured(at_price: Measure) -> Measurements:
 
 
 def test_a_million_answers_cost_the_price_over_the_measured_throughput(measured: Measurements) -> None:
-    rate = measured.estimates[sla.THROUGHPUT]
+    rate = measured.estimates[THROUGHPUT]
     (result,) = measured.judgement(_spec("999999").sla).objectives
     assert (result.name, result.unit, result.verdict) == ("cost.perMillion", "cost per million samples", "Pass")
     assert result.measured == pytest.approx(1000 / rate.value)
@@ -73,7 +74,7 @@ def test_a_million_answers_cost_the_price_over_the_measured_throughput(measured:
 def test_the_interval_of_a_cost_comes_from_the_rate() -> None:
     noise = "other processes used 52% of the machine's CPU time"
     rate = Estimate(value=1000, low=900, high=4000, reason=noise)
-    (result,) = sla.judge(_spec("0.5").sla, {sla.COST: cost_per_million(3.6, rate)}).objectives
+    (result,) = judge(_spec("0.5").sla, {COST: cost_per_million(3.6, rate)}).objectives
     assert (result.verdict, result.reason) == ("Inconclusive", noise)
     assert (result.low, result.high) == (pytest.approx(0.25), pytest.approx(1 / 0.9))
 

@@ -18,7 +18,8 @@ from compression_runner.report.wording import (
     unbroken,
 )
 from compressionjob.report import Environment, Machine, NoiseReport, ReportSection
-from compressionjob.sla import Direction, LimitVerdict, ObjectiveResult
+from compressionjob.sla_objectives import Direction
+from compressionjob.verdict import LimitVerdict, ObjectiveResult
 
 
 def _result(

@@ -6,7 +6,7 @@ import pytest
 
 from compression_runner.report.closing import HEIGHT, WIDTH, Closing, closing
 from compressionjob.estimate import UNBOUNDED_RATIO, UNBOUNDED_SECONDS, Estimate
-from compressionjob.sla import LimitVerdict
+from compressionjob.verdict import LimitVerdict
 from tests.support.reports import about, looks, objective
 
 

@@ -11,7 +11,7 @@ from markdown_it.token import Token
 
 from compression_runner.report import render_html, render_markdown
 from compression_runner.report.markdown import block, code, table, text
-from compressionjob.report import Environment, Report, StageReport
+from compressionjob.report import Environment, PlacementReport, Report, StageReport
 from tests.support.reports import HOSTILE, NOW, fallen_back, looked_at, objective, report, reviewed, stage, trusted
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -186,6 +186,21 @@ def test_the_cpus_of_the_measurement_are_named() -> None:
         render_markdown(report(), NOW)
     )
     assert "Measured on" not in words(render_markdown(report(environment=Environment()), NOW))
+
+
+def test_device_and_placement_are_on_the_page_and_in_markdown() -> None:
+    environment = Environment(
+        measured_in="onnxruntime-cuda 1.31.1",
+        device="NVIDIA H200",
+        driver="570.86.15",
+        precision="the types of the graph",
+        placement=[PlacementReport(model="baseline", nodes={"CUDAExecutionProvider": 12})],
+    )
+    measured = report(environment=environment)
+    page = re.sub(r"<[^>]+>", " ", render_html(measured, NOW))
+    for written in (words(render_markdown(measured, NOW)), page):
+        for fact in ("NVIDIA H200", "570.86.15", "nodes of the baseline model", "CUDAExecutionProvider 12"):
+            assert fact in written
 
 
 @pytest.mark.parametrize("changes", [

@@ -308,7 +308,7 @@ def test_trust_figures_have_their_sections() -> None:
     page = _opened(trusted())
     text = page.text
     for part in (
-        "The gap between best and worst is 0.0600 of the baseline and 0.3300 of the result: 0.2700 wider",
+        "The gap between best and worst is 0.0600 of the baseline and 0.3300 of the compressed model: 0.2700 wider",
         "1,840 samples", "0.6300", "Share of right answers to 500 inputs, judged by labels.", "corruption: blur",
         "0.05 of the channel's range; 10 steps", "0.4200", "agree at 0.9412", "sample 312, answer 8", "mean 9 = 9.5",
         "-0.9", "2 less important features are left out.",

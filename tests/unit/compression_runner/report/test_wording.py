@@ -2,11 +2,11 @@
 
 import pytest
 
-from compression_runner.report.wording import measured_on, objective_title
-from compressionjob import sla
+from compression_runner.report.wording import measured_on, objective_title, placed, ran_in
 from compressionjob.objectives import Sla
-from compressionjob.report import Environment
+from compressionjob.report import Environment, PlacementReport
 from compressionjob.serving import LATENCIES
+from compressionjob.sla_objectives import objectives_of
 
 OBJECTIVES = [
     {"quality": {"metric": "accuracy", "maxDrop": "0.01", "min": "0.9"}},
@@ -32,7 +32,7 @@ OBJECTIVES = [
 
 @pytest.mark.parametrize("limits", OBJECTIVES, ids=str)
 def test_every_objective_has_a_readable_title(limits: dict[str, object]) -> None:
-    objectives = sla.objectives_of(Sla.model_validate(limits))
+    objectives = objectives_of(Sla.model_validate(limits))
     assert objectives
     titles = [objective_title(item.name, "accuracy", "p99") for item in objectives]
     assert not [title for title in titles if "." in title or title.lower() == "cost"]
@@ -50,3 +50,40 @@ def test_every_objective_has_a_readable_title(limits: dict[str, object]) -> None
 def test_the_cpus_of_a_measurement_are_a_sentence(isolation: str, pinned: bool, sentence: str) -> None:
     environment = Environment(measured_cpus="2,6", isolation=isolation, pinned=pinned)
     assert measured_on(environment) == sentence
+
+
+GPU_ENVIRONMENT = Environment(
+    measured_in="onnxruntime-cuda 1.31.1 (CUDAExecutionProvider)",
+    device="NVIDIA H200",
+    driver="570.86.15",
+    precision="the types of the graph, float32 without TF32",
+    placement=[
+        PlacementReport(
+            model="baseline",
+            nodes={"CPUExecutionProvider": 3, "CUDAExecutionProvider": 12},
+            shapes_on_cpu={"Concat": 3},
+        ),
+        PlacementReport(model="compressed", nodes={"CUDAExecutionProvider": 9}),
+    ],
+)
+
+
+def test_the_engine_and_device_of_a_measurement_are_a_sentence() -> None:
+    assert ran_in(GPU_ENVIRONMENT) == (
+        "Both models ran in onnxruntime-cuda 1.31.1 (CUDAExecutionProvider) on NVIDIA H200 (driver 570.86.15). "
+        "Precision: the types of the graph, float32 without TF32."
+    )
+    on_cpu = Environment(measured_in="onnxruntime 1.32.0", device="CPU", precision="the types of the graph")
+    assert ran_in(on_cpu) == "Both models ran in onnxruntime 1.32.0 on the CPU. Precision: the types of the graph."
+    assert ran_in(Environment(measured_in="onnxruntime 1.31.0")) == "", "a report of an earlier version"
+
+
+def test_the_nodes_of_both_models_are_counted_by_provider() -> None:
+    assert placed(GPU_ENVIRONMENT) == [
+        (
+            "nodes of the baseline model",
+            "CPUExecutionProvider 3, CUDAExecutionProvider 12; shapes on the CPU: Concat 3",
+        ),
+        ("nodes of the compressed model", "CUDAExecutionProvider 9"),
+    ]
+    assert placed(Environment()) == []

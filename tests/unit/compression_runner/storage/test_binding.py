@@ -12,7 +12,7 @@ from compression_runner.storage import Readable, Stores
 from compression_runner.storage.binding import bound_hub, bound_storage
 from compressionjob.endpoints import is_aws_s3, same_endpoint
 from compressionjob.locations import Hub, Storage, parse_location
-from compressionjob.pod import Role
+from compressionjob.pod_interface import Role
 from tests.support.hub_server import Hub as HubServer
 from tests.support.hub_server import serving
 

@@ -11,7 +11,7 @@ from compression_runner.formats.source.inspection import inspect
 from compression_runner.storage import Readable, Stores, retries
 from compressionjob.locations import Hub as HubSettings
 from compressionjob.locations import parse_location
-from compressionjob.pod import Role
+from compressionjob.pod_interface import Role
 from compressionjob.spec import Model
 from tests.support import tiny_models
 from tests.support.hub_server import LARGE, Hub, serving

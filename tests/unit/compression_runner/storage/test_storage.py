@@ -13,7 +13,7 @@ from compression_runner.storage.credentials import credentials
 from compression_runner.storage.directory import DirectoryStore
 from compression_runner.storage.directory_lock import locked
 from compressionjob.locations import parse_location
-from compressionjob.pod import Role
+from compressionjob.pod_interface import Role
 from tests.support.limits import largest_file
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from compression_runner.calibration.feeding import Feed
 from compression_runner.formats.onnx_files import save
 from compression_runner.inference.answer_parts import AnswerPart, OutputShape, part_cosines, split_answers, whole
-from compression_runner.inference.session import open_session
+from compression_runner.inference.onnx_session import open_session
 
 Rows = NDArray[np.float32]
 MAX_BYTES: Final = 256 << 20

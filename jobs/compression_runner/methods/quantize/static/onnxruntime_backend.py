@@ -78,7 +78,7 @@ def _blueprint(request: StaticRequest, model: onnx.ModelProto, feeds: Sequence[F
 def _outputs(
     blueprint: Blueprint, parts: Collection[str], feeds: Sequence[Feed], request: StaticRequest
 ) -> GraphOutputs:
-    from compression_runner.inference.session import RUNTIME_ERRORS
+    from compression_runner.inference.onnx_session import RUNTIME_ERRORS
 
     try:
         return run_graph(build(blueprint, parts), feeds)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from compression_runner.calibration.feeding import Feed, graph_inputs
 from compression_runner.dataset import SampleSet
 from compression_runner.formats.onnx_files import save
-from compression_runner.inference.session import open_session
+from compression_runner.inference.onnx_session import open_session
 from compression_runner.methods.quantize.static.ranges import (
     Range,
     entropy_range,

@@ -7,7 +7,7 @@ from typing import Final
 from compression_runner.calibration.inverse import NotInvertible
 from compression_runner.calibration.sequential import UnsupportedGraph
 from compression_runner.errors import BadRecipe, cause
-from compression_runner.inference.session import RUNTIME_ERRORS
+from compression_runner.inference.onnx_session import RUNTIME_ERRORS
 
 FAILURES: Final[tuple[type[Exception], ...]] = (UnsupportedGraph, *RUNTIME_ERRORS)
 

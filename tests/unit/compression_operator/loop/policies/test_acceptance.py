@@ -102,6 +102,21 @@ def test_too_many_threads_are_refused_before_compressing(
         assert message.startswith("spec.benchmark.threads: '3' is not valid: the runtime 'quiet' that measures")
 
 
+@pytest.mark.parametrize(("limits", "refused"), [({"memory": "8Gi"}, True), ({"nvidia.com/gpu": "1"}, False)])
+def test_a_job_that_is_measured_on_a_gpu_is_refused_without_one(limits: dict[str, str], refused: bool) -> None:
+    serving = runtime("serving", resources={"limits": limits})
+    record = job(
+        spec__pipeline=[{"quantize": {"method": "cast", "dtype": "float16"}}],
+        spec__benchmark={"engine": "onnxruntime-cuda"},
+        spec__sla__runtime="serving",
+    )
+    plan = reconcile(observe(record, measuring_runtime=serving), NOW)
+    assert (plan.create is None) == refused
+    if refused:
+        message = condition_of(plan, "Accepted")["message"]
+        assert message.startswith("spec.benchmark.engine: 'onnxruntime-cuda' is not valid: the runtime 'serving'")
+
+
 def test_measured_result_is_published_after_a_runtime_change() -> None:
     small = runtime(resources={"requests": {"cpu": "1"}}, measuring={"isolation": "Node"})
     status = {"part": "Publish", "phase": "Running", "digest": "sha256:" + "a" * 64}

@@ -1,9 +1,5 @@
-"""A missed deadline is predicted, and forecasts in the past are ignored."""
+"""The deadline counts the active time of all Jobs of a job once."""
 
-from datetime import datetime
-from typing import Any
-
-from compression_operator.loop.plan import ReconcilePlan
 from compression_operator.loop.reconcile import reconcile
 from compression_operator.records.job import JobRecord
 from tests.support.operator.builders import (
@@ -11,111 +7,130 @@ from tests.support.operator.builders import (
     after,
     child,
     complete,
-    condition_of,
     ended_pod,
+    failed,
     job,
     observe,
-    pod,
-    progress,
     running_pod,
     settle,
     stamp,
-    summary,
     with_raw_status,
 )
 
-HOUR = {"spec__deadline": "1h"}
+DEADLINE = {"spec__deadline": "100s"}
 
 
-def ticking(**more: Any) -> Any:
-    return child(**({"active": 1, "deadline": 3600, "start": stamp()} | more))
+def used(record: JobRecord) -> int:
+    active_time = record.status().active_time
+    assert active_time is not None
+    return active_time.seconds
 
 
-def seen(record: JobRecord, finish: float | None, now: datetime = NOW, **rest: Any) -> tuple[JobRecord, ReconcilePlan]:
-    """Reconcile the running job, whose pod expects to be done ``finish`` seconds after NOW."""
-    known = {"child": ticking(), "pods": (running_pod(),), "finish": None if finish is None else after(finish)}
-    return settle(observe(record, **(known | rest)), now)
+def test_a_period_is_counted_when_it_ends_and_once() -> None:
+    record, _ = settle(observe(job(**DEADLINE), child=child(active=1, deadline=100, start=stamp())), after(10))
+    assert used(record) == 0
+    held = child(deadline=60, start=stamp(), suspend=True, condition=("Suspended", "", ""), since=stamp(40))
+    for seconds in (41, 50, 900):
+        record, _ = settle(observe(record, child=held), after(seconds))
+        assert used(record) == 40
+    record, _ = settle(observe(record, child=child(active=1, deadline=60, start=stamp(1000))), after(1010))
+    assert used(record) == 40
+    assert record.status().deadline_time == stamp(1060)
+    over = complete(deadline=60, start=stamp(1000), since=stamp(1030))
+    record, _ = settle(observe(record, child=over, confirmed=True), after(1031))
+    assert used(record) == 70
 
 
-def kinds(plan: ReconcilePlan) -> list[str]:
-    return [] if plan.status is None else [item["type"] for item in plan.status["conditions"]]
+def test_preemption_by_a_queue_sets_the_clock_to_the_rest() -> None:
+    record = job(labels={"kueue.x-k8s.io/queue-name": "team-a"}, **DEADLINE)
+    for preempted, (begin, end) in enumerate([(0, 30), (1000, 1020), (2000, 2010)]):
+        left = 100 - [0, 30, 50][preempted]
+        runs = child(active=1, deadline=left, start=stamp(begin), queue="team-a")
+        record, plan = settle(observe(record, child=runs, pods=(running_pod(),)), after(begin + 1))
+        assert plan.patch_child is None
+        # Kueue takes the start time away when it suspends a Job.
+        gone = ended_pod(code=143, start=begin, end=end)
+        waits = child(suspend=True, deadline=left, queue="team-a", condition=("Suspended", "", ""), since=stamp(end))
+        record, plan = settle(observe(record, child=waits, pods=(gone,)), after(end + 5))
+        assert plan.patch_child == {"spec": {"activeDeadlineSeconds": left - (end - begin)}}
+    assert used(record) == 60
 
 
-def test_the_deadline_of_a_job_that_runs_is_a_time() -> None:
-    record, _ = seen(job(**HOUR), None)
-    assert record.status().deadline_time == stamp(3600)
-    assert record.status().expected_completion_time is None
+def test_unobserved_period_is_counted_by_its_pods() -> None:
+    runs = child(active=1, deadline=100, start=stamp())
+    record, _ = settle(observe(job(**DEADLINE), child=runs, pods=(running_pod(start=2),)), after(3))
+    resumed = child(active=1, deadline=100, start=stamp(500))
+    gone = ended_pod(code=143, start=2, end=22)
+    record, plan = settle(
+        observe(record, child=resumed, pods=(gone, running_pod("b", start=505, created=501))), after(510)
+    )
+    assert used(record) == 22
+    assert plan.patch_child == {"spec": {"activeDeadlineSeconds": 78}}
 
 
-def test_without_a_forecast_or_a_deadline_nothing_is_at_risk() -> None:
-    assert "DeadlineAtRisk" not in kinds(seen(job(**HOUR), None)[1])
-    record, plan = seen(job(), 9000, child=child(active=1, start=stamp()))
-    assert "DeadlineAtRisk" not in kinds(plan)
-    assert record.status().expected_completion_time == stamp(9000)
+def test_time_of_a_deleted_child_counts() -> None:
+    runs = child(active=1, deadline=100, start=stamp())
+    record, _ = settle(observe(job(**DEADLINE), child=runs, pods=(running_pod(start=2),)), after(30))
+    plan = reconcile(observe(record, confirmed=True), after(31))
+    assert plan.create is not None
+    assert 60 <= plan.create["spec"]["activeDeadlineSeconds"] <= 72
 
 
-def test_a_forecast_after_the_deadline_warns_before_it() -> None:
-    record, plan = seen(job(**HOUR), 3000)
-    assert condition_of(plan, "DeadlineAtRisk")["status"] == "False"
-    record, plan = seen(record, 4500, after(600))
-    risk = condition_of(plan, "DeadlineAtRisk")
-    assert (risk["status"], risk["reason"]) == ("True", "ForecastLate")
-    assert f"expected at {stamp(4500)}, 15m0s after the deadline at {stamp(3600)}" in risk["message"]
-    assert [note.reason for note in plan.events] == ["DeadlineAtRisk"]
-    assert record.status().expected_completion_time == stamp(4500)
+def test_account_begins_with_the_clock_of_an_older_operator() -> None:
+    running = {"phase": "Running", "startTime": stamp(-900), "childrenCreated": 1}
+    record = with_raw_status(job(**DEADLINE), running | {"childJob": {"name": "x", "uid": child().uid}})
+    record, plan = settle(observe(record, child=child(active=1, deadline=70, start=stamp())), after(5))
+    assert (used(record), plan.patch_child) == (30, None)
+    assert record.status().deadline_time == stamp(70)
 
 
-def test_risk_is_reported_once_and_does_not_flap() -> None:
-    record, _ = seen(job(**HOUR), 4500)
-    for finish in (4510, 3590, 3700, 3500):
-        record, plan = seen(record, finish, after(600))
-        assert not plan.events
-        assert status_of_risk(record) == "True"
-    record, plan = seen(record, 3300, after(600))
-    assert condition_of(plan, "DeadlineAtRisk")["reason"] == "ForecastInTime"
-    assert status_of_risk(record) == "False"
+def test_suspended_child_of_an_older_operator_is_counted_once() -> None:
+    record, deadline, clocks = job(spec__deadline="1h", spec__suspend=True), 2600, []
+    for _ in range(4):  # a patch of the child comes before the status
+        held = child(suspend=True, deadline=deadline, start=stamp(), condition=("Suspended", "", ""), since=stamp(1000))
+        record_, plan = settle(observe(record, child=held), after(5000))
+        if plan.patch_child is not None:
+            deadline = plan.patch_child["spec"]["activeDeadlineSeconds"]
+            clocks.append(deadline)
+    assert clocks == []
+    assert used(record_) == 1000
 
 
-def status_of_risk(record: JobRecord) -> str:
-    return next(item.status for item in record.status().conditions if item.type == "DeadlineAtRisk")
+def test_unobserved_period_is_counted_once() -> None:
+    record, deadline, clocks = job(spec__deadline="1h", spec__suspend=True), 3600, []
+    for _ in range(4):
+        held = child(suspend=True, deadline=deadline, start=stamp(), condition=("Suspended", "", ""), since=stamp(1000))
+        plan = reconcile(observe(record, child=held), after(5000))
+        if plan.patch_child is not None:
+            deadline = plan.patch_child["spec"]["activeDeadlineSeconds"]
+            clocks.append(deadline)
+    assert clocks == [2600]
 
 
-def test_small_forecast_changes_are_written_with_the_progress() -> None:
-    record, _ = seen(job(**HOUR), 3000)
-    assert seen(record, 3100, after(60))[1].status is None
-    record, _ = seen(record, 3100, after(60), progress=progress("prune", 0.5))
-    assert record.status().expected_completion_time == stamp(3100)
+def test_a_period_lasts_until_the_pod_of_a_suspended_job_has_ended() -> None:
+    """Kubernetes does not count a pod that is ending in status.active."""
+    record = job(spec__deadline="1h", spec__suspend=True)
+    runs = child(active=1, deadline=3600, start=stamp())
+    record, _ = settle(observe(record, child=runs, pods=(running_pod(),)), after(1))
+    held = child(suspend=True, deadline=3600, start=stamp(), condition=("Suspended", "", ""), since=stamp(40))
+    for seconds in (40, 55):
+        record, _ = settle(observe(record, child=held, pods=(running_pod(deleting=True),)), after(seconds))
+        assert record.phase != "Suspended"
+    record, _ = settle(observe(record, child=held, pods=(ended_pod(code=143, end=70),)), after(70))
+    assert (record.phase, used(record)) == ("Suspended", 70)
 
 
-def test_past_forecast_is_ignored() -> None:
-    record, plan = seen(job(**HOUR), 100)
-    assert plan.requeue_after is not None
-    assert plan.requeue_after <= 101
-    record, _ = seen(record, 100, after(101))
-    assert record.status().expected_completion_time is None
+def test_waiting_for_a_review_does_not_count() -> None:
+    record = with_raw_status(job(**DEADLINE), {"part": "Publish", "activeTime": {"seconds": 90}})
+    plan = reconcile(observe(record), NOW)
+    assert plan.create is not None
+    assert "activeDeadlineSeconds" not in plan.create["spec"]
+    record, _ = settle(observe(record, child=child(part="Publish", active=1, start=stamp())), after(500))
+    assert used(record) == 90
 
 
-def test_waiting_or_suspended_pod_has_no_forecast() -> None:
-    record, _ = seen(job(**HOUR), 3000)
-    waits, _ = seen(record, None, pods=(pod(),))
-    assert waits.status().expected_completion_time is None
-    assert waits.status().deadline_time == stamp(3600)
-    suspended = with_raw_status(job(spec__suspend=True, **HOUR), record.status().to_json())
-    held, _ = seen(suspended, None, pods=(), child=ticking(suspend=True, active=0))
-    assert (held.status().deadline_time, held.status().expected_completion_time) == (None, None)
-
-
-def test_an_ended_job_is_not_at_risk() -> None:
-    record, _ = seen(job(**HOUR), 4500)
-    done = observe(record, child=complete(deadline=3600, start=stamp()), pods=(ended_pod(message=summary()),))
-    record, plan = settle(done, after(700))
-    assert condition_of(plan, "DeadlineAtRisk")["status"] == "False"
-    assert (record.status().deadline_time, record.status().expected_completion_time) == (None, None)
-
-
-def test_budget_does_not_change_the_deadline() -> None:
-    clock = ticking(deadline=600, annotations={"compression-operator.io/deadline-seconds": "3600"})
-    record, _ = seen(job(spec__budget="1", **HOUR), 3000, child=clock)
-    assert record.status().deadline_time == stamp(3600)
-    assert status_of_risk(record) == "False"
-    assert reconcile(observe(record, child=clock, pods=(running_pod(),), finish=after(3000)), NOW).status is None
+def test_deadline_after_a_suspension_is_reported() -> None:
+    before = {"activeTime": {"seconds": 40}, "childrenCreated": 1, "childJob": {"name": "x", "uid": child().uid}}
+    over = failed("DeadlineExceeded", deadline=60, start=stamp(), since=stamp(60))
+    record, _ = settle(observe(with_raw_status(job(**DEADLINE), before), child=over), after(61))
+    assert (record.reason, used(record)) == ("DeadlineExceeded", 100)

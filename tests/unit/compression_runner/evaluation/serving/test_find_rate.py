@@ -14,7 +14,7 @@ from compression_runner.evaluation.statistics.alpha_spending import each_look
 from compressionjob.estimate import UNBOUNDED_RATE
 from compressionjob.objectives import Sla
 from compressionjob.serving import Serving
-from compressionjob.sla import interval_confidence, judge
+from compressionjob.verdict import interval_confidence, judge
 from tests.support.simulated_server import SimulatedServer
 
 SLOTS, SECONDS, LIMIT = 8, 0.2, 0.06

@@ -11,7 +11,7 @@ from compression_runner.evaluation.serving import find_rate
 from compression_runner.evaluation.serving.serve import ServedModels, ServingLimits, commands_of, serve
 from compression_runner.inference.serving import vllm
 from compressionjob.estimate import UNBOUNDED_RATE, Estimate
-from compressionjob.pod import ENGINES_VARIABLE
+from compressionjob.pod_interface import ENGINES_VARIABLE
 from compressionjob.spec import CompressionJobSpec
 from tests.support import tiny_models
 from tests.support.engines import stand_in_vllm

@@ -16,7 +16,8 @@ from compression_runner.evaluation.serving.serving_run import ServingRun
 from compressionjob.estimate import UNBOUNDED_RATIO, UNBOUNDED_SECONDS
 from compressionjob.objectives import Sla
 from compressionjob.serving import Serving
-from compressionjob.sla import Objective, judge, verdict_on
+from compressionjob.sla_objectives import Objective
+from compressionjob.verdict import judge, verdict_on
 
 CONFIDENCE = 0.95
 TOKENS = 20

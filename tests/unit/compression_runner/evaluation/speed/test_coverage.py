@@ -13,7 +13,8 @@ from compression_runner.evaluation.speed.sizing import size_queue
 from compression_runner.evaluation.statistics.alpha_spending import each_look, look_sizes
 from compressionjob.estimate import UNBOUNDED_RATIO, Estimate
 from compressionjob.objectives import Sla
-from compressionjob.sla import LATENCY, SPEEDUP, judge
+from compressionjob.sla_objectives import LATENCY, SPEEDUP
+from compressionjob.verdict import judge
 
 CONFIDENCE = 0.95
 RUNS = 1000

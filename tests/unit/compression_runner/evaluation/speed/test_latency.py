@@ -19,7 +19,8 @@ from compression_runner.evaluation.statistics.order_statistics import queries_ne
 from compression_runner.report.wording import span
 from compressionjob.estimate import UNBOUNDED_RATIO, unbounded
 from compressionjob.objectives import Sla
-from compressionjob.sla import LATENCY, SPEEDUP, judge
+from compressionjob.sla_objectives import LATENCY, SPEEDUP
+from compressionjob.verdict import judge
 from tests.support.machine import Machine, Uncounted
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from compression_runner.inference.serving import vllm
-from compressionjob.pod import ENGINES_VARIABLE
+from compressionjob.pod_interface import ENGINES_VARIABLE
 
 PLAN = vllm.ServerPlan(longest=192, threads=3, cache_gib=2)
 GIB = vllm.GIB

@@ -16,7 +16,7 @@ from compression_runner.pipeline.preflight import preflight
 from compression_runner.pipeline.run_locations import of_trial
 from compression_runner.storage import Stores
 from compression_runner.storage.directory import DirectoryStore
-from compressionjob.pod import ENGINES_VARIABLE
+from compressionjob.pod_interface import ENGINES_VARIABLE
 from compressionjob.spec import CompressionJobSpec
 from tests.support import tiny_models
 from tests.support.engines import stand_in

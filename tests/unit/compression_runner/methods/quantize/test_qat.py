@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from compression_runner.artifact import Artifact, seal
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.generation import DECODER
-from compression_runner.inference.session import open_session
+from compression_runner.inference.onnx_session import open_session
 from compression_runner.methods.quantize.qat.layers import QuantizedWeight, add_quantizers, remove_quantizers
 from compression_runner.methods.quantize.qat.quantizers import BOUNDS, LearnedStep, Levels, SignQuantizer, quantizer
 from compression_runner.methods.quantize.qat.storing import NotStored, store

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from compression_runner.artifact import Artifact
-from compression_runner.inference.session import open_session
+from compression_runner.inference.onnx_session import open_session
 from compression_runner.methods.quantize.static.preparing import prepare
 from compression_runner.methods.quantize.static.range_calibration import IntermediateValues, calibration_feeds
 from compression_runner.methods.quantize.static.smoothing import migration, smooth

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from compressionjob.conditions import FAILURE_REASONS
-from compressionjob.pod import CORRECT_KEYS
+from compressionjob.pod_interface import CORRECT_KEYS
 from docsite import reasons, run_codes
 from tests.support import troubleshooting
 from tests.support.messages import Situation, Wrong, of_plan, of_server, of_submit, situations, wrong_jobs

@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 from compression_runner.commands.console import PlainConsole
-from compression_runner.commands.verdict import show
+from compression_runner.commands.verdict_table import show
 from tests.support.reports import report
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compressionjob.field_types import format_bytes, format_duration, parse_duration, parse_quantity
 from compressionjob.objectives import Sla
-from compressionjob.schema import format_bytes, format_duration, parse_duration, parse_quantity
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from rich.table import Table
 from rich.text import Text
 
 from compression_runner.commands.console import PlainConsole
+from compressionjob.field_types import format_bytes
 from compressionjob.remedies import remedy_of
 from compressionjob.report import Report
-from compressionjob.schema import format_bytes
-from compressionjob.sla import ObjectiveResult
+from compressionjob.verdict import ObjectiveResult
 
 COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow", "NoLimits": "cyan"}
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from compression_runner.inference.session import open_session
+from compression_runner.inference.onnx_session import open_session
 from tests.support.graphs import LinearModel
 
 

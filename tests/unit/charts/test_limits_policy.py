@@ -4,7 +4,7 @@ import re
 
 from charts.generate import CHART
 from compressionjob.objectives import LIMITS
-from compressionjob.sla import NO_LIMITS_WARNING
+from compressionjob.verdict import NO_LIMITS_WARNING
 
 POLICY = (CHART / "templates" / "limitspolicy.yaml").read_text()
 

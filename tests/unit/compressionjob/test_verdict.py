@@ -1,25 +1,16 @@
 """The verdict as a function of intervals and limits."""
 
 import math
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from compressionjob.estimate import Estimate
-from compressionjob.methods.promise import Promise, broken_promises, combine
-from compressionjob.objectives import ERROR_METRICS, LIMITS, QualityMetric, Sla, sets_limits
-from compressionjob.sla import (
-    LATENCY,
-    SIZE_RATIO,
-    SPEEDUP,
-    ObjectiveResult,
-    interval_confidence,
-    judge,
-    objectives_of,
-)
-from compressionjob.tasks import TASKS, Task, default_metric
+from compressionjob.objectives import LIMITS, Sla, sets_limits
+from compressionjob.sla_objectives import LATENCY, SIZE_RATIO, SPEEDUP, objectives_of
+from compressionjob.verdict import ObjectiveResult, interval_confidence, judge
 
 SLA = Sla.model_validate(
     {
@@ -136,85 +127,12 @@ def test_every_limit_has_an_objective() -> None:
     assert {objective.name for objective in objectives_of(SLA)} == GOOD.keys()
 
 
-def test_limits_on_trust_are_objectives_like_others() -> None:
-    limits = {
-        "fairness": {"minWorst": "0.8", "maxGap": "0.1", "maxGapIncrease": "0.02"},
-        "robustness": {
-            "noise": {"level": "0.1", "maxDrop": "0.05"},
-            "corruption": {"min": "0.6"},
-            "attack": {"epsilon": "0.03", "maxDrop": "0.1", "min": "0.4"},
-        },
-        "attributions": {"minAgreement": "0.8"},
-        "flips": {"max": "0.02"},
-    }
-    sla = Sla.model_validate(limits)
-    assert {objective.name: (objective.direction, objective.limit) for objective in objectives_of(sla)} == {
-        "fairness.worst": ("at least", 0.8),
-        "fairness.gap": ("at most", 0.1),
-        "fairness.gap.increase": ("at most", 0.02),
-        "robustness.noise.drop": ("at most", 0.05),
-        "robustness.corruption.score": ("at least", 0.6),
-        "robustness.attack.drop": ("at most", 0.1),
-        "robustness.attack.score": ("at least", 0.4),
-        "attributions.agreement": ("at least", 0.8),
-        "flips": ("at most", 0.02),
-    }
-    assert interval_confidence(sla) == pytest.approx(1 - 0.05 / 9)
-
-
-def test_limits_on_served_requests_are_objectives_like_others() -> None:
-    limits = {
-        "ttft": {"percentile": "p90", "max": "500ms", "maxRatio": "1.2"},
-        "interToken": {"max": "30ms"},
-        "timePerOutputToken": {"maxRatio": "1.5"},
-        "endToEnd": {"max": "4s"},
-        "goodput": {"min": "1.8", "minRatio": "0.95"},
-        "outputLength": {"minRatio": "0.9", "maxRatio": "1.1"},
-    }
-    sla = Sla.model_validate(limits)
-    assert {item.name: (item.direction, item.limit, item.unit) for item in objectives_of(sla)} == {
-        "ttft": ("at most", 0.5, "seconds"),
-        "ttft.ratio": ("at most", 1.2, "ratio"),
-        "interToken": ("at most", 0.03, "seconds"),
-        "timePerOutputToken.ratio": ("at most", 1.5, "ratio"),
-        "endToEnd": ("at most", 4.0, "seconds"),
-        "goodput": ("at least", 1.8, "requests per second"),
-        "goodput.ratio": ("at least", 0.95, "ratio"),
-        "outputLength.minRatio": ("at least", 0.9, "ratio"),
-        "outputLength.maxRatio": ("at most", 1.1, "ratio"),
-    }
-    assert interval_confidence(sla) == pytest.approx(1 - 0.05 / 9)
-    assert all(ObjectiveResult(name=item.name, unit=item.unit, limit=1, verdict="Pass").is_known
-               for item in objectives_of(sla))  # fmt: skip
-
-
 def test_the_worst_group_of_a_regression_has_the_largest_error() -> None:
     (objective,) = objectives_of(Sla.model_validate({"fairness": {"maxWorst": "50"}}))
     assert (objective.direction, objective.unit) == ("at most", "error")
     sla = Sla.model_validate({"fairness": {"maxWorst": "50"}})
     judged = judge(sla, {"fairness.worst": Estimate(value=60, low=55, high=70)})
     assert judged.sentence() == "1 limit is broken: fairness.worst is 60 (55 to 70), limit at most 50"
-
-
-def test_promises() -> None:
-    int8 = Promise(max_size_ratio=0.5, min_speedup=1.0, max_quality_drop=0.02)
-    slow = Estimate(value=0.8, low=0.7, high=0.9)
-    drop = Estimate(value=0.05, low=0.04, high=0.06)
-    assert broken_promises(int8, size_ratio=0.25, speedup=Estimate.exact(2), quality_drop=Estimate.exact(0.0)) == []
-    assert broken_promises(int8, size_ratio=1.2, speedup=slow, quality_drop=drop) == [
-        "larger than the baseline: 1.20 times its size",
-        "slower than promised: 0.80 times as fast, promised 1",
-        "less exact than promised: lost 0.0500, promised 0.02",
-    ]
-    assert broken_promises(Promise(), size_ratio=0.5, speedup=slow, quality_drop=None) == [
-        "slower than the baseline: 0.80 times as fast"
-    ]
-
-
-def test_a_pipeline_promises_only_what_all_its_stages_promise() -> None:
-    int8 = Promise(max_size_ratio=0.5, min_speedup=1.0, max_quality_drop=0.02)
-    prune = Promise(max_size_ratio=1.01, min_speedup=None, max_quality_drop=0.05)
-    assert combine([prune, int8]) == Promise(max_size_ratio=0.5, min_speedup=None, max_quality_drop=0.07)
 
 
 ERRORS = Sla.model_validate({"quality": {"metric": "perplexity", "maxIncrease": "0.01", "max": "11"}})
@@ -234,15 +152,6 @@ def test_lower_is_better_for_errors(increase: Estimate, verdict: str) -> None:
     assert [result.name for result in judgement.objectives] == ["quality.increase", "quality.error"]
     assert judgement.verdict == verdict
     assert "quality.error is 10.821, limit at most 11" in judgement.objectives[1].describe()
-
-
-def test_every_task_has_a_default_metric_that_it_is_measured_by() -> None:
-    assert set(TASKS) == set(get_args(Task))
-    for task, traits in TASKS.items():
-        assert {default_metric(task, has_labels=labels) for labels in (True, False)} == set(traits.defaults)
-        assert len(set(traits.metrics)) == len(traits.metrics)
-        assert set(traits.metrics) <= set(get_args(QualityMetric))
-    assert set(get_args(QualityMetric)) > ERROR_METRICS
 
 
 def test_only_open_limits_have_a_remedy() -> None:

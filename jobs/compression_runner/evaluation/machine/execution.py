@@ -1,0 +1,104 @@
+"""The device that runs both models: the nodes of their graphs on it, its name and driver, and its energy."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from compression_runner.errors import BadRecipe, InvalidInput, RunnerError
+from compression_runner.evaluation.machine.energy import GpuEnergyMeter, Meter, energy_meter
+from compression_runner.gpu.card import Card, open_card
+from compression_runner.inference.placement import Placement
+from compression_runner.inference.predictor import OTHER_STAGE, SOURCE_MODEL, Engine, Feed, ModelOrigin, Predictor
+from compression_runner.inference.providers import PROVIDERS
+from compressionjob.engines import GpuEngine
+from compressionjob.report import Environment, PlacementReport
+
+CPU: Final = "CPU"
+CPU_PRECISION: Final = {
+    "onnxruntime": "the types of the graph",
+    "openvino": "the types of the graph, floating point in float32",
+}
+"""Engine on the CPU -> the precision in which it computes."""
+
+
+class Execution:
+    """The device of both models. Nothing of a figure for a GPU was computed on the CPU: `require_on_device`."""
+
+    def __init__(self, engine: Engine, card: Card | None = None) -> None:
+        """`card` is the driver's view of the GPU; None on the CPU, or without NVIDIA's library."""
+        self._engine, self._card = engine, card
+        self._placements: list[tuple[str, Placement]] = []
+
+    def require_on_device(self, predictors: Sequence[Predictor], feeds: Sequence[Feed], origin: ModelOrigin) -> None:
+        """Run both models once, and check where their nodes ran; `origin` is that of the compressed model.
+
+        Raises InvalidInput for a baseline and BadRecipe for a compressed model that the provider does not run whole.
+        """
+        if self._engine not in PROVIDERS:
+            return
+        for name, side, predictor, feed in zip(
+            ("baseline", "compressed"), (SOURCE_MODEL, origin), predictors, feeds, strict=True
+        ):
+            placement = predictor.placement(feed)
+            if placement is None:
+                raise ValueError(f"{self._engine}: the placement of the {name} model is unknown")
+            self._placements.append((name, placement))
+            problem = placement.problem(PROVIDERS[_gpu(self._engine)].name)
+            if problem:
+                raise _partial(self._engine, name, side, problem)
+
+    def energy_meter(self) -> Meter | None:
+        """Return a meter of the device; None if this process cannot read one."""
+        if self._engine not in PROVIDERS:
+            return energy_meter()
+        return GpuEnergyMeter(self._card) if self._card and self._card.look().joules is not None else None
+
+    def described_in(self, environment: Environment) -> Environment:
+        """Add the device to the conditions of a measurement."""
+        if self._engine not in PROVIDERS:
+            return environment.model_copy(update={"device": CPU, "precision": CPU_PRECISION[self._engine]})
+        provider = PROVIDERS[_gpu(self._engine)]
+        added: dict[str, Any] = {
+            "measured_in": f"{environment.measured_in} ({provider.name})",
+            "device": (self._card and self._card.name) or "GPU",
+            "precision": provider.precision,
+            "placement": [
+                PlacementReport(model=name, nodes=dict(placement.nodes), shapes_on_cpu=dict(placement.shapes))
+                for name, placement in self._placements
+            ],
+        }
+        if self._card and self._card.driver:
+            added["driver"] = self._card.driver
+        return environment.model_copy(update=added)
+
+
+@contextmanager
+def execution_in(engine: Engine) -> Iterator[Execution]:
+    """Open the device of an engine."""
+    card = _first_gpu() if engine in PROVIDERS else None
+    try:
+        yield Execution(engine, card)
+    finally:
+        if card is not None:
+            card.close()
+
+
+def _first_gpu() -> Card | None:
+    """Return the GPU that providers use: the first one that this process sees."""
+    import torch
+
+    return open_card(str(torch.cuda.get_device_properties(0).uuid)) if torch.cuda.is_available() else None
+
+
+def _gpu(engine: Engine) -> GpuEngine:
+    if engine == "onnxruntime" or engine == "openvino":
+        raise ValueError(f"{engine} runs on the CPU")
+    return engine
+
+
+def _partial(engine: Engine, name: str, origin: ModelOrigin, problem: str) -> RunnerError:
+    problem = f"{problem}; this is not a measurement of the {name} model on a GPU"
+    if origin.compressed:
+        return BadRecipe("PartialPlacement", origin.field, engine, problem, OTHER_STAGE)
+    remedy = "give a model whose operators the provider has, or leave engine out to measure on the CPU"
+    return InvalidInput("PartialPlacement", "spec.benchmark.engine", engine, problem, remedy)
