@@ -76,9 +76,12 @@ def _plan(given: argparse.Namespace) -> int:
 
 
 def _pod(_given: argparse.Namespace) -> int:
+    from compression_runner.commands.secret_handover import environment_of_pod
+
+    environment = environment_of_pod()
     from compression_runner.commands.pod import pod
 
-    return pod()
+    return pod(environment)
 
 
 def _report(given: argparse.Namespace) -> int:

@@ -34,7 +34,7 @@ _FILE: Final = r"file://(/[^/\s]+|\.{1,2}/[^/\s]+|[^/\s.][^/\s]*)(/[^/\s]+)*/?"
 _NAME: Final = r"[A-Za-z0-9](?:(?!--|\.\.)[\w.-]){0,95}"
 _HF: Final = (
     rf"hf://(datasets/)?(?!datasets/|spaces/){_NAME}/{_NAME}(?<!\.git)(?<![.-])"
-    r"(@(refs/(pr|convert)/)?[\w.-]{1,128})?(/[\w!.*()=+@,:-]+)*/?"
+    r"(@(refs/(pr|convert)/)?(?!\.{1,2}(?:/|$))[\w.-]{1,128})?(/[\w!.*()=+@,:-]+)*/?"
 )
 _PATTERN: Final = re.compile(f"^({_S3}|{_PVC}|{_FILE}|{_HF})$", re.ASCII)
 # The API server's RE2 gets a simpler pattern. A location that only Python refuses ends in the Accepted condition.
@@ -145,12 +145,15 @@ SourceText = Annotated[str, _LENGTH, AfterValidator(_check_source), _json_schema
 
 _ENDPOINT_PATTERN: Final = r"^https?://[A-Za-z0-9.\[\]:-]{1,253}(/[A-Za-z0-9._~/-]{0,200})?$"
 
+_SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]*)?", re.ASCII)
+"""Host and port. urlsplit ignores what is between an IPv6 address and its port."""
+
 
 def _check_endpoint(text: str) -> str:
-    """Refuse a URL that does not parse, such as half of an IPv6 address or port 99999."""
+    """Refuse a URL that does not parse, such as half of an IPv6 address, text behind one, or port 99999."""
     try:
         parts = urlsplit(text)
-        whole = bool(parts.hostname) and parts.port != 0
+        whole = _SERVER.fullmatch(parts.netloc) is not None and bool(parts.hostname) and parts.port != 0
     except ValueError:
         whole = False
     if not whole:

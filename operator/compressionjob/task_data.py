@@ -63,7 +63,7 @@ class Generation(Schema):
     def _pattern_compiles(self) -> "Generation":
         try:
             re.compile(self.pattern or "")
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:  # also too many repetitions, and too deep groups
             raise ValueError("pattern is no regular expression of Python; correct it") from error
         return self
 

@@ -35,8 +35,9 @@ def terms_of(
     rules: Sequence[ReviewRule] = (),
 ) -> Terms | None:
     """Return the terms for a job on its runtimes, the compressing runtime first; None where there are none."""
-    claims = _claims(runtimes)
-    required = [item for item in _requirements(namespace, runtimes, rules) if item.applies(spec, claims)]
+    mounts = _mounts(runtimes)
+    items = _requirements(namespace, runtimes, rules)
+    required = [item for item in items if any(item.applies(spec, claims) for claims in mounts)]
     review: ReviewPolicy = "Never"
     for item in required:
         review = stricter(review, item.required)
@@ -54,8 +55,9 @@ def terms_of(
     return terms if terms != Terms() else None
 
 
-def _claims(runtimes: Sequence[CompressionRuntimeSpec]) -> dict[str, str]:
-    return {path: claim for runtime in runtimes for path, claim in mounted_claims(runtime).items()}
+def _mounts(runtimes: Sequence[CompressionRuntimeSpec]) -> list[dict[str, str]]:
+    """Return the mounted claims of each runtime: two runtimes may mount different claims at one path."""
+    return [mounted_claims(runtime) for runtime in runtimes] or [{}]
 
 
 def _requirements(
@@ -90,7 +92,11 @@ def checkpoint_problems(
     rules: Sequence[ReviewRule] = (),
 ) -> Iterator[FieldProblem]:
     """Return what is wrong where checkpoints would lie at a destination that requires a review."""
-    problems = (it.checkpoint_problems(spec, _claims(runtimes)) for it in _requirements(namespace, runtimes, rules))
+    problems = (
+        it.checkpoint_problems(spec, claims)
+        for it in _requirements(namespace, runtimes, rules)
+        for claims in _mounts(runtimes)
+    )
     yield from dict.fromkeys(chain.from_iterable(problems))
 
 

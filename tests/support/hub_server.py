@@ -37,6 +37,8 @@ class Hub:
     """Seconds that a download waits before the connection is closed without content."""
     redirect: str = ""
     """Another server to which every request is redirected."""
+    listed_as: dict[str, str] = field(default_factory=dict)
+    """Names of files in the repository -> the names that the list has instead."""
     url: str = ""
     requests: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
@@ -86,8 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
         for file in self.hub.files(repository):
             content = file.read_bytes()
             blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+            name = file.relative_to(self.hub.root / repository).as_posix()
             sibling: dict[str, Any] = {
-                "rfilename": file.relative_to(self.hub.root / repository).as_posix(),
+                "rfilename": self.hub.listed_as.get(name, name),
                 "size": len(content),
                 "blobId": blob,
             }

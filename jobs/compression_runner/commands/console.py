@@ -1,6 +1,7 @@
-"""A console that neutralizes control sequences in untrusted text."""
+"""A console that neutralizes control sequences and markup in untrusted text."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -9,7 +10,13 @@ from compressionjob.plain_text import plain
 
 
 class PlainConsole(Console):
-    """A rich console whose texts contain no control sequences; only rich itself sets cursor and colours."""
+    """A rich console whose texts contain no control sequences; only rich itself sets cursor and colours.
+
+    Texts have no markup such as [red] or [link=...], and no emoji codes: pass a `Text` where a style is wanted.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"markup": False, "emoji": False, **options})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Yield the segments of an object, as plain text."""

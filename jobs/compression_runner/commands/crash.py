@@ -18,6 +18,7 @@ from typing import Final
 
 import yaml
 
+from compression_runner.commands.secret_handover import SECRET_NAMES
 from compression_runner.errors import RunnerError
 from compression_runner.pipeline.names import CRASH_REPORT
 from compression_runner.storage import Store
@@ -28,8 +29,6 @@ from compressionjob.spec import CompressionJob
 LOG: Final = logging.getLogger("compression_runner")
 UNEXPECTED: Final = "Unexpected"
 HIDDEN: Final = "[hidden]"
-SECRET_NAMES: Final = re.compile(r"SECRET|TOKEN|PASS|CREDENTIAL|ACCESS_KEY|API_KEY", re.IGNORECASE)
-"""Environment variables whose values never go into a report."""
 LEAST_SECRET: Final = 4
 """Least length of a secret; a shorter value would hide letters everywhere."""
 SECRETS: Final = tuple(
@@ -48,7 +47,7 @@ class CrashReporter:
     """Writes the crash report next to the job's report, if the run has got that far.
 
     `leave` receives the violation for the operator. With `traces`, the log has the traceback too: a pod's files are
-    lost.
+    lost. The report has no values of secrets in `environment`.
     """
 
     def __init__(
@@ -57,7 +56,9 @@ class CrashReporter:
         leave: Callable[[Violation], None] = lambda _violation: None,
         *,
         traces: bool = False,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
+        self._environment = environment
         self._progress = progress
         self._leave = leave
         self._traces = traces
@@ -70,7 +71,7 @@ class CrashReporter:
             sys.__excepthook__(kind, error, trace)
             return
         stage = self._progress.snapshot().stage if self._progress else ""
-        place = self._write(crash_report(error, self.job, self._progress, os.environ))
+        place = self._write(crash_report(error, self.job, self._progress, self._environment))
         problem = f"an unexpected error ({kind.__name__})" + (f" ended the run in {stage}" if stage else "")
         remedy = f"attach {place} to a bug report; it has the traceback, versions and the job, and no credentials"
         about = (kind, error, trace) if self._traces else None

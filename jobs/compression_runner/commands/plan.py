@@ -5,8 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from compression_runner.commands.console import PlainConsole
 from compression_runner.commands.crash import CrashReporter
@@ -62,7 +62,7 @@ def planned_of(job: CompressionJob, prepared: PreflightResult) -> Planned:
     return Planned(job.spec, samples, results=1 + len(prepared.plan.fallbacks))
 
 
-def _print_objectives(planned: Planned, console: Console) -> None:
+def _print_objectives(planned: Planned, console: PlainConsole) -> None:
     objectives = objectives_of(planned.spec.sla)
     for objective in objectives:
         console.print(f"objective: {objective.name} {objective.direction} {objective.limit:g} ({objective.unit})")
@@ -88,9 +88,10 @@ def _load(serving: Serving) -> str:
     return f"{serving.concurrency} at a time" if serving.concurrency else f"{serving.request_rate:g} a second"
 
 
-def _print(job: CompressionJob, prepared: PreflightResult, console: Console) -> None:
+def _print(job: CompressionJob, prepared: PreflightResult, console: PlainConsole) -> None:
     source = prepared.source
-    console.print(f"[bold]{job.metadata.name}[/]: {source.architecture}, {source.parameters / 1e6:.1f} million weights")
+    name, weights = Text(job.metadata.name, style="bold"), f"{source.parameters / 1e6:.1f} million weights"
+    console.print(name, f": {source.architecture}, {weights}", sep="")
     console.print(f"source: {job.spec.model.source} ({source.format}, {format_bytes(source.weights_bytes)} of weights)")
     for role in ROLES:
         part: DataSource | None = getattr(job.spec.data, role)

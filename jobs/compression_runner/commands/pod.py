@@ -49,7 +49,8 @@ def pod(environment: Mapping[str, str] = os.environ) -> int:
     message = Path(environment.get(TERMINATION_LOG_VARIABLE, TERMINATION_LOG))
     metrics = RunMetrics()
     progress = RunProgress([metrics, logs.LogListener()])
-    sys.excepthook = reporter = CrashReporter(progress, _leaving(message, progress), traces=True)
+    leave = _leaving(message, progress)
+    sys.excepthook = reporter = CrashReporter(progress, leave, traces=True, environment=environment)
     server = serve(progress, metrics, int(environment.get(PORT_VARIABLE, PORT)))
     try:
         summary, status = _run(environment, progress, metrics, reporter)

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from compression_runner.commands.console import PlainConsole
 from compressionjob.field_types import format_bytes
 from compressionjob.remedies import remedy_of
 from compressionjob.report import Report
@@ -13,21 +14,20 @@ from compressionjob.verdict import ObjectiveResult
 COLOURS = {"Pass": "green", "Fail": "red", "Inconclusive": "yellow", "NoLimits": "cyan"}
 
 
-def show(report: Report, workdir: Path, console: Console, *, published: bool) -> None:
+def show(report: Report, workdir: Path, console: PlainConsole, *, published: bool) -> None:
     """Print anomalies, the verdict, the objectives, and the locations of the files."""
     for anomaly in report.anomalies:
-        console.print(f"[bold yellow]not as promised:[/] {anomaly}")
-    colour = COLOURS[report.verdict]
-    console.print(f"[bold {colour}]{report.verdict}[/]: {report.sentence}")
+        console.print(_styled("not as promised:", "bold yellow"), anomaly)
+    console.print(_styled(report.verdict, f"bold {COLOURS[report.verdict]}"), f": {report.sentence}", sep="")
     if report.fallback:
-        console.print(f"[bold yellow]{'fallback' if report.fallback.published else 'no fallback'}:[/] ", end="")
-        console.print(report.fallback.sentence, markup=False)
+        title = "fallback:" if report.fallback.published else "no fallback:"
+        console.print(_styled(title, "bold yellow"), report.fallback.sentence)
     table = Table("objective", "limit", "measured", "interval", "verdict")
     for item in report.objectives:
         exact = item.low is not None and item.low == item.high
         interval = "exact" if exact else f"{_write(item, item.low)} to {_write(item, item.high)}"
         limit = f"{item.direction} {_write(item, item.limit)}"
-        word = f"[{COLOURS[item.verdict]}]{item.verdict}[/]"
+        word = _styled(item.verdict, COLOURS[item.verdict])
         table.add_row(item.name, limit, _write(item, item.measured), interval, word)
     if report.objectives:
         console.print(table)
@@ -40,9 +40,14 @@ def show(report: Report, workdir: Path, console: Console, *, published: bool) ->
     if not published:
         console.print(f"report: {workdir / 'report.html'}", soft_wrap=True)
     if report.held:
-        console.print("[yellow]not published:[/] spec.review wants a person's decision; apply the job to a cluster")
+        sentence = "spec.review wants a person's decision; apply the job to a cluster"
+        console.print(_styled("not published:", "yellow"), sentence)
     if report.published:
         console.print(f"model: {report.artifact.uri}", soft_wrap=True)
+
+
+def _styled(text: str, style: str) -> Text:
+    return Text(text, style=style)
 
 
 def _remedy(report: Report) -> list[str]:

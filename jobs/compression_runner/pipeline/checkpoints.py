@@ -10,6 +10,7 @@ from typing import Final
 from compression_runner import artifact as artifacts
 from compression_runner.artifact import Artifact, ArtifactDamaged
 from compression_runner.errors import WORK_REMEDY, InvalidInput, room_on
+from compression_runner.formats.source.file_references import require_own_files
 from compression_runner.pipeline.checkpoint_users import PROGRESS, CheckpointUsers
 from compression_runner.storage import Advance, Store, Upload, silent
 
@@ -154,6 +155,11 @@ class Checkpoints:
             if sha256 != file.sha256:
                 LOG.warning("checkpoint %s is damaged and will be created again: %s differs", store.url, file.path)
                 return None
+        try:
+            require_own_files(partial)  # another writer of the store may have made this checkpoint
+        except InvalidInput as error:
+            LOG.warning("checkpoint %s is not used and will be created again: %s", store.url, error)
+            return None
         (partial / artifacts.MARKER).write_bytes(content)
         return artifacts.load(partial)
 

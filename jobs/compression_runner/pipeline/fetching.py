@@ -9,6 +9,7 @@ from compression_runner.artifact import Artifact, ArtifactDamaged
 from compression_runner.dataset.files import DataFiles
 from compression_runner.dataset.rows import Rows, end_of
 from compression_runner.errors import InvalidInput
+from compression_runner.formats.source.file_references import require_own_files
 from compression_runner.formats.source.inspection import FIELD, Source
 from compression_runner.storage import Advance, Entry, Readable, silent
 
@@ -18,7 +19,7 @@ DATA_FIELD: Final = "spec.data.evaluation.source"
 def fetch_source(store: Readable, source: Source, into: Path, advance: Advance = silent) -> Artifact:
     """Return the source as a sealed directory below `into`; a complete one of an earlier run is reused.
 
-    Raises InvalidInput if a file does not have its checksum of the source.
+    Raises InvalidInput if a file does not have its checksum of the source, or names files outside of the source.
     """
     place = into / source.identity[:40]
     if (place / artifacts.MARKER).is_file():
@@ -33,6 +34,7 @@ def fetch_source(store: Readable, source: Source, into: Path, advance: Advance =
     for entry in source.files:
         sha256 = store.download(entry, partial / entry.path, advance)
         _require(store, entry, source.checksums.get(entry.path), sha256)
+    require_own_files(partial)
     artifacts.seal(partial, source.format, source.task, weights=source.weights)
     partial.rename(place)
     return artifacts.load(place)

@@ -31,7 +31,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 
 from compression_runner.errors import WORK_REMEDY, InvalidInput, RunnerError, StorageUnavailable, room_on
 from compression_runner.storage.retries import with_retries
-from compression_runner.storage.store import Advance, Entry, Readable, silent
+from compression_runner.storage.store import Advance, Entry, Readable, require_inside, silent
 from compressionjob.locations import HUB_DATASETS, Hub, Location
 
 TIMEOUT: Final = 30.0
@@ -77,6 +77,8 @@ class HubStore(Readable):
         if not entries:
             problem = f"there is nothing at {root!r} in the repository" if root else "the repository is empty"
             raise InvalidInput("SourceNotFound", self._field, self.url, problem, "correct the path")
+        for entry in entries:
+            require_inside(entry.path, self._field, self.url)
         return sorted(entries, key=lambda entry: entry.path)
 
     def find(self, path: str) -> Entry | None:

@@ -22,7 +22,7 @@ from compression_runner.storage.s3_ledger import Ledger
 from compression_runner.storage.s3_objects import S3Objects
 from compression_runner.storage.s3_publishing import Publication
 from compression_runner.storage.s3_upload import AT_ONCE, PART, MultipartHooks, abort
-from compression_runner.storage.store import Advance, Entry, Upload, silent
+from compression_runner.storage.store import Advance, Entry, Upload, require_inside, silent
 from compressionjob.locations import Location, Storage
 
 CONFIG: Final = Config(
@@ -89,7 +89,7 @@ class S3Store:
         if not entries:
             entries = [self._single()]
         for entry in entries:
-            self._inside(entry.path)
+            require_inside(entry.path, self._field, self.url)
         return sorted(entries, key=lambda entry: entry.path)
 
     def find(self, path: str) -> Entry | None:
@@ -204,12 +204,6 @@ class S3Store:
                 "SourceNotFound", self._field, self.url, "there is nothing below this key", "correct the bucket or key"
             )
         return entry
-
-    def _inside(self, path: str) -> None:
-        if ".." in path.split("/") or path.startswith("/") or "\\" in path:
-            raise InvalidInput(
-                "PathRefused", self._field, f"{self.url}/{path}", "this key leads out of the directory", "rename it"
-            )
 
     def _get(self, key: str, arguments: Mapping[str, str], tag: str | None = None) -> bytes:
         def attempt() -> bytes:

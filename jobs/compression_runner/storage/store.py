@@ -5,12 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from compression_runner.errors import InvalidInput
+
 Advance = Callable[[int], None]
 """Called with the number of bytes moved since the last call."""
 
 
 def silent(_count: int) -> None:
     """Ignore the progress."""
+
+
+def require_inside(path: str, field: str, url: str) -> None:
+    """Raise InvalidInput if a name that a server lists is not a path below the location: a pod writes files there."""
+    if ".." in path.split("/") or path.startswith("/") or "\\" in path:
+        raise InvalidInput("PathRefused", field, f"{url}/{path}", "this name leads out of the location", "rename it")
 
 
 @dataclass(frozen=True)

@@ -79,3 +79,13 @@ def test_keys_are_not_sent_to_another_endpoint(bucket: Bucket, evil: Hub, tmp_pa
     said = refusal(bucket, job, tmp_path / "work", MODEL_AWS_SESSION_TOKEN=TOKEN, **bound)
     assert f"the keys in the Secret 's3' are for {bucket.server.endpoint} only" in said
     assert evil.requests == []
+
+
+def test_a_model_cannot_read_the_keys_of_the_pod(bucket: Bucket, hub: Hub, tmp_path: Path) -> None:
+    settings = tmp_path / "hub" / "acme" / "tiny" / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"vocab": "/proc/self/environ"}))
+    access = {"hub": {"secretName": "hub", "endpoint": hub.url}, "output": {"destination": "s3://models/hostile"}}
+    job = manifest(bucket.server.endpoint, model=MODEL, **access)
+    keys = {"HUB_HF_TOKEN": TOKEN, "HUB_HF_ENDPOINT": hub.url}
+    assert "its setting vocab names the file /proc/self/environ" in refusal(bucket, job, tmp_path / "work", **keys)
+    assert bucket.keys("hostile") == []

@@ -35,7 +35,7 @@ def test_parse(text: str, location: Location) -> None:
         "pvc://claim/../other", "pvc://Claim/a", "pvc://claim/./a", "file:///a/../../etc", "file:///", "file://a/..",
         "http://a/b", "s3://a b/c", "s3://bucket/a b", "s3://bucket/a\nb", "S3://bucket/key", "hf://model", "hf://acme/../x",
         "hf://acme/model/../x", "hf://datasets/acme", "hf://acme/mo del", "hf://acme/model@", "hf://spaces/a/b",
-        "hf://acme/a--b", "hf://acme/a.git", "hf://acme/a.", "hf://acme/a..b",
+        "hf://acme/model@..", "hf://acme/model@../x", "hf://acme/a--b", "hf://acme/a.git", "hf://acme/a.", "hf://acme/a..b",
     ],
 )  # fmt: skip
 def test_refused(text: str) -> None:
@@ -50,7 +50,13 @@ def test_children_and_siblings() -> None:
     assert str(parse_location("pvc://claim").child("a")) == "pvc://claim/a"
 
 
-@pytest.mark.parametrize("endpoint", ["http://[x", "http://s3:99999", "http://:9000"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://[x", "http://s3:99999", "http://:9000", "http://[fd00::7]evil.example", "http://[fd00::7].evil.example:80",
+        "http://[::1]]", "http://a:b:c",
+    ],
+)  # fmt: skip
 def test_an_endpoint_that_does_not_parse_is_refused(endpoint: str) -> None:
     with pytest.raises(ValidationError, match="write the URL of a server"):
         Storage(endpoint=endpoint)

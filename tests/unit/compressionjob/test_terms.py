@@ -133,6 +133,23 @@ def test_checkpoints_do_not_lie_where_a_review_is_required(output: dict[str, str
     assert not list(checkpoint_problems(spec(spec__output=output), "test", [runtime(volumes=[volume])]))
 
 
+@pytest.mark.parametrize("live_first", [True, False])
+def test_a_destination_counts_on_each_runtime_that_mounts_it(live_first: bool) -> None:
+    """One runtime compresses and writes checkpoints, another measures and publishes: both mount a claim at /data."""
+    claims = ["live", "trial"] if live_first else ["trial", "live"]
+    runtimes = [
+        runtime(volumes=[{"name": "data", "mountPath": "/data", "persistentVolumeClaim": {"claimName": claim}}])
+        for claim in claims
+    ]
+    rules = parse_rules('[{"destinations": ["pvc://live"]}]')
+    writes = spec(spec__output={"destination": "file:///data/a"})
+    terms = terms_of(writes, "test", runtimes, rules)
+    assert terms is not None
+    assert terms.review == "Always"
+    (problem,) = checkpoint_problems(writes, "test", runtimes, rules)
+    assert problem.field == "spec.output.checkpoints"
+
+
 def test_a_namespace_that_is_not_allowed_gets_a_remedy() -> None:
     limited = runtime(allowedNamespaces={"names": ["team-a"], "selector": {"matchLabels": {"gpu": "yes"}}})
     assert not_allowed("gpu", limited, "team-a", None) is None

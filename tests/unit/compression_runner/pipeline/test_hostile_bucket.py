@@ -20,6 +20,7 @@ from compression_runner.pipeline.preflight import is_from
 from compression_runner.pipeline.report_files import digest_of
 from compression_runner.pipeline.reviewed import publish_reviewed
 from compression_runner.pipeline.run import Run
+from compression_runner.storage.directory import DirectoryStore
 from compression_runner.storage.store import Advance, Entry, silent
 from compressionjob.report import JudgedResult
 from tests.unit.compression_runner.pipeline.test_reviewed import REVIEW, held, judged, run  # noqa: F401
@@ -153,3 +154,15 @@ def test_a_checkpoint_with_invalid_names_is_created_again(tmp_path: Path, names:
     content = dict.fromkeys(names, b"1") | {"artifact.json": json.dumps(marker).encode()}
     remote: Any = Remote(content)
     assert Checkpoints(tmp_path / "work", lambda _: remote).get("f" * 40) is None
+
+
+def test_a_checkpoint_with_settings_that_name_files_is_created_again(tmp_path: Path) -> None:
+    model = tmp_path / "remote" / "abc"
+    model.mkdir(parents=True)
+    (model / "tokenizer_config.json").write_text('{"vocab": "/proc/self/environ"}')
+    artifacts.seal(model, "onnx", "text-embedding")
+    store = DirectoryStore("file:///remote", model, "spec.output.checkpoints")
+    assert Checkpoints(tmp_path / "work", lambda _fingerprint: store).get("abc") is None
+    (model / "tokenizer_config.json").write_text("{}")
+    artifacts.seal(model, "onnx", "text-embedding")
+    assert Checkpoints(tmp_path / "work", lambda _fingerprint: store).get("abc") is not None

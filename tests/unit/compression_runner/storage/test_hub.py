@@ -172,3 +172,12 @@ def test_a_models_header_is_read_before_its_weights_move(hub: Hub) -> None:
     assert source.format == "transformers"
     size = (hub.root / "acme" / "bert" / "model.safetensors").stat().st_size
     assert sum(entry.size for entry in source.files if entry.path == "model.safetensors") == size
+
+
+@pytest.mark.parametrize("name", ["/mnt/pvc/live/config.json", "onnx\\..\\..\\config.json"])
+def test_a_server_cannot_name_files_outside_of_the_location(hub: Hub, name: str) -> None:
+    """A job may read from any server of its author: the pod would write the file there, such as in its claims."""
+    hub.listed_as["config.json"] = name
+    with pytest.raises(InvalidInput, match="leads out of the location") as refused:
+        open_(hub).list()
+    assert refused.value.reason == "PathRefused"
