@@ -24,7 +24,7 @@ from compressionjob.review import ReviewOutcome
 
 FETCH: Final = "fetch"
 FIELD: Final = "spec.output.reports"
-AGAIN: Final = "apply the job again; it is measured and reviewed anew, and its checkpoints make it short"
+AGAIN: Final = "run the job again; it is measured and reviewed anew, and its checkpoints make it short"
 # The report is untrusted: the name of its checkpoint must not lead out of the folder.
 FINGERPRINT: Final = re.compile(r"[0-9a-f]{32,64}")
 

@@ -81,7 +81,7 @@ def test_a_budget_ends_the_job_before_it_is_exceeded(launch: Launch, namespace: 
     wait_for("the budget is shown", lambda: operator.metric(shown) == 60)
     condition = failed_for(namespace, "BudgetExceeded")
     assert "spec.budget (60) would be exceeded" in condition["message"]
-    assert "apply the job again with a larger budget" in condition["message"]
+    assert "run the job again with a larger budget" in condition["message"]
     assert 45 <= float(namespace.status(NAME)["cost"]) <= 60
     assert not namespace.pods()
 

@@ -81,7 +81,7 @@ def exceeded(draft: Draft) -> str:
     ran = format_duration(usage.seconds) if usage.seconds else "no time"
     return (
         f"spec.budget ({budget:g}) would be exceeded: {format_cost(usage.cost or 0.0)} was used, by pods that ran "
-        f"{ran} together; apply the job again with a larger budget, its checkpoints are kept"
+        f"{ran} together; run the job again with a larger budget, its checkpoints are kept"
     )
 
 

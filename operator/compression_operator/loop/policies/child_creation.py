@@ -173,7 +173,7 @@ def _give_up(draft: Draft) -> None:
         "Failed",
         CHILD_LOST,
         f"the Job {job.child_name} of this job was deleted, and spec.retries ({job.retries}) allows no other; "
-        "find out who deletes it, and apply the job again",
+        "find out who deletes it, and run the job again",
     )
 
 

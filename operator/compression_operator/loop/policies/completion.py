@@ -124,7 +124,7 @@ def _published(draft: Draft, summary: Summary) -> None:
             RESULT_CHANGED,
             f"the pod reports that it published {summary.digest or 'nothing'} with the verdict {summary.verdict}, but "
             f"{before.digest} was judged, with {before.verdict}; do not use the model at the destination: find out who "
-            "writes there, and apply the job again",
+            "writes there, and run the job again",
         )
         return
     draft.set(space=summary.space or before.space)

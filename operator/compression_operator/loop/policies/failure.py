@@ -178,7 +178,8 @@ def _deadline_message(draft: Draft, child: ChildRecord) -> str:
     written = job.spec().get("deadline", "")
     # The text of the job's spec, unless its runtime set the deadline or a lower limit.
     deadline = written if written and parse_duration(str(written)) == seconds else format_duration(seconds or 0)
-    return f"spec.deadline ({deadline}) has passed; apply the job again with a longer one, its checkpoints are kept"
+    remedy = "run the job again with a longer one, its checkpoints are kept"
+    return f"spec.deadline ({deadline}) has passed; {remedy}"
 
 
 def _finish(draft: Draft, child: ChildRecord, cause: Cause) -> None:

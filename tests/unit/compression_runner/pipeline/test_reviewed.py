@@ -129,7 +129,7 @@ def test_a_report_that_was_changed_after_the_verdict_publishes_nothing(
     (tmp_path / "reports" / "report.json").write_text(json.dumps(held | {"sentence": "all is well"}))
     with pytest.raises(InvalidInput, match="no longer the one that was reviewed") as caught:
         publish_reviewed(run, REVIEW, judged)
-    assert (caught.value.field, "apply the job again" in caught.value.remedy) == ("spec.output.reports", True)
+    assert (caught.value.field, "run the job again" in caught.value.remedy) == ("spec.output.reports", True)
     assert not (tmp_path / "out").exists()
 
 
