@@ -92,7 +92,10 @@ _DECIMAL_TEXT: Final = 'must be a decimal number in quotes, such as "0.5"'
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError(_DECIMAL_TEXT)
-    text = value if isinstance(value, str) else _decimal_text(float(value))
+    try:
+        text = value if isinstance(value, str) else _decimal_text(float(value))
+    except OverflowError as error:  # an integer that no float has
+        raise ValueError(_DECIMAL_TEXT) from error
     if re.fullmatch(DECIMAL_PATTERN, text):
         return float(Decimal(text))
     share = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%", text)

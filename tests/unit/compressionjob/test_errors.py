@@ -60,6 +60,7 @@ def problems(path: str, value: Any) -> list[str]:
         ("spec.sla.memory.max", "2gib", 'write 2gib as "2Gi"'),
         ("spec.sla.quality.maxDrop", "1%", 'write 1% as "0.01"'),
         ("spec.sla.quality.maxDrop", True, "must be a decimal number in quotes"),
+        ("spec.budget", 10**400, "must be a decimal number in quotes"),
     ],
 )
 def test_a_problem_names_the_intended_field_or_value(path: str, value: Any, says: str) -> None:
