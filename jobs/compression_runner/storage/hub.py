@@ -185,7 +185,7 @@ class HubStore(Readable):
         except HTTPError as error:
             raise _meaning(error, self._field, value) from error
         except HFValidationError as error:
-            problem = f"the Hub knows no such names: {' '.join(str(error).split())[:200]}"
+            problem = "it is no name of a repository of the Hub: ORG/NAME of letters, digits, '-', '_' and '.'"
             raise InvalidInput(
                 "SourceNotFound", self._field, value, problem, "correct the repository's name"
             ) from error

@@ -122,7 +122,7 @@ def _file_unpacker(reader: Callable[[IO[bytes]], Any], *errors: type[Exception])
                 while block := reading.read(BLOCK):
                     yield block
         except errors as error:
-            raise DamagedFile(str(error)) from error
+            raise DamagedFile("its content is no output of its codec") from error
 
     return unpack
 
@@ -163,7 +163,7 @@ def _unpack_zstd(packed: IO[bytes]) -> Iterator[bytes]:
             if frame.eof:
                 break
     except zstandard.ZstdError as error:
-        raise DamagedFile(str(error)) from error
+        raise DamagedFile("its content is no output of its codec") from error
     if not frame.eof:
         raise DamagedFile("it is truncated")
     if frame.unused_data or packed.read(1):

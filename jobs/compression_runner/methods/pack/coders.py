@@ -96,7 +96,7 @@ def _decode_zstd(packed: bytes, size: int) -> Bytes:
             raise ValueError("a zstd frame does not have the expected size")
         plain = zstandard.ZstdDecompressor().decompress(packed, allow_extra_data=False)
     except zstandard.ZstdError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError("a zstd frame is damaged") from error
     return np.frombuffer(plain, np.uint8)
 
 
@@ -111,7 +111,7 @@ def _decode_deflate(packed: bytes, size: int) -> Bytes:
     try:
         plain = inflate.decompress(packed, size + 1)
     except zlib.error as error:
-        raise ValueError(f"a DEFLATE stream is damaged: {error}") from error
+        raise ValueError("a DEFLATE stream is damaged") from error
     if not inflate.eof or inflate.unused_data:
         raise ValueError("a DEFLATE stream does not end at the stated position")
     return np.frombuffer(plain, np.uint8)

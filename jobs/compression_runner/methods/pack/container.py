@@ -138,7 +138,7 @@ def _unpack(body: bytes) -> bytes:
             raise ValueError("its streams do not have the stated size")
         return content
     except (ValueError, IndexError, ZeroDivisionError) as error:
-        raise DamagedFile(f"a block cannot be read: {error}") from error
+        raise DamagedFile("the content of a block is no output of its coder") from error
 
 
 def _contexts(flags: int, index: int, streams: Sequence[transforms.Bytes]) -> transforms.Bytes | None:

@@ -212,7 +212,7 @@ def _read_table(frame: bytes) -> NDArray[np.int64]:
             raise ValueError("the table of an rANS stream is not of 256 bytes")
         differences = zstandard.ZstdDecompressor().decompress(frame)
     except zstandard.ZstdError as error:
-        raise ValueError(f"the table of an rANS stream cannot be read: {error}") from error
+        raise ValueError("the table of an rANS stream is damaged") from error
     indices = np.cumsum(np.frombuffer(differences, np.uint8), dtype=np.uint8)
     if indices.max() >= len(POWERS):
         raise ValueError("the table of an rANS stream has invalid weights")
