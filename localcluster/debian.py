@@ -9,6 +9,7 @@ from pathlib import Path
 from localcluster import paths
 from localcluster.command import run
 from localcluster.errors import LocalClusterError
+from localcluster.hostfiles import INSTALLED
 from localcluster.locks import exclusive
 
 CLUSTER = ("containerd", "runc", "containernetworking-plugins", "iptables", "iproute2", "openssl")
@@ -55,7 +56,7 @@ def _is_installed(package: str) -> bool:
         text=True,
         check=False,
     )
-    return status.stdout == "installed"
+    return status.stdout in INSTALLED
 
 
 def _is_known(package: str) -> bool:

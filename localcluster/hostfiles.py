@@ -14,6 +14,8 @@ from localcluster.errors import LocalClusterError
 _FIELDS = "${Package}\t${Architecture}\t${Version}\t${db:Status-Status}\t${Pre-Depends}, ${Depends}\n"
 FORMAT = 1
 """Version of the layer. Increase it when the same packages give another layer."""
+INSTALLED = ("installed", "triggers-awaited", "triggers-pending")
+"""dpkg's states of packages whose files are all there; the last two while another package is installed."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 
 
@@ -33,7 +35,7 @@ def installed() -> dict[str, Package]:
     packages: dict[str, Package] = {}
     for line in run(["dpkg-query", "--show", f"--showformat={_FIELDS}"]).splitlines():
         name, architecture, version, status, needs = line.split("\t")
-        if status == "installed" and architecture in ours:
+        if status in INSTALLED and architecture in ours:
             packages[name] = Package(name, architecture, version, _needs(needs))
     return packages
 

@@ -19,7 +19,7 @@ def test_installed_packages_and_dependencies_are_read_from_dpkg(monkeypatch: pyt
     lines = (
         f"python3\tamd64\t3.11.2\tinstalled\t{needs}",
         "gone\tall\t1\tconfig-files\t, ",
-        "libc6\tamd64\t2.36\tinstalled\t, ",
+        "libc6\tamd64\t2.36\ttriggers-pending\t, ",
         "libc6\ti386\t2.35\tinstalled\t, ",
     )
     answers = {"dpkg": "amd64\n", "dpkg-query": "\n".join(lines) + "\n"}
