@@ -1,8 +1,8 @@
 """CompressionRuntimes, the jobs that name them, and the first part of a job on them."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from compression_operator.cache.cluster_scoped import ClusterScoped
 from compression_operator.records.child import ChildRecord
 from compression_operator.records.job import JobRecord
 from compression_operator.records.runtime import RuntimeRecord
@@ -10,38 +10,19 @@ from compressionjob.job_parts import RUN, first_part
 from compressionjob.measuring import NODE, Measuring
 
 
-class Runtimes:
+class Runtimes(ClusterScoped[RuntimeRecord]):
     """Records of CompressionRuntimes by name, and the uids of the jobs that compress or measure on them."""
 
     def __init__(self) -> None:
-        self._records: dict[str, RuntimeRecord] = {}
+        super().__init__()
         self._jobs: dict[str, set[str]] = {}
-
-    def get(self, name: str) -> RuntimeRecord | None:
-        """Return a CompressionRuntime."""
-        return self._records.get(name)
-
-    def __iter__(self) -> Iterator[RuntimeRecord]:
-        return iter(self._records.values())
 
     def put(self, runtime: RuntimeRecord) -> set[str]:
         """Store the present state of a runtime; return the uids of the jobs that this may concern."""
-        known = self._records.get(runtime.name)
-        if known is not None and known.uid == runtime.uid and known.version >= runtime.version:
+        if not self.store(runtime):
             return set()
-        self._records[runtime.name] = runtime
-        measured_here = (it.name for it in self._records.values() if it.measuring.runtime == runtime.name)
+        measured_here = (it.name for it in self if it.measuring.runtime == runtime.name)
         return set().union(*(self._jobs.get(name, ()) for name in (runtime.name, *measured_here)))
-
-    def drop(self, name: str, uid: str) -> None:
-        """Forget a runtime that is gone."""
-        known = self._records.get(name)
-        if known is not None and known.uid == uid:
-            del self._records[name]
-
-    def versions(self) -> dict[str, tuple[int, Mapping[str, Any]]]:
-        """Return version and metadata of all runtimes, by uid."""
-        return {it.uid: (it.version, {"uid": it.uid, "name": it.name}) for it in self._records.values()}
 
     def put_job(self, job: JobRecord, before: JobRecord | None) -> None:
         """Record the runtimes that a job names now: the measuring runtime may have changed."""
@@ -73,7 +54,7 @@ class Runtimes:
         return job.begin(first_part(apart=apart or child is not None), measuring)
 
     def _measuring(self, name: str) -> Measuring:
-        record = self._records.get(name)
+        record = self.get(name)
         return record.measuring if record is not None else Measuring()
 
 
