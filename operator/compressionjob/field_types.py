@@ -193,11 +193,11 @@ def parse_duration(text: str) -> float:
 
 def format_duration(seconds: float) -> str:
     """Format a duration with three significant digits: ``7.31ms``, ``1.5s``, ``2h3m``."""
-    if seconds < 0.001:
+    if seconds * 1e6 < 999.5:  # from here on three digits round to 1ms
         return f"{seconds * 1e6:.3g}us"
-    if seconds < 1:
+    if seconds * 1e3 < 999.5:
         return f"{seconds * 1e3:.3g}ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.3g}s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -16,7 +16,12 @@ def write_figure(value: float, unit: str) -> str:
     if unit == "score":
         return f"{value:.4f}"
     if unit == "error":
-        return f"{value:.5g}"
+        return significant(value, 5)
     if unit == "cost per million samples":
         return format_cost(value)
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return significant(value, 3)
+
+
+def significant(value: float, digits: int) -> str:
+    """Return a number with at most ``digits`` significant digits, and a large one in full: 1000, never 1e+03."""
+    return f"{value:.{digits}g}" if abs(value) < 10**digits - 0.5 else f"{value:.0f}"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-from compressionjob import sla_objectives
+from compressionjob import figures, sla_objectives
 from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate, unbounded
 from compressionjob.field_types import format_bytes
 from compressionjob.measuring import NODE, SHARED, STATIC_CPUS
@@ -212,7 +212,7 @@ def span(estimate: Estimate | None, unit: str) -> str:
 
 def per_cent(share: float) -> str:
     """Return a share as per cent, with three significant digits."""
-    return f"{share * 100:.3g} %"
+    return f"{figures.significant(share * 100, 3)} %"
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """Quantities, durations and decimals as Kubernetes writes them."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +40,26 @@ def test_formatted_durations_and_bytes() -> None:
     assert format_duration(0.00731) == "7.31ms"
     assert format_duration(7384) == "2h3m"
     assert format_bytes(90_868_370) == "90.9 MB"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0009994, "999us"),
+        (0.0009996, "1ms"),
+        (0.9994, "999ms"),
+        (0.9996, "1s"),
+        (59.94, "59.9s"),
+        (59.96, "1m0s"),
+    ],
+)
+def test_a_duration_that_rounds_up_to_the_next_unit_is_written_in_it(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize("border", [0.0009995, 0.9995, 59.95])
+def test_no_duration_has_an_exponent(border: float) -> None:
+    assert all("e" not in format_duration(seconds) for seconds in (math.nextafter(border, 0), border))
 
 
 @given(st.floats(0.000001, 0.999999))

@@ -27,6 +27,7 @@ from compression_runner.evaluation.statistics.order_statistics import (
 )
 from compression_runner.evaluation.statistics.paired_shares import each_of
 from compressionjob.estimate import UNBOUNDED_RATIO, UNBOUNDED_SECONDS, Estimate
+from compressionjob.figures import significant
 
 MOST_GROWTH: Final = 0.1
 """A server keeps up if it falls behind by at most this share of the arrivals."""
@@ -153,13 +154,13 @@ class ModelRun:
         if not self.at_random:
             return None
         growth = mean_interval([block.loaded.growth for block in self.blocks], confidence)
-        rate = self.blocks[0].loaded.rate
+        rate = significant(self.blocks[0].loaded.rate, 4)
         if growth.high <= MOST_GROWTH:
             return None
         if growth.low > MOST_GROWTH and not self._disturbed and self._saturated(confidence):
-            behind = f"{rate:.4g} requests arrive in a second, and it falls behind by {growth.value:.0%} of them"
+            behind = f"{rate} requests arrive in a second, and it falls behind by {growth.value:.0%} of them"
             return Estimate.exact(UNBOUNDED_SECONDS).model_copy(update={"reason": behind})
-        reason = f"too few requests to show that it keeps up with {rate:.4g} arrivals a second"
+        reason = f"too few requests to show that it keeps up with {rate} arrivals a second"
         return Estimate(value=UNBOUNDED_SECONDS, low=0.0, high=UNBOUNDED_SECONDS, reason=reason)
 
     def _saturated(self, confidence: float) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compression_runner.report.wording import measured_on, objective_title, placed, ran_in
+from compression_runner.report.wording import measured_on, objective_title, per_cent, placed, ran_in
 from compressionjob.objectives import Sla
 from compressionjob.report import Environment, PlacementReport
 from compressionjob.serving import LATENCIES
@@ -87,3 +87,10 @@ def test_the_nodes_of_both_models_are_counted_by_provider() -> None:
         ("nodes of the compressed model", "CUDAExecutionProvider 9"),
     ]
     assert placed(Environment()) == []
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0123, "1.23 %"), (0.95, "95 %"), (1.0, "100 %"), (9.997, "1000 %"), (12.34, "1234 %")]
+)
+def test_a_share_has_no_exponent(share: float, text: str) -> None:
+    assert per_cent(share) == text
