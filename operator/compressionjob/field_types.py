@@ -252,7 +252,7 @@ def format_bytes(count: float, *, like: float | None = None) -> str:
     if like is not None and like % 2**20 == 0 and like % 10**6 != 0:
         return _in_powers_of_two(count)
     for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
+        if abs(count) < (999.5 if unit == "B" else 999.95):  # from here on it would be rounded to 1000
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
@@ -261,7 +261,7 @@ def format_bytes(count: float, *, like: float | None = None) -> str:
 def _in_powers_of_two(count: float) -> str:
     for unit in ("Ki", "Mi", "Gi"):
         count /= 1024
-        if abs(count) < 1024:
+        if abs(count) < 1023.95:
             return f"{count:.1f}".removesuffix(".0") + unit
     return f"{count / 1024:.1f}".removesuffix(".0") + "Ti"
 

@@ -17,6 +17,8 @@ from compressionjob.report import Environment
 from compressionjob.serving import GOODPUT, LONGER, SHORTER
 
 BINARY: Final = "bytes in powers of two"
+ROUNDED_UP: Final = 0.9995
+"""The share of a unit from which three digits of the smaller unit would be rounded to 1,000."""
 METRICS: Final = {
     "cosine": "mean cosine between the two models' outputs for the same input (1 is identical direction); of several "
     "outputs the worst of each input counts",
@@ -180,7 +182,7 @@ def duration(seconds: float) -> str:
     if seconds >= UNBOUNDED_SECONDS:
         return "no bound"
     for size, unit in ((1.0, "s"), (1e-3, "ms")):
-        if seconds >= size:
+        if seconds >= size * ROUNDED_UP:
             return f"{significant(seconds / size)} {unit}"
     return f"{significant(seconds / 1e-6)} µs"
 
@@ -188,7 +190,7 @@ def duration(seconds: float) -> str:
 def energy(joules: float) -> str:
     """Return an energy with three significant digits."""
     for size, unit in ((1e6, "MJ"), (1e3, "kJ")):
-        if joules >= size:
+        if joules >= size * ROUNDED_UP:
             return f"{significant(joules / size)} {unit}"
     return f"{significant(joules)} J"
 
@@ -197,7 +199,8 @@ def significant(value: float, digits: int = 3) -> str:
     """Return a number with `digits` significant digits, never in scientific notation."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of the rounded number
+    decimals = max(0, digits - 1 - exponent)
     return f"{value:,.{min(decimals, 9)}f}"
 
 

@@ -40,6 +40,8 @@ def test_formatted_durations_and_bytes() -> None:
     assert format_duration(0.00731) == "7.31ms"
     assert format_duration(7384) == "2h3m"
     assert format_bytes(90_868_370) == "90.9 MB"
+    assert (format_bytes(999_940), format_bytes(999_960)) == ("999.9 kB", "1.0 MB")
+    assert format_bytes(1023.96 * 2**20, like=2**20) == "1Gi"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
+from compressionjob.figures import significant
+
 COMPLETIONS: Final = "/v1/completions"
 CANCELLED: Final = "cancelled"
 _DATA: Final = b"data:"
@@ -155,7 +157,7 @@ class Client:
             answer.error = await self._read(answer)
         except TimeoutError:
             answer.late = True
-            answer.error = f"no whole answer in {self._request.timeout:.4g} s"
+            answer.error = f"no whole answer in {significant(self._request.timeout, 4)} s"
         except aiohttp.ClientError as error:
             answer.error = f"the connection failed ({type(error).__name__})"
         except ValueError:

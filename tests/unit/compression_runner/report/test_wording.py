@@ -2,7 +2,7 @@
 
 import pytest
 
-from compression_runner.report.wording import measured_on, objective_title, per_cent, placed, ran_in
+from compression_runner.report.wording import duration, energy, measured_on, objective_title, per_cent, placed, ran_in
 from compressionjob.objectives import Sla
 from compressionjob.report import Environment, PlacementReport
 from compressionjob.serving import LATENCIES
@@ -94,3 +94,8 @@ def test_the_nodes_of_both_models_are_counted_by_provider() -> None:
 )
 def test_a_share_has_no_exponent(share: float, text: str) -> None:
     assert per_cent(share) == text
+
+
+def test_a_figure_that_rounds_up_has_the_next_unit() -> None:
+    assert [duration(seconds) for seconds in (0.9994, 0.9996, 0.0009996)] == ["999 ms", "1.00 s", "1.00 ms"]
+    assert [energy(joules) for joules in (999.4, 999.6)] == ["999 J", "1.00 kJ"]
