@@ -58,7 +58,7 @@ def test_a_job_runs_in_the_built_images(namespace: Namespace) -> None:
     (container,) = operator["spec"]["template"]["spec"]["containers"]
     assert container["image"] == f"localhost/compression-operator:{images.tag()}"
     assert not mounted(operator["spec"]["template"]["spec"])
-    job = namespace.job(minilm_job("in-images"))
+    job = namespace.job(minilm_job("in-images", spec__runtime="cpu"))
     status = job.wait_phase("Succeeded", seconds=600)
     assert status["verdict"] == "Pass"
     (pod,) = job.pods()
