@@ -37,7 +37,7 @@ demo: ## a cluster (yours if KUBECONFIG is set), the chart, a job that passes an
 play: setup
 	@$(PY) -m demo $(if $(YES),--yes) $(if $(VALUES),--values=$(VALUES)) $(if $(BUCKET),--bucket=$(BUCKET))
 
-check: setup ## seconds: ruff, and the unit tests of the files that differ from the last commit
+check: setup ## seconds to minutes: ruff, and the unit tests of the files that differ from the last commit
 	.venv/bin/ruff check $(PACKAGES)
 	.venv/bin/ruff format --check $(PACKAGES)
 	@tests="$$($(PY) -m tests.support.changed)"; [ -z "$$tests" ] || $(PYTEST) -q --numprocesses 0 $$tests
