@@ -16,12 +16,12 @@ def write_figure(value: float, unit: str) -> str:
     if unit == "score":
         return f"{value:.4f}"
     if unit == "error":
-        return significant(value, 5)
+        return short_number(value, 5)
     if unit == "cost per million samples":
         return format_cost(value)
-    return significant(value, 3)
+    return short_number(value, 3)
 
 
-def significant(value: float, digits: int) -> str:
+def short_number(value: float, digits: int) -> str:
     """Return a number with at most ``digits`` significant digits, and a large one in full: 1000, never 1e+03."""
     return f"{value:.{digits}g}" if abs(value) < 10**digits - 0.5 else f"{value:.0f}"

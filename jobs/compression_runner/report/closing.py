@@ -8,7 +8,7 @@ from typing import Final
 from compression_runner.report import wording
 from compression_runner.report.charts import nice
 from compressionjob.estimate import unbounded
-from compressionjob.figures import significant
+from compressionjob.figures import short_number
 from compressionjob.report import Look, ObjectiveLooks
 from compressionjob.verdict import ObjectiveResult
 
@@ -150,7 +150,7 @@ def _time_axis(seconds: Sequence[float]) -> tuple[Callable[[float], float], tupl
 def _seconds(time: float) -> str:
     """Return a round duration without trailing zeros."""
     if time >= 60:
-        return f"{time:g} s" if time < 600 else f"{significant(time / 60, 3)} min"
+        return f"{time:g} s" if time < 600 else f"{short_number(time / 60, 3)} min"
     return f"{time:g} s" if time >= 0.1 else f"{time * 1000:g} ms"
 
 

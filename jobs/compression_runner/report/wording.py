@@ -215,7 +215,7 @@ def span(estimate: Estimate | None, unit: str) -> str:
 
 def per_cent(share: float) -> str:
     """Return a share as per cent, with three significant digits."""
-    return f"{figures.significant(share * 100, 3)} %"
+    return f"{figures.short_number(share * 100, 3)} %"
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

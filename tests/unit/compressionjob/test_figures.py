@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from compressionjob.figures import significant, write_figure
+from compressionjob.figures import short_number, write_figure
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ def test_large_and_rounded_up_figures_are_written_in_full(value: float, unit: st
 def test_no_border_of_the_digits_gives_an_exponent(digits: int, sign: int) -> None:
     border = 10**digits - 0.5
     for value in (math.nextafter(border, 0), border, 10**digits - 0.1, 10**digits, 10 ** (digits + 2)):
-        assert "e" not in significant(sign * value, digits)
+        assert "e" not in short_number(sign * value, digits)

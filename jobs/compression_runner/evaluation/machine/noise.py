@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from compression_runner.evaluation.machine.cpus import allowed_cpus, usable_cpus
-from compressionjob.figures import significant
+from compressionjob.figures import short_number
 from compressionjob.report import NoiseReport
 
 Number = TypeVar("Number", int, float)
@@ -207,7 +207,7 @@ def noise_notes(noise: Noise) -> list[str]:
     """Return sentences about possible disturbances of the measurement; none for a quiet machine."""
     notes: list[str] = []
     if noise.throttled_periods:
-        seconds = significant(noise.throttled_seconds or 0.0, 3)
+        seconds = short_number(noise.throttled_seconds or 0.0, 3)
         notes.append(f"the CPU limit throttled the benchmark in {noise.throttled_periods} periods ({seconds} s)")
     if noise.steal_share > DISTURBED_STEAL:
         notes.append(f"the hypervisor took {noise.steal_share:.0%} of the CPU time away (steal)")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
-from compressionjob.figures import significant
+from compressionjob.figures import short_number
 
 COMPLETIONS: Final = "/v1/completions"
 CANCELLED: Final = "cancelled"
@@ -157,7 +157,7 @@ class Client:
             answer.error = await self._read(answer)
         except TimeoutError:
             answer.late = True
-            answer.error = f"no whole answer in {significant(self._request.timeout, 4)} s"
+            answer.error = f"no whole answer in {short_number(self._request.timeout, 4)} s"
         except aiohttp.ClientError as error:
             answer.error = f"the connection failed ({type(error).__name__})"
         except ValueError:

@@ -27,7 +27,7 @@ from compression_runner.evaluation.statistics.order_statistics import (
 )
 from compression_runner.evaluation.statistics.paired_shares import each_of
 from compressionjob.estimate import UNBOUNDED_RATIO, UNBOUNDED_SECONDS, Estimate
-from compressionjob.figures import significant
+from compressionjob.figures import short_number
 
 MOST_GROWTH: Final = 0.1
 """A server keeps up if it falls behind by at most this share of the arrivals."""
@@ -154,7 +154,7 @@ class ModelRun:
         if not self.at_random:
             return None
         growth = mean_interval([block.loaded.growth for block in self.blocks], confidence)
-        rate = significant(self.blocks[0].loaded.rate, 4)
+        rate = short_number(self.blocks[0].loaded.rate, 4)
         if growth.high <= MOST_GROWTH:
             return None
         if growth.low > MOST_GROWTH and not self._disturbed and self._saturated(confidence):

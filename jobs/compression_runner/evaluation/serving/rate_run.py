@@ -22,7 +22,7 @@ from compression_runner.evaluation.statistics.block_bootstrap import at_most_rat
 from compression_runner.evaluation.statistics.order_statistics import percentile
 from compression_runner.evaluation.statistics.paired_shares import each_of
 from compressionjob.estimate import UNBOUNDED_RATE, UNBOUNDED_RATIO, UNBOUNDED_SECONDS, Estimate
-from compressionjob.figures import significant
+from compressionjob.figures import short_number
 
 TESTS: Final = 12
 """Most tests of a run, of both models together."""
@@ -133,7 +133,7 @@ class RateRun:
         """Return the highest rate at which the limits hold: at least `low`, and less than the rate above `high`."""
         low, high = self.low(side), self.high(side)
         if low >= high:
-            reason = f"limits broke at {significant(high, 4)} and held at {significant(low, 4)} requests a second"
+            reason = f"limits broke at {short_number(high, 4)} and held at {short_number(low, 4)} requests a second"
             return Estimate(value=self.guesses[side], low=0.0, high=UNBOUNDED_RATE, reason=reason)
         # The limits do not hold at `high` itself.
         below = math.nextafter(high, 0.0) if high < math.inf else UNBOUNDED_RATE

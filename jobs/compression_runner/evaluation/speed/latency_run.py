@@ -22,7 +22,7 @@ from compression_runner.evaluation.statistics.order_statistics import (
     rank_bounds,
 )
 from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
-from compressionjob.figures import significant
+from compressionjob.figures import short_number
 
 MODELS: Final = ("baseline", "compressed")
 QUANTILES: Final = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
@@ -222,7 +222,9 @@ class LatencyRun:
 
     def _overload(self, load: Estimate) -> str:
         rate = self.scenario.rate
-        return f"{significant(rate, 4)} queries arrive in a second, and it answers {significant(rate / load.value, 4)}"
+        return (
+            f"{short_number(rate, 4)} queries arrive in a second, and it answers {short_number(rate / load.value, 4)}"
+        )
 
     def _unsettled(self, load: Estimate) -> str:
         return f"{self._overload(load)}: too near for the queue to settle in the time that there was"
