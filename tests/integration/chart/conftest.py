@@ -40,10 +40,11 @@ def clean(running: APIServer) -> None:
         kubectl.run("delete", kinds, ours, f"--namespace={namespace}")
         kubectl.run("delete", "secrets", "--selector=owner=helm", f"--namespace={namespace}")
     kubectl.run("delete", "clusterroles,clusterrolebindings", ours)
-    kubectl.run("delete", "jobs", "--all", "--namespace=default")
     kubectl.run("delete", "crd", "--all", "--wait=false")
     api = Api(running.kubeconfig)
     wait_for("the CRDs are gone", lambda: none_left(api), seconds=120, pause=0.5)
+    # The garbage collector waits up to half a minute after CRDs have changed.
+    kubectl.run("delete", "jobs", "--all", "--all-namespaces")
 
 
 def none_left(api: Api) -> bool:

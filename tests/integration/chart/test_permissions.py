@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -91,8 +90,8 @@ def test_cluster_wide_the_operator_has_rights_in_all_namespaces_but_not_on_secre
 
 
 @pytest.fixture
-def workloads(server: APIServer) -> Iterator[str]:
-    """Create the CRD of Kueue's kind without Kueue, since `can-i` needs served kinds."""
+def workloads(server: APIServer) -> str:
+    """Create the CRD of Kueue's kind without Kueue, since `can-i` needs served kinds, for one test."""
     names = {"plural": "workloads", "singular": "workload", "kind": "Workload"}
     version = {"name": "v1beta2", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
     name = "workloads.kueue.x-k8s.io"
@@ -108,8 +107,7 @@ def workloads(server: APIServer) -> Iterator[str]:
         }
     )
     server.kubectl.wait_for_crds()
-    yield name
-    server.kubectl.run("delete", "crd", name)
+    return name
 
 
 @pytest.mark.usefixtures("namespaces")
