@@ -32,11 +32,13 @@ def kubectl() -> Kubectl:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Return the object store with MiniLM, a tiny model, and data."""
+    """Return the object store with MiniLM, two tiny models, and data."""
     client = object_store()
     seed(client)
     ensure_bucket(client, BUCKET)
     folder = tmp_path_factory.mktemp("models")
+    upload(client, tiny_models.perceptron(folder / "perceptron"), BUCKET, "perceptron")
+    upload(client, tiny_models.array_data(folder / "arrays.npz"), BUCKET, "arrays.npz")
     upload(client, tiny_models.bert(folder / "tiny"), BUCKET, "tiny")
     upload(client, tiny_models.text_data(folder / "sentences.parquet"), BUCKET, "sentences.parquet")
     training = tiny_models.text_data(folder / "training.parquet", labels=[0] * 400, skip=60)

@@ -10,17 +10,17 @@ BUCKET: Final = "e2e"
 
 
 def tiny_job(name: str, **changes: Any) -> dict[str, Any]:
-    """Return a job with the tiny model, which passes in seconds. ``changes`` are field paths with ``__`` for dots."""
+    """Return a job with a tiny graph, which passes in seconds. ``changes`` are field paths with ``__`` for dots."""
     manifest: dict[str, Any] = {
         "apiVersion": "compression-operator.io/v1alpha1",
         "kind": "CompressionJob",
         "metadata": {"name": name},
         "spec": {
-            "model": {"source": f"s3://{BUCKET}/tiny", "task": "text-embedding"},
+            "model": {"source": f"s3://{BUCKET}/perceptron/model.onnx", "task": "onnx"},
             "storage": {"secretName": "s3", "endpoint": "http://10.244.0.1:7070"},
-            "data": {"evaluation": {"source": f"s3://{BUCKET}/sentences.parquet", "limit": 64}},
+            "data": {"evaluation": {"source": f"s3://{BUCKET}/arrays.npz", "limit": 64}},
             "pipeline": [{"quantize": {"method": "dynamic", "dtype": "int8"}}],
-            "benchmark": {"sequenceLength": 16, "timeLimit": "6s"},
+            "benchmark": {"timeLimit": "6s"},
             "sla": {"quality": {"metric": "cosine", "maxDrop": "0.2"}, "latency": {"percentile": "p50", "max": "2s"}},
             "output": {"destination": f"s3://{BUCKET}/results/{name}"},
             "runtime": "cpu-shared",
@@ -32,15 +32,31 @@ def tiny_job(name: str, **changes: Any) -> dict[str, Any]:
     return manifest
 
 
+def text_job(name: str, **changes: Any) -> dict[str, Any]:
+    """Return a job with a tiny Transformers model, which takes longer, since it is exported to a graph."""
+    settings: dict[str, Any] = {
+        "spec__model": {"source": f"s3://{BUCKET}/tiny", "task": "text-embedding"},
+        "spec__data": {"evaluation": {"source": f"s3://{BUCKET}/sentences.parquet", "limit": 64}},
+        "spec__benchmark": {"sequenceLength": 16, "timeLimit": "6s"},
+    }
+    return tiny_job(name, **(settings | changes))
+
+
+def staged_job(name: str, **changes: Any) -> dict[str, Any]:
+    """Return a job with a tiny Transformers model and three stages, which ends seconds after the first of them."""
+    return text_job(
+        name, **({"spec__pipeline": [{"prune": {"sparsity": "0.1"}}, {"quantize": {}}, {"pack": {}}]} | changes)
+    )
+
+
 def minilm_job(name: str, **changes: Any) -> dict[str, Any]:
-    """Return a job with MiniLM and three stages, which is long enough to be interrupted."""
+    """Return a job with MiniLM and three stages, which is long enough to be interrupted while it is measured."""
     settings: dict[str, Any] = {
         "spec__model__source": "s3://models/minilm",
         "spec__data__evaluation": {"source": "s3://data/sentences.parquet", "limit": 300},
-        "spec__pipeline": [{"prune": {"sparsity": "0.1"}}, {"quantize": {}}, {"pack": {}}],
         "spec__benchmark": {"sequenceLength": 64, "timeLimit": "8s"},
     }
-    return tiny_job(name, **(settings | changes))
+    return staged_job(name, **(settings | changes))
 
 
 def approval(job: Job, reviewer: str) -> str:

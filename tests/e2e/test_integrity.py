@@ -144,7 +144,7 @@ def test_two_jobs_with_one_destination_leave_one_whole_model(number: int, submit
         submit(tiny_job(f"{name}-{number}", spec__pipeline=pipeline, **shared)) for name, pipeline in pipelines.items()
     ]
     victim = jobs[chance.randrange(2)]
-    pod, delay = victim.running_pod(), chance.uniform(0, 12)
+    pod, delay = victim.running_pod(), chance.uniform(0, 8)
     time.sleep(delay)
     killed = kill(pod)
     ended = [job.wait_end() for job in jobs]

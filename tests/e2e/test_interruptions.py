@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.e2e.harness import Job, Namespace, wait_for
-from tests.e2e.jobs import BUCKET, at_checkpoint, minilm_job, objects, stages, tiny_job
+from tests.e2e.jobs import BUCKET, at_checkpoint, minilm_job, objects, staged_job, stages, text_job
 
 Submit = Callable[[dict[str, Any]], Job]
 
@@ -28,7 +28,7 @@ def test_a_deleted_pod_is_replaced_and_no_stage_runs_twice(submit: Submit, store
 
 def test_training_resumes_after_its_pod_was_deleted(submit: Submit, store: Any) -> None:
     training = {"epochs": 50, "batchSize": 16, "learningRate": "0.001", "checkpointEvery": 100}
-    manifest = tiny_job(
+    manifest = text_job(
         "trained",
         spec__data={
             "evaluation": {"source": f"s3://{BUCKET}/sentences.parquet", "limit": 60},
@@ -57,7 +57,7 @@ def test_training_resumes_after_its_pod_was_deleted(submit: Submit, store: Any) 
 
 
 def test_a_drained_node_does_not_count_as_a_failure(submit: Submit, store: Any, namespace: Namespace) -> None:
-    job = submit(minilm_job("drained", spec__retries=0))
+    job = submit(staged_job("drained", spec__retries=0))
     job.running_pod()
     at_checkpoint(store, job, 2)
     (node,) = namespace.items("nodes")
@@ -76,7 +76,7 @@ def test_a_drained_node_does_not_count_as_a_failure(submit: Submit, store: Any, 
 
 
 def test_suspend_removes_the_pod_and_resume_continues(submit: Submit, store: Any) -> None:
-    job = submit(minilm_job("suspended"))
+    job = submit(staged_job("suspended"))
     job.running_pod()
     at_checkpoint(store, job, 2)
     job.namespace("patch", "cpj", "suspended", "--type=merge", '--patch={"spec":{"suspend":true}}')
@@ -91,7 +91,7 @@ def test_suspend_removes_the_pod_and_resume_continues(submit: Submit, store: Any
 
 
 def test_a_killed_operator_changes_nothing(submit: Submit, store: Any, namespace: Namespace) -> None:
-    job = submit(minilm_job("operator-killed"))
+    job = submit(staged_job("operator-killed"))
     job.running_pod()
     before = job.status
     kill_operator(namespace)
@@ -122,7 +122,7 @@ def test_a_deadline_ends_a_running_job(submit: Submit, store: Any) -> None:
 
 
 def test_a_finished_job_is_deleted_after_its_ttl(submit: Submit, namespace: Namespace) -> None:
-    job = submit(tiny_job("short-lived", spec__deadline="5s", spec__ttl="5s"))
+    job = submit(minilm_job("short-lived", spec__deadline="5s", spec__ttl="5s"))
     job.wait_phase("Failed", seconds=60)
     gone = "CompressionJob, child and pods are gone"
     names = ("cpj", "jobs.batch", "pods")

@@ -10,7 +10,7 @@ from compressionjob.report import Report
 from demo.installation import upload
 from localcluster.errors import LocalClusterError
 from tests.e2e.harness import HANGS, Job, Namespace, wait_for
-from tests.e2e.jobs import BUCKET, minilm_job, objects, tiny_job
+from tests.e2e.jobs import BUCKET, minilm_job, objects, text_job, tiny_job
 from tests.support import tiny_models
 
 Jobs = Mapping[str, Job]
@@ -27,7 +27,7 @@ BROKEN = {
 
 
 def broken_job(name: str) -> dict[str, Any]:
-    job = tiny_job(f"broken-{name}", spec__retries=0)
+    job = text_job(f"broken-{name}", spec__retries=0)
     if name == "wrong-key":
         job["spec"]["storage"]["secretName"] = "wrong"
     elif name == "no-server":
@@ -42,8 +42,8 @@ MANIFESTS = [
     tiny_job("awaited"),
     tiny_job("violated", spec__sla=TOO_SMALL),
     tiny_job("alert", spec__sla=TOO_SMALL | {"onViolation": "Alert"}),
-    tiny_job("wrong-task", spec__model__task="text-classification", spec__sla={"size": {"max": "1Gi"}}),
-    tiny_job("nonsense", spec__data__evaluation__columns={"textPair": "passage"}),
+    text_job("wrong-task", spec__model__task="text-classification", spec__sla={"size": {"max": "1Gi"}}),
+    text_job("nonsense", spec__data__evaluation__columns={"textPair": "passage"}),
     tiny_job("host", spec__model__source="file:///etc"),
     tiny_job("no-secret", spec__storage={"secretName": "absent", "endpoint": "http://10.244.0.1:7070"}),
     minilm_job("hungry", spec__runtime="small"),

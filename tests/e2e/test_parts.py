@@ -11,7 +11,7 @@ import yaml
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from tests.e2e.harness import Job, Namespace
-from tests.e2e.jobs import BUCKET, approval, objects, tiny_job
+from tests.e2e.jobs import BUCKET, approval, objects, text_job, tiny_job
 
 Submit = Callable[[dict[str, Any]], Job]
 ROLES = "compression-system:compression-operator"
@@ -97,11 +97,11 @@ def test_the_verdict_is_measured_on_the_sla_runtime(submit: Submit, serving: str
     # A limit of 1 is decided at the first look, after four blocks.
     long = {"sequenceLength": 16, "timeLimit": "20s"}
     alone = {"spec__benchmark": long, "spec__runtime": "cpu"}
-    here = submit(tiny_job("measured-here", spec__sla={"throughput": {"min": "1"}}, **alone))
+    here = submit(text_job("measured-here", spec__sla={"throughput": {"min": "1"}}, **alone))
     here.wait_phase("Succeeded")
     reached = report(store, "measured-here")["compressed"]["throughputInterval"]
     wanted = f"{reached['value']:.3f}"
-    there = submit(tiny_job("measured-there", spec__sla={"throughput": {"min": wanted}, "runtime": serving}, **alone))
+    there = submit(text_job("measured-there", spec__sla={"throughput": {"min": wanted}, "runtime": serving}, **alone))
     status = there.wait_end(seconds=600)
     assert (status["verdict"], there.condition("Failed")["reason"]) == ("Fail", "SLAViolated"), there.diagnosis()
     parts = {child["metadata"]["labels"]["compression-operator.io/part"]: child for child in there.children()}

@@ -6,7 +6,7 @@ from typing import Any
 
 from compressionjob.pod_input import MAX_PLAIN_BYTES
 from tests.e2e.harness import Job, Namespace
-from tests.e2e.jobs import BUCKET, approval, tiny_job
+from tests.e2e.jobs import BUCKET, approval, text_job
 
 Submit = Callable[[dict[str, Any]], Job]
 
@@ -40,7 +40,7 @@ def features_of(report: dict[str, Any]) -> list[str]:
 def test_long_unicode_inputs_reach_the_pod_unchanged(submit: Submit, namespace: Namespace, store: Any) -> None:
     names = [*EXPANDED, *(f"größe-特徴量-{number}" * 8 for number in range(1000 - len(EXPANDED)))]
     assert len(json.dumps(names)) > 128 * 1024 > MAX_PLAIN_BYTES  # more than an environment variable may hold
-    long = tiny_job("long", spec__data__evaluation__columns={"features": names}, spec__review="Always", spec__sla=SIZE)
+    long = text_job("long", spec__data__evaluation__columns={"features": names}, spec__review="Always", spec__sla=SIZE)
     job = submit(long)
     job.wait_phase("AwaitingReview")
     assert features_of(report_of(store, "long")) == names
@@ -54,7 +54,7 @@ def test_long_unicode_inputs_reach_the_pod_unchanged(submit: Submit, namespace: 
 
 
 def test_a_short_input_is_readable_and_not_expanded(submit: Submit, store: Any) -> None:
-    job = submit(tiny_job("short", spec__data__evaluation__columns={"features": EXPANDED}, spec__sla=SIZE))
+    job = submit(text_job("short", spec__data__evaluation__columns={"features": EXPANDED}, spec__sla=SIZE))
     job.wait_phase("Succeeded")
     assert features_of(report_of(store, "short")) == EXPANDED
     (pod,) = job.pods()

@@ -14,7 +14,7 @@ import pytest
 from localcluster.errors import LocalClusterError
 from localcluster.kubectl import Kubectl
 from tests.e2e.harness import Job, Namespace
-from tests.e2e.jobs import BUCKET, objects, tiny_job
+from tests.e2e.jobs import BUCKET, objects, text_job
 from tests.e2e.tenants import AUTHOR, CLOSED, ENDPOINT, GATEWAY, OPEN, OTHERS, TOKEN, prepare
 from tests.support import tiny_models
 from tests.support.hub_server import Hub, serving
@@ -164,7 +164,7 @@ def namespaces(
 def job_of(name: str, changes: dict[str, Any], evil: Hub) -> dict[str, Any]:
     """Return a job that writes to the author's folder by default."""
     destination = {"spec__output__destination": f"s3://{BUCKET}/tenancy/team-a/out-{name}"}
-    text = json.dumps(tiny_job(name, **(destination | changes)))
+    text = json.dumps(text_job(name, **(destination | changes)))
     manifest: dict[str, Any] = json.loads(text.replace(EVIL, evil.url))
     return manifest
 

@@ -58,7 +58,7 @@ def _turns_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
-    """A bucket with the model `bert`, and the data `sentences.parquet`."""
+    """A bucket with the models `perceptron` and `bert`, and their data: `arrays.npz` and `sentences.parquet`."""
     with s3.start() as server:
         client = boto3.client(
             "s3",
@@ -71,6 +71,8 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
         client.create_bucket(Bucket="models")
         bucket = Bucket(server, "models", client)
         folder = tmp_path_factory.mktemp("seed")
+        bucket.put_folder(tiny_models.perceptron(folder / "perceptron"), "perceptron")
+        client.upload_file(str(tiny_models.array_data(folder / "arrays.npz")), "models", "arrays.npz")
         bucket.put_folder(tiny_models.bert(folder / "bert"), "bert")
         client.upload_file(str(tiny_models.text_data(folder / "sentences.parquet")), "models", "sentences.parquet")
         yield bucket
@@ -78,14 +80,17 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
 
 
 def manifest(endpoint: str, **changes: Any) -> dict[str, Any]:
-    """Return a job in the bucket; `changes` replace fields of its spec."""
+    """Return a job in the bucket; `changes` replace fields of its spec.
+
+    Its model is a graph: a run of a Transformers model imports and exports it for longer than all else takes.
+    """
     spec: dict[str, Any] = {
-        "model": {"source": "s3://models/bert", "task": "text-embedding"},
+        "model": {"source": "s3://models/perceptron/model.onnx", "task": "onnx"},
         "storage": {"endpoint": endpoint},
-        "data": {"evaluation": {"source": "s3://models/sentences.parquet"}},
-        "pipeline": [{"quantize": {"method": "dynamic"}}],
+        "data": {"evaluation": {"source": "s3://models/arrays.npz"}},
+        "pipeline": [{"prune": {"sparsity": "0.3"}}, {"quantize": {"method": "dynamic"}}],
         "sla": {"size": {"maxRatio": "0.9"}},
-        "benchmark": {"sequenceLength": 16, "timeLimit": "1s", "threads": 1},
+        "benchmark": {"timeLimit": "1s", "threads": 1},
         "output": {"destination": "s3://models/out"},
     }
     return {
@@ -94,6 +99,17 @@ def manifest(endpoint: str, **changes: Any) -> dict[str, Any]:
         "metadata": {"name": "tiny", "namespace": "default", "uid": "u-1"},
         "spec": spec | changes,
     }
+
+
+def text_manifest(endpoint: str, **changes: Any) -> dict[str, Any]:
+    """Return a job with a Transformers model, which is exported to a graph."""
+    text: dict[str, Any] = {
+        "model": {"source": "s3://models/bert", "task": "text-embedding"},
+        "data": {"evaluation": {"source": "s3://models/sentences.parquet"}},
+        "pipeline": [{"quantize": {"method": "dynamic"}}],
+        "benchmark": {"sequenceLength": 16, "timeLimit": "1s", "threads": 1},
+    }
+    return manifest(endpoint, **(text | changes))
 
 
 def environment(

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.integration.runner.conftest import Bucket, Ended, ask, end_of, environment, manifest, run_pod, start_pod
+from tests.integration.runner.conftest import (
+    Bucket,
+    Ended,
+    ask,
+    end_of,
+    environment,
+    manifest,
+    run_pod,
+    start_pod,
+    text_manifest,
+)
 
 SLIGHT = {"name": "slight", "prune": {"sparsity": "0.05"}}
 BROKEN = {"name": "two-bits", "quantize": {"method": "weight-only", "dtype": "int2", "algorithm": "rtn"}}
@@ -21,8 +31,8 @@ def _clean(bucket: Bucket) -> None:
         bucket.delete(prefix)
 
 
-def job_of(bucket: Bucket, *stages: dict[str, Any], **limits: Any) -> dict[str, Any]:
-    return manifest(bucket.server.endpoint, pipeline=list(stages), sla=LIMITS | limits)
+def job_of(bucket: Bucket, *stages: dict[str, Any]) -> dict[str, Any]:
+    return manifest(bucket.server.endpoint, pipeline=list(stages), sla=LIMITS)
 
 
 def runs(ended: Ended) -> list[str]:
@@ -37,7 +47,8 @@ def checkpoints(bucket: Bucket) -> dict[str, str]:
 
 
 def test_the_earlier_stage_is_published_after_a_failed_verdict(bucket: Bucket, tmp_path: Path) -> None:
-    ended = run_pod(environment(bucket.server, job_of(bucket, SLIGHT, BROKEN, {"pack": {}}), tmp_path / "work"))
+    job = text_manifest(bucket.server.endpoint, pipeline=[SLIGHT, BROKEN, {"pack": {}}], sla=LIMITS)
+    ended = run_pod(environment(bucket.server, job, tmp_path / "work"))
     assert ended.status == 0, ended.log
     assert ended.summary is not None
     assert (ended.summary.verdict, ended.summary.published) == ("Pass", True)
@@ -80,7 +91,7 @@ def test_a_pod_killed_while_measuring_a_candidate_resumes(bucket: Bucket, tmp_pa
     ended = run_pod(environment(bucket.server, job, tmp_path / "second"))
     assert ended.summary is not None, ended.log
     assert ended.summary.verdict == "Pass"
-    assert (ended.summary.stages_run, ended.summary.stages_reused) == (0, 2)
+    assert (ended.summary.stages_run, ended.summary.stages_reused) == (0, 1)
     assert checkpoints(bucket) == before
 
     # A restarted pod measures again, and keeps the artifact at the destination.
@@ -99,4 +110,4 @@ def test_nothing_is_published_if_no_earlier_result_passes(bucket: Bucket, tmp_pa
     report = json.loads(bucket.read("out-report/report.json"))
     (candidate,) = report["fallback"]["candidates"]
     assert (candidate["stage"], candidate["verdict"], candidate["measured"]) == ("hard", "Fail", True)
-    assert [stage["name"] for stage in report["stages"]] == ["hard", "export", "two-bits"]
+    assert [stage["name"] for stage in report["stages"]] == ["hard", "two-bits"]

@@ -18,6 +18,7 @@ from tests.integration.runner.conftest import (
     manifest,
     run_pod,
     start_pod,
+    text_manifest,
 )
 from tests.support import tiny_models
 
@@ -33,7 +34,7 @@ def checkpoint_markers(bucket: Bucket) -> list[str]:
 
 
 def test_a_job_ends_in_a_verdict_and_a_complete_publication(bucket: Bucket, tmp_path: Path) -> None:
-    variables = environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "work")
+    variables = environment(bucket.server, text_manifest(bucket.server.endpoint), tmp_path / "work")
     ended = run_pod(variables)
     assert ended.status == 0, ended.log
     assert ended.summary is not None
@@ -100,8 +101,8 @@ def test_alert_publishes_despite_the_verdict(bucket: Bucket, tmp_path: Path) -> 
 
 
 def test_a_second_run_takes_the_checkpoints_and_does_not_fetch_the_model(bucket: Bucket, tmp_path: Path) -> None:
-    first = run_pod(environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "first"))
-    job = manifest(bucket.server.endpoint)
+    first = run_pod(environment(bucket.server, text_manifest(bucket.server.endpoint), tmp_path / "first"))
+    job = text_manifest(bucket.server.endpoint)
     job["metadata"]["uid"] = "u-2"
     second = run_pod(environment(bucket.server, job, tmp_path / "second"))
     assert first.summary is not None
@@ -225,7 +226,7 @@ def test_sigterm_ends_the_pod_within_two_seconds(bucket: Bucket, tmp_path: Path)
 
 
 def test_progress_and_metrics_are_served_during_the_run(bucket: Bucket, tmp_path: Path) -> None:
-    variables = environment(bucket.server, manifest(bucket.server.endpoint), tmp_path / "work")
+    variables = environment(bucket.server, text_manifest(bucket.server.endpoint), tmp_path / "work")
     process = start_pod(variables)
     seen: set[str] = set()
     fractions: list[float] = []
@@ -271,7 +272,7 @@ def spoilt(bucket: Bucket, tmp_path: Path, name: str) -> None:
 )
 def test_a_damaged_model_is_refused_with_its_reason(bucket: Bucket, tmp_path: Path, fault: str, message: str) -> None:
     spoilt(bucket, tmp_path, fault)
-    job = manifest(bucket.server.endpoint, model={"source": "s3://models/spoilt", "task": "text-embedding"})
+    job = text_manifest(bucket.server.endpoint, model={"source": "s3://models/spoilt", "task": "text-embedding"})
     ended = run_pod(environment(bucket.server, job, tmp_path / "work"))
     assert ended.status == 2, ended.log
     assert ended.summary is not None
@@ -294,7 +295,7 @@ def test_a_damaged_model_is_refused_with_its_reason(bucket: Bucket, tmp_path: Pa
 def test_missing_sources_are_named(
     bucket: Bucket, tmp_path: Path, changes: dict[str, Any], field: str, message: str
 ) -> None:
-    ended = run_pod(environment(bucket.server, manifest(bucket.server.endpoint, **changes), tmp_path / "work"))
+    ended = run_pod(environment(bucket.server, text_manifest(bucket.server.endpoint, **changes), tmp_path / "work"))
     assert ended.status == 2, ended.log
     assert ended.summary is not None
     assert ended.summary.error is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.runner.conftest import Bucket, environment, manifest, run_pod
+from tests.integration.runner.conftest import Bucket, environment, run_pod, text_manifest
 from tests.support import tiny_models
 from tests.support.hub_server import Hub, serving
 
@@ -44,7 +44,7 @@ def refusal(bucket: Bucket, job: dict[str, Any], workdir: Path, **variables: str
 
 
 def test_a_job_reads_and_writes_by_the_addresses_of_its_store(bucket: Bucket, hub: Hub, tmp_path: Path) -> None:
-    job = manifest("unused", model=MODEL, storage={"store": "team-a"}, hub={"store": "team-a"})
+    job = text_manifest("unused", model=MODEL, storage={"store": "team-a"}, hub={"store": "team-a"})
     stores = json.dumps([{"name": "team-a", "endpoint": bucket.server.endpoint, "hubEndpoint": hub.url}])
     variables = {"COMPRESSION_STORES": stores, "HUB_HF_TOKEN": TOKEN}
     ended = run_pod(environment(bucket.server, job, tmp_path / "work", **variables))
@@ -58,7 +58,7 @@ def test_a_job_reads_and_writes_by_the_addresses_of_its_store(bucket: Bucket, hu
 
 
 def test_a_token_is_not_sent_to_another_server(bucket: Bucket, evil: Hub, tmp_path: Path) -> None:
-    job = manifest(bucket.server.endpoint, model=MODEL, hub={"secretName": "hub", "endpoint": evil.url})
+    job = text_manifest(bucket.server.endpoint, model=MODEL, hub={"secretName": "hub", "endpoint": evil.url})
     said = refusal(bucket, job, tmp_path / "work", HUB_HF_TOKEN=TOKEN)
     patch = json.dumps({"stringData": {"HF_ENDPOINT": evil.url}}, separators=(",", ":"))
     assert said.endswith(f"kubectl -n default patch secret hub --type=merge --patch='{patch}'")
@@ -67,7 +67,7 @@ def test_a_token_is_not_sent_to_another_server(bucket: Bucket, evil: Hub, tmp_pa
 
 def test_a_token_does_not_follow_a_redirect(bucket: Bucket, hub: Hub, evil: Hub, tmp_path: Path) -> None:
     hub.redirect = evil.url
-    job = manifest(bucket.server.endpoint, model=MODEL, hub={"secretName": "hub", "endpoint": hub.url})
+    job = text_manifest(bucket.server.endpoint, model=MODEL, hub={"secretName": "hub", "endpoint": hub.url})
     said = refusal(bucket, job, tmp_path / "work", HUB_HF_TOKEN=TOKEN, HUB_HF_ENDPOINT=hub.url)
     assert "or it is private" in said
     assert (set(hub.tokens), set(evil.tokens)) == ({f"Bearer {TOKEN}"}, {None})
@@ -75,7 +75,7 @@ def test_a_token_does_not_follow_a_redirect(bucket: Bucket, hub: Hub, evil: Hub,
 
 def test_keys_are_not_sent_to_another_endpoint(bucket: Bucket, evil: Hub, tmp_path: Path) -> None:
     bound = {f"{role}_AWS_ENDPOINT_URL": bucket.server.endpoint for role in ("MODEL", "DATA", "OUTPUT")}
-    job = manifest(evil.url, storage={"secretName": "s3", "endpoint": evil.url})
+    job = text_manifest(evil.url, storage={"secretName": "s3", "endpoint": evil.url})
     said = refusal(bucket, job, tmp_path / "work", MODEL_AWS_SESSION_TOKEN=TOKEN, **bound)
     assert f"the keys in the Secret 's3' are for {bucket.server.endpoint} only" in said
     assert evil.requests == []
@@ -85,7 +85,7 @@ def test_a_model_cannot_read_the_keys_of_the_pod(bucket: Bucket, hub: Hub, tmp_p
     settings = tmp_path / "hub" / "acme" / "tiny" / "tokenizer_config.json"
     settings.write_text(json.dumps(json.loads(settings.read_text()) | {"vocab": "/proc/self/environ"}))
     access = {"hub": {"secretName": "hub", "endpoint": hub.url}, "output": {"destination": "s3://models/hostile"}}
-    job = manifest(bucket.server.endpoint, model=MODEL, **access)
+    job = text_manifest(bucket.server.endpoint, model=MODEL, **access)
     keys = {"HUB_HF_TOKEN": TOKEN, "HUB_HF_ENDPOINT": hub.url}
     assert "its setting vocab names the file /proc/self/environ" in refusal(bucket, job, tmp_path / "work", **keys)
     assert bucket.keys("hostile") == []
