@@ -64,7 +64,7 @@ test-integration: setup ## a real API server, object store and Prometheus on loo
 	$(PARALLEL) tests/integration tests/e2e/localcluster
 
 test-e2e: setup cluster ## a real kubelet
-	$(PYTEST) tests/e2e --ignore tests/e2e/localcluster -m 'not kueue and not network'
+	$(PYTEST) tests/e2e --ignore tests/e2e/localcluster -m 'not kueue and not network and not serving'
 
 test-kueue: setup cluster ## queued jobs with a real Kueue: builds it once, in minutes; from then on `make test` runs two of these
 	@$(LOCALCLUSTER) kueue
@@ -86,8 +86,8 @@ test-docs: setup cluster ## slow: type the commands of the README and docs on th
 test-engines: setup ## slow: install llm-compressor and ModelOpt as their images do, and quantize with them
 	$(PYTEST) tests/engines
 
-test-serving: setup ## slow: install vLLM as its image does, and measure a language model that it serves
-	$(PYTEST) tests/serving
+test-serving: setup cluster ## slow: install vLLM as its image does, and measure a language model that it serves, also in jobs
+	$(PYTEST) tests/serving tests/e2e/serving
 
 test-providers: setup ## slow: install onnxruntime with OpenVINO's and with GPU providers, and check what runs where
 	$(PYTEST) tests/providers

@@ -29,16 +29,20 @@ class Cost:
 
 
 def interpreter_of(name: str, requirements: Path) -> Path:
-    """Return the interpreter of a tool's environment; create it from pinned requirements if it is missing.
+    """Return the interpreter of a tool's environment; create it from pinned requirements if it is missing."""
+    return environment(CACHE / f"{name}-venv", requirements, sys.executable)
+
+
+def environment(folder: Path, requirements: Path, python: str) -> Path:
+    """Return the interpreter of the environment in `folder`; create it for a Python if it is missing.
 
     An environment with the same requirements is not touched: others may run in it.
     """
-    folder = CACHE / f"{name}-venv"
     marker, content = folder / "installed.txt", requirements.read_text()
     if marker.is_file() and marker.read_text() == content:
         return folder / "bin" / "python"
     uv = next((str(path) for path in (CACHE / "uv-tool" / "bin" / "uv",) if path.is_file()), "uv")
-    subprocess.run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)], check=True)
+    subprocess.run([uv, "venv", "--quiet", "--allow-existing", "--python", python, str(folder)], check=True)
     # The requirements are complete, and vLLM's build for CPUs pins a build of torch that package registries lack.
     what = ["--python", str(folder), "--requirements", str(requirements)]
     subprocess.run([uv, "pip", "install", "--quiet", "--no-deps", *what], check=True)

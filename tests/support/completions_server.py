@@ -17,6 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from compression_runner.inference.serving.server import Command
+from tests.support.served_model import ServedModel, scales_of
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,12 @@ class Behaviour:
 
 
 class Stand:
-    """The handlers of a server with one behaviour."""
+    """The handlers of a server with one behaviour, and with a model for predictions."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, model: Path | None = None) -> None:
         self._it = behaviour
+        self._model = model
+        self._served: ServedModel | None = None
         self._slots = asyncio.Semaphore(behaviour.slots)
         self._random = random.Random(behaviour.seed)
         self._answered = 0
@@ -58,6 +61,8 @@ class Stand:
         """Stream one answer; its times are drawn when it arrives, and waiting for a slot comes before them."""
         arrived = time.perf_counter()
         body = await request.json()
+        if "prompt_logprobs" in body:
+            return web.json_response({"choices": [{"prompt_logprobs": self._loaded().predict(body["prompt"])}]})
         self._answered += 1
         if self._it.dies_after and self._answered > self._it.dies_after:
             sys.exit(3)
@@ -77,6 +82,16 @@ class Stand:
                 request.transport.abort()
             await response.write(b"data: [DONE]\n\n")
         return response
+
+    async def compare_scales(self, request: web.Request) -> web.Response:
+        """Answer that all scales are loaded, as a worker of vLLM answers to `compare_scales`."""
+        folder = Path((await request.json())["args"][0])
+        return web.json_response({"results": [{"tensors": len(scales_of(folder)), "missing": {}}]})
+
+    def _loaded(self) -> ServedModel:
+        assert self._model
+        self._served = self._served or ServedModel(self._model)
+        return self._served
 
     def _length(self, body: dict[str, Any]) -> int:
         if body.get("ignore_eos"):
@@ -105,18 +120,25 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--behaviour", default="{}")
+    parser.add_argument("--model", type=Path)
     # A runner starts it with the options of vLLM's server, which it does not need.
     chosen, _ = parser.parse_known_args()
-    stand = Stand(Behaviour(**json.loads(chosen.behaviour)))
+    app = application(Stand(Behaviour(**json.loads(chosen.behaviour)), chosen.model))
+    web.run_app(app, host="127.0.0.1", port=chosen.port, print=None)
+
+
+def application(stand: Stand) -> web.Application:
+    """Return the addresses of a server."""
     app = web.Application()
     app.add_routes(
         [
             web.get("/health", stand.health),
             web.get("/version", stand.version),
             web.post("/v1/completions", stand.completions),
+            web.post("/collective_rpc", stand.compare_scales),
         ]
     )
-    web.run_app(app, host="127.0.0.1", port=chosen.port, print=None)
+    return app
 
 
 if __name__ == "__main__":

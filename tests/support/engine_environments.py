@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.tooling import CACHE, interpreter_of
+from benchmarks.tooling import CACHE, environment, interpreter_of
+from localcluster import site
 
 PINNED = Path(__file__).parents[2] / "images" / "engines"
 
@@ -19,4 +20,11 @@ def installed(*names: str) -> Path:
         link.unlink(missing_ok=True)
         link.symlink_to(python.parents[1])
         subprocess.run([str(python), "--version"], check=True, stdout=sys.stderr)
+    return folder
+
+
+def for_pods(name: str) -> Path:
+    """Return a folder of engines for the pods of the local cluster, with the Python of their image."""
+    folder = CACHE / "pod-engines"
+    environment(folder / name, PINNED / f"{name}.txt", site.PYTHON)
     return folder

@@ -115,7 +115,7 @@ def measure(
         trust = trust_of(spec, (baseline, compressed), predictors, data, answered, confidence, watch)
         recovery = recovery_of(spec, tasks, (models, predictors), answered, confidence, watch, interim, answers_cache)
     each = each_look(confidence)
-    serving = served_of(spec, served, data, each, cpus, watch, interim)
+    serving = served_of(spec, served, compressed.model, data, each, cpus, watch, interim)
     sides = [
         model_figures(size, memory[i], run, i, rates, quality, each)
         for i, size in enumerate((baseline.size_bytes, compressed.size_bytes))

@@ -1,7 +1,9 @@
 """The parts of an evaluation that only some jobs request: trust, served requests and recovery."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from compression_runner.dataset import SampleSet
 from compression_runner.evaluation.answers.model import Answering
@@ -13,14 +15,19 @@ from compression_runner.evaluation.measurements import MeasuredModel
 from compression_runner.evaluation.phases import RECOVERY, SERVING, TRUST, Stopwatch
 from compression_runner.evaluation.recovery.recovery import ComparedModels, Recovery, RecoveryTasks, measure_recovery
 from compression_runner.evaluation.request import requests_trust
-from compression_runner.evaluation.serving.serve import Served, ServedModels, ServingLimits, serve
+from compression_runner.evaluation.serving.serve import Served, ServedModels, ServingLimits, commands_of, serve
 from compression_runner.evaluation.statistics.alpha_spending import LOOKS
 from compression_runner.evaluation.trust import Trust, measure_trust
-from compression_runner.inference.opening import engine_of
+from compression_runner.inference.opening import engine_of, open_predictor
 from compression_runner.inference.predictor import Predictor
 from compressionjob.estimate import Estimate
 from compressionjob.field_types import parse_duration
+from compressionjob.report import EngineCheck
+from compressionjob.serving import Serving
 from compressionjob.spec import CompressionJobSpec
+
+CHECKING: Final = 0.3
+"""Part of the progress on served requests that the check of the engine takes: it starts the server several times."""
 
 
 def trust_of(
@@ -48,13 +55,17 @@ def trust_of(
 def served_of(
     spec: CompressionJobSpec,
     models: ServedModels | None,
+    graph: Path,
     data: SampleSet,
     confidence: float,
     cpus: MeasuringCpus,
     watch: Stopwatch,
     interim: Interim,
 ) -> Served:
-    """Measure both models on the job's serving engine, until limits on served requests are decided."""
+    """Measure both models on the job's serving engine, until limits on served requests are decided.
+
+    Before, check that the engine loads the compressed model, and that its answers are those of the judged `graph`.
+    """
     serving = spec.benchmark.serving
     if serving is None or models is None:
         return Served()
@@ -67,8 +78,26 @@ def served_of(
 
     # The servers inherit the CPUs of this process.
     with watch.phase(SERVING) as advance, pinned(cpus):
+        check = _engine_check(serving, models, graph, data, cpus.threads, lambda part: advance(CHECKING * part))
         limits = ServingLimits(confidence, seconds, cpus.threads)
-        return serve(spec, serving, models, data, limits, look, advance)
+        served = serve(
+            spec, serving, models, data, limits, look, lambda part: advance(CHECKING + (1 - CHECKING) * part)
+        )
+    report = served.report.model_copy(update={"check": check}) if served.report else None
+    return replace(served, report=report)
+
+
+def _engine_check(
+    serving: Serving, models: ServedModels, graph: Path, data: SampleSet, threads: int, advance: Callable[[float], None]
+) -> EngineCheck:
+    # It imports torch, which jobs without a serving engine may not need.
+    from compression_runner.evaluation.serving.engine_check import CheckedModel, checked_texts, judged, require_loaded
+
+    texts = checked_texts(data, serving.prompt_tokens)
+    with open_predictor(graph, threads, engine_of(graph)) as predictor:
+        expected = judged(predictor, texts)
+    command = commands_of(serving, models, threads).commands[1]
+    return require_loaded(CheckedModel(models.compressed, command, models.folder), texts, expected, advance)
 
 
 def recovery_of(

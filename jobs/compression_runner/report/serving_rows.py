@@ -8,7 +8,7 @@ from compression_runner.report import wording
 from compression_runner.report.charts import Distribution, distribution
 from compression_runner.report.goodput_plot import RATE, GoodputPlot, goodput_plot
 from compressionjob.estimate import Estimate
-from compressionjob.report import Report, ServedModel, ServingReport
+from compressionjob.report import EngineCheck, Report, ServedModel, ServingReport
 from compressionjob.serving import LATENCIES
 
 TITLES: Final = {
@@ -192,6 +192,20 @@ def _max_rate(estimate: Estimate | None) -> str:
 
 
 def _notes(serving: ServingReport) -> tuple[str, ...]:
-    return tuple(
+    checked = (_checked(serving.engine, serving.check),) if serving.check else ()
+    failures = (
         f"Failures of the {side}: {'; '.join(model.failures)}." for side, model in _sides(serving) if model.failures
+    )
+    return (*checked, *failures)
+
+
+def _checked(engine: str, check: EngineCheck) -> str:
+    """Say that the engine loaded the judged model: a report exists only if it did."""
+    loaded = f"{engine} loaded the model whose quality is reported"
+    scales = f", with all {check.scales:,} quantization scales" if check.scales else ""
+    used = f" Other values of {' and of '.join(item.name for item in check.changed)} change its answers."
+    return (
+        f"{loaded}{scales}. On {check.places:,} tokens of the evaluation data, the loss of a token differs by "
+        f"{wording.significant(check.difference)} nats on average, and the most probable token is the same for "
+        f"{wording.per_cent(check.same)}.{used if check.changed else ''}"
     )

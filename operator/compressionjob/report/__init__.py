@@ -11,7 +11,14 @@ from compressionjob.report.provenance import DataReference, Provenance, SourceRe
 from compressionjob.report.recovery import RecoveryReport, TaskRecovery
 from compressionjob.report.report import Report, RunCost
 from compressionjob.report.section import ReportSection
-from compressionjob.report.serving import ServedFigure, ServedModel, ServedRate, ServingReport
+from compressionjob.report.serving import (
+    ChangedTensor,
+    EngineCheck,
+    ServedFigure,
+    ServedModel,
+    ServedRate,
+    ServingReport,
+)
 from compressionjob.report.stages import CandidateReport, FallbackReport, StageReport
 from compressionjob.report.summary import MAX_SUMMARY_BYTES, SideSummary, Summary, Violation, parse_summary
 
@@ -19,7 +26,9 @@ __all__ = [
     "MAX_SUMMARY_BYTES",
     "ArtifactReport",
     "CandidateReport",
+    "ChangedTensor",
     "DataReference",
+    "EngineCheck",
     "Environment",
     "FallbackReport",
     "FileReport",

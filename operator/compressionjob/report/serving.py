@@ -53,6 +53,31 @@ class ServedModel(ReportSection):
     start_seconds: float = Field(default=0.0, description="Seconds until the server was ready.")
 
 
+class ChangedTensor(ReportSection):
+    """A quantized tensor that the check of the engine gave other values."""
+
+    name: str = Field(default="", description="Tensor in the checkpoint.")
+    difference: float = Field(
+        default=0.0, description="Mean difference of the loss of a token that other values make, in nats."
+    )
+
+
+class EngineCheck(ReportSection):
+    """How the engine loaded the compressed model, compared with the judged one."""
+
+    places: int = Field(default=0, description="Compared tokens of the evaluation data.")
+    difference: float = Field(
+        default=0.0, description="Mean difference of the loss of a token from the judged model's, in nats."
+    )
+    same: float = Field(
+        default=0.0, description="Share of places with the most probable token of the judged model, from 0 to 1."
+    )
+    scales: int = Field(default=0, description="Quantization scales of the checkpoint, all loaded.")
+    changed: list[ChangedTensor] = Field(
+        default=[], description="One tensor of each kind: the engine uses it, since other values change its answers."
+    )
+
+
 class ServingReport(ReportSection):
     """Measurements of both models on the serving engine, under the same load."""
 
@@ -77,4 +102,5 @@ class ServingReport(ReportSection):
         default=None, description="findMaxRate: highest rate of the compressed model divided by the baseline's."
     )
     length_ratio: Estimate | None = Field(default=None, description="Ratio of the mean lengths of answers.")
+    check: EngineCheck | None = Field(default=None, description="How the engine loaded the compressed model.")
     noise: NoiseReport | None = Field(default=None, description="Other activity on the machine during the load.")

@@ -77,6 +77,8 @@ def test_limits_on_served_requests_are_judged_and_reported(tmp_path: Path) -> No
     assert serving["engine"] == "vllm 1.2.3"
     assert serving["compressed"]["failed"] == serving["baseline"]["failed"] == 0
     assert serving["compressed"]["outputTokens"] == 5
+    assert serving["check"]["difference"] < 1e-4
+    assert (serving["check"]["same"], serving["check"]["scales"], serving["check"]["changed"]) == (1.0, 0, [])
     assert 0.01 < serving["compressed"]["latencies"]["ttft"]["percentiles"]["p50"]["value"] < 60
     assert "requests to each model" in (work / "report.html").read_text()
 

@@ -1,6 +1,7 @@
 """A server as a process: start it, wait until it is healthy, and end it with all of its processes."""
 
 import http.client
+import json
 import re
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 GUARD: Final = Path(__file__).parent / "guard.py"
 HOST: Final = "127.0.0.1"
@@ -122,9 +123,14 @@ def healthy(url: str) -> bool:
     return True
 
 
-def read(url: str, timeout: float) -> bytes:
-    """Return the answer of a server on this machine. Raises OSError, for a status of errors too, or HTTPException."""
-    with _DIRECT.open(url, timeout=timeout) as response:
+def read(url: str, timeout: float, body: Any = None) -> bytes:
+    """Return the answer of a server on this machine to a GET request, or to a POST request with a JSON `body`.
+
+    Raises OSError, for a status of errors too, or HTTPException.
+    """
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"} if data else {})
+    with _DIRECT.open(request, timeout=timeout) as response:
         content: bytes = response.read()
     return content
 

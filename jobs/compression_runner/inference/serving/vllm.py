@@ -5,9 +5,10 @@ https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from compression_runner.artifact import Format
 from compression_runner.inference.environments import interpreter_path, passed_on
@@ -27,6 +28,10 @@ LEAST_RUNTIME_BYTES: Final = 2 * GIB
 """The same without library files in memory, which the kernel may drop: no server starts with less."""
 MOST_CACHE: Final = 4
 """Most GiB for the KV cache of a server on the CPU."""
+SCRIPTS: Final = Path(__file__).parent / "scripts"
+COMPARE_SCALES: Final = "loaded_scales.LoadedScales"
+ANSWER_SECONDS: Final = 600.0
+"""Longest wait for the answer to one request that reads weights or probabilities."""
 
 
 @dataclass(frozen=True)
@@ -88,3 +93,66 @@ def command_of(model: Path, plan: ServerPlan, folder: Path, log: Path) -> Comman
 def version_at(url: str) -> str:
     """Return the version that a server reports."""
     return str(json.loads(read(f"{url}/version", timeout=30))["version"])
+
+
+def with_readable_scales(command: Command) -> Command:
+    """Return the command of a server whose loaded scales can be compared with those of a checkpoint.
+
+    The server has more addresses for requests; its answers do not change.
+    """
+    environment = {"PYTHONPATH": str(SCRIPTS), "VLLM_SERVER_DEV_MODE": "1"}
+    return replace(
+        command,
+        arguments=[*command.arguments, "--worker-extension-cls", COMPARE_SCALES],
+        environment={**command.environment, **environment},
+    )
+
+
+@dataclass(frozen=True)
+class ScaleComparison:
+    """The number of scale tensors in a checkpoint, and those not loaded: name -> number of values."""
+
+    tensors: int
+    missing: Mapping[str, int]
+
+
+def compare_scales(url: str, folder: Path) -> ScaleComparison:
+    """Compare the scales in a checkpoint with those that a server `with_readable_scales` has loaded.
+
+    Raises OSError or HTTPException if it does not answer.
+    """
+    body = {"method": "compare_scales", "args": [str(folder.absolute())]}
+    result = json.loads(read(f"{url}/collective_rpc", ANSWER_SECONDS, body))["results"][0]
+    return ScaleComparison(result["tensors"], result["missing"])
+
+
+@dataclass(frozen=True)
+class PlacePrediction:
+    """The prediction at one place of a text: the probable next token, and the loss of the token that follows."""
+
+    likely: int
+    loss: float
+
+
+def predictions(url: str, tokens: Sequence[int]) -> list[PlacePrediction]:
+    """Return what a server predicts at each place of a text but the last; losses are in nats.
+
+    Raises OSError or HTTPException if it does not answer.
+    """
+    body = {
+        "model": SERVED_MODEL,
+        "prompt": list(tokens),
+        "max_tokens": 1,
+        "temperature": 0.0,
+        "prompt_logprobs": 1,
+    }
+    answer = json.loads(read(f"{url}/v1/completions", ANSWER_SECONDS, body))
+    # The first token has no prediction.
+    places: list[dict[str, Any]] = answer["choices"][0]["prompt_logprobs"][1:]
+    return [_prediction(place, token) for place, token in zip(places, tokens[1:], strict=True)]
+
+
+def _prediction(place: Mapping[str, Any], token: int) -> PlacePrediction:
+    """Return a prediction from the probabilities of the token itself and of the most probable one."""
+    likely = min(place, key=lambda key: int(place[key]["rank"]))
+    return PlacePrediction(int(likely), -float(place[str(token)]["logprob"]))

@@ -1,81 +1,56 @@
 """A packed checkpoint that users would load as another model than the judged one is refused."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.torch import load_file, save_file
+from numpy.typing import NDArray
 
-from compression_runner.artifact import Artifact, seal
+from compression_runner.artifact import Artifact
 from compression_runner.errors import BadRecipe
-from compression_runner.methods.registry import METHODS
+from compression_runner.formats import packed_loading
 from compression_runner.pipeline import packed_check
 from compression_runner.pipeline.packed_check import require_same_model
 from compression_runner.pipeline.preflight import preflight
 from compression_runner.pipeline.run_locations import of_trial
 from compression_runner.pipeline.staging import stage
-from compression_runner.stages.method import StageContext
 from compression_runner.storage import Stores
 from compression_runner.telemetry.progress import RunProgress
-from compressionjob.methods.registry import Quantize
 from compressionjob.spec import CompressionJobSpec
 from tests.support import tiny_models
-from tests.support.stages import apply_method
-
-FIELD = "spec.pipeline[0].quantize"
-STAGE = {"method": "weight-only", "backend": "vllm", "dtype": "int4", "groupSize": 32}
-LAYER = "model.layers.1.mlp.up_proj"
+from tests.support.packed_checkpoints import (
+    FIELD,
+    LAYER,
+    STAGE,
+    changed,
+    exported,
+    packed_llama,
+    rename_scale,
+    set_scales,
+    write_wrong_groups,
+    zero_scale,
+)
 
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, Path]:
     """A checkpoint for vLLM, and the graph that is measured for it."""
-    folder = tmp_path_factory.mktemp("judged")
-    model = seal(tiny_models.llama(folder / "model"), "transformers", "text-generation")
-    for name in ("packed", "onnx"):
-        (folder / name).mkdir()
-    quantized = apply_method(
-        "quantize", model, Quantize.model_validate(STAGE), StageContext(folder / "packed", FIELD)
-    ).artifact
-    return quantized, exported(quantized, folder / "onnx")
+    return packed_llama(tmp_path_factory.mktemp("judged"))
 
 
-def exported(artifact: Artifact, into: Path) -> Path:
-    """Return the graph that a run measures for a checkpoint."""
-    return METHODS["export", ""].run(artifact, None, StageContext(into, FIELD)).artifact.model_file
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load in this process: a new one imports the libraries for longer than it loads."""
 
+    def load(folder: Path, result: Path, _field: str) -> Mapping[str, NDArray[Any]]:
+        packed_loading.main(str(folder), str(result))
+        with np.load(result, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
 
-def changed(artifact: Artifact, into: Path, change: Callable[[Path], None]) -> Artifact:
-    """Return a copy of a checkpoint with a change."""
-    into.mkdir()
-    for file in artifact.files:
-        (into / file.path).write_bytes((artifact.path / file.path).read_bytes())
-    change(into)
-    return seal(into, artifact.format, artifact.task)
-
-
-def rename_scale(folder: Path) -> None:
-    tensors = load_file(folder / "model.safetensors")
-    tensors[f"{LAYER}.weight_scales"] = tensors.pop(f"{LAYER}.weight_scale")
-    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-
-
-def set_scales(folder: Path, value: float, groups: slice = slice(None)) -> None:
-    tensors = load_file(folder / "model.safetensors")
-    tensors[f"{LAYER}.weight_scale"][groups] = value
-    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-
-
-def zero_scale(folder: Path) -> None:
-    set_scales(folder, 0.0)
-
-
-def write_wrong_groups(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    config["quantization_config"]["config_groups"]["group_0"]["weights"]["group_size"] = 16
-    (folder / "config.json").write_text(json.dumps(config))
+    monkeypatch.setattr(packed_check, "_load", load)
 
 
 def truncate(folder: Path) -> None:
@@ -94,6 +69,7 @@ def test_an_intact_checkpoint_is_accepted(judged: tuple[Artifact, Path], tmp_pat
     require_same_model(artifact, graph, FIELD, tmp_path / "scratch")
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -113,6 +89,7 @@ def test_a_broken_checkpoint_is_refused(
     assert (refused.value.reason, refused.value.field) == ("NotLoadable", FIELD)
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

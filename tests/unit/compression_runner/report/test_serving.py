@@ -5,7 +5,16 @@ import numpy as np
 from compression_runner.report import render_html, render_markdown
 from compression_runner.report.serving_rows import serving_view
 from compressionjob.estimate import UNBOUNDED_RATE, Estimate
-from compressionjob.report import JobReport, Report, ServedFigure, ServedModel, ServedRate, ServingReport
+from compressionjob.report import (
+    ChangedTensor,
+    EngineCheck,
+    JobReport,
+    Report,
+    ServedFigure,
+    ServedModel,
+    ServedRate,
+    ServingReport,
+)
 from tests.support.reports import HOSTILE, NOW, objective, report
 
 
@@ -64,6 +73,21 @@ def test_the_page_and_the_markdown_show_them_escaped() -> None:
     assert HOSTILE not in page
     assert "### Served requests" in markdown
     assert "<script>" not in markdown
+
+
+def test_a_note_says_how_the_engine_loaded_the_model() -> None:
+    serving = with_serving().serving
+    assert serving
+    changed = [ChangedTensor(name=f"layers.0.{kind}", difference=2.0) for kind in ("weight_packed", "weight_scale")]
+    check = EngineCheck(places=504, difference=0.0123, same=0.984, scales=210, changed=changed)
+    shown = with_serving(serving=serving.model_copy(update={"check": check}))
+    note = (
+        "vllm 0.32.0 loaded the model whose quality is reported, with all 210 quantization scales. On 504 tokens of "
+        "the evaluation data, the loss of a token differs by 0.0123 nats on average, and the most probable token is "
+        "the same for 98.4 %. Other values of layers.0.weight_packed and of layers.0.weight_scale change its answers."
+    )
+    assert note in " ".join(render_html(shown, NOW).split())
+    assert "loaded the model whose quality" in render_markdown(shown, NOW)
 
 
 def test_the_title_of_a_limit_has_its_own_percentile() -> None:
