@@ -27,7 +27,7 @@ def test_a_deleted_pod_is_replaced_and_no_stage_runs_twice(submit: Submit, store
 
 
 def test_training_resumes_after_its_pod_was_deleted(submit: Submit, store: Any) -> None:
-    training = {"epochs": 50, "batchSize": 16, "learningRate": "0.001", "checkpointEvery": 100}
+    training = {"epochs": 25, "batchSize": 16, "learningRate": "0.001", "checkpointEvery": 100}
     manifest = text_job(
         "trained",
         spec__data={

@@ -28,7 +28,7 @@ def write_job(folder: Path, **sla: Any) -> Path:
         "pipeline": [{"prune": {"sparsity": "0.1"}}, {"pack": {"codec": "zstd"}}],
         "benchmark": {
             "sequenceLength": 32,
-            "timeLimit": "20s",
+            "timeLimit": "12s",
             "engine": "vllm",
             "serving": {"promptTokens": 16, "maxOutputTokens": 8, "concurrency": 2},
         },
