@@ -19,7 +19,7 @@ from compressionjob.methods.distill import Distill
 from compressionjob.methods.factorize import Factorize
 from compressionjob.methods.pack import Pack
 from compressionjob.methods.parameters import Parameters
-from compressionjob.methods.predicate import AllOf, AnyOf, OneOf, Predicate
+from compressionjob.methods.predicate import AllOf, AnyOf, IsSet, OneOf, Predicate
 from compressionjob.methods.prune import Prune
 from compressionjob.methods.recover import Recover
 from compressionjob.methods.training import Training
@@ -47,6 +47,7 @@ SAMPLES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "Static": ({"dtype": "int8"}, {"dtype": "float8"}),
     "Cast": ({"dtype": "float16"}, {"dtype": "bfloat16"}),
     "Vllm": ({"backend": "vllm", "dtype": "int8"}, {"backend": "vllm", "dtype": "int4"}),
+    "VllmInt8": ({"backend": "vllm"},),
     "LlmCompressor": ({"backend": "llm-compressor", "dtype": "int8"}, {"backend": "llm-compressor", "dtype": "int4"}),
     "ModelOpt": ({"backend": "modelopt", "dtype": "float8", "granularity": "tensor"},),
 }
@@ -147,6 +148,8 @@ def _words(condition: Predicate) -> str | None:
     if isinstance(condition, OneOf):
         values = " or ".join(f"`{flow_style(value)}`" for value in condition.values)
         return f" with `{condition.field}` {values}"
+    if isinstance(condition, IsSet):
+        return f" with `{condition.field}`"
     if isinstance(condition, AnyOf):
         parts = [_words(one) for one in condition.conditions]
         return " or".join(part for part in parts if part) or None

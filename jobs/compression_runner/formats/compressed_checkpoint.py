@@ -1,7 +1,8 @@
-"""Checkpoints in the format compressed-tensors, pack-quantized: linear layers as integer codes with scales.
+"""Checkpoints in the format compressed-tensors: linear layers as integer codes with scales.
 
-A layer `NAME` has the tensors NAME.weight_packed (int32 words of codes), NAME.weight_scale (one scale for each output
-and group of inputs) and NAME.weight_shape in place of NAME.weight.
+In pack-quantized, a layer `NAME` has the tensors NAME.weight_packed (int32 words of codes), NAME.weight_scale (one
+scale for each output and group of inputs) and NAME.weight_shape in place of NAME.weight. In int-quantized, NAME.weight
+has INT8 codes, and NAME.weight_scale one scale for each output.
 Source: https://github.com/vllm-project/compressed-tensors.
 """
 
@@ -9,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from compression_runner.formats.transformers_model import skeleton
 from compressionjob.spec import Task
 
 PACKED: Final = "pack-quantized"
+INT8: Final = "int-quantized"
 WEIGHT: Final = ".weight"
 CONFIG: Final = "config.json"
 INDEX: Final = ".safetensors.index.json"
@@ -30,6 +32,18 @@ PER_CHANNEL: Final = -1
 CONVOLUTIONS: Final = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 EXPERTS: Final = "experts"
 """Part of the names of parameters that hold all experts of a layer in one tensor."""
+
+
+class StoredLinear(Protocol):
+    """A linear layer as codes with `scales`, float32."""
+
+    scales: NDArray[np.float32]
+
+    def rescale(self, scales: NDArray[np.float32]) -> None:
+        """Replace the scales of existing codes. Codes whose scale is 0 become zero, and their scale 1."""
+
+    def tensors(self, name: str, kind: torch.dtype) -> dict[str, torch.Tensor]:
+        """Return the tensors of the layer `name` in a checkpoint of type `kind`."""
 
 
 @dataclass
@@ -56,6 +70,24 @@ class PackedLinear:
             f"{name}.weight_scale": torch.from_numpy(self.scales).to(kind).contiguous(),
             f"{name}.weight_shape": torch.tensor(self.shape, dtype=torch.int64),
         }
+
+
+@dataclass
+class Int8Linear:
+    """A linear layer as INT8 `codes` (outputs, inputs) with `scales` (outputs, 1), which are stored as float32."""
+
+    codes: NDArray[np.int8]
+    scales: NDArray[np.float32]
+
+    def rescale(self, scales: NDArray[np.float32]) -> None:
+        """Replace the scales of existing codes. An output whose scale is 0 gets zero codes, and 1 as its scale."""
+        self.codes = np.where(scales == 0, np.int8(0), self.codes)
+        self.scales = np.where(scales == 0, np.float32(1), scales)
+
+    def tensors(self, name: str, kind: torch.dtype) -> dict[str, torch.Tensor]:
+        """Return the tensors of the layer `name`."""
+        scales = torch.from_numpy(self.scales).contiguous()
+        return {f"{name}.weight": torch.from_numpy(self.codes), f"{name}.weight_scale": scales}
 
 
 @dataclass(frozen=True)
@@ -99,24 +131,43 @@ def pack_codes(codes: NDArray[np.uint8], bits: int) -> torch.Tensor:
     return words.contiguous()
 
 
+def int8_config(ignored: tuple[str, ...]) -> dict[str, Any]:
+    """Return the `quantization_config` of INT8 weights by output, and INT8 inputs with a scale for each token."""
+    from compressed_tensors.quantization import QuantizationArgs  # type: ignore[import-untyped]
+
+    weights = QuantizationArgs(num_bits=8, type="int", symmetric=True, strategy="channel")
+    inputs = QuantizationArgs(num_bits=8, type="int", symmetric=True, strategy="token", dynamic=True)
+    return _config(INT8, ignored, weights=weights, input_activations=inputs)
+
+
 def quantization_config(bits: int, group: int, ignored: tuple[str, ...]) -> dict[str, Any]:
     """Return the `quantization_config` of config.json; `group` is -1 for one scale for each output."""
-    from compressed_tensors.quantization import (  # type: ignore[import-untyped]
-        QuantizationArgs,
+    from compressed_tensors.quantization import QuantizationArgs
+
+    by_group: dict[str, Any] = {"strategy": "group", "group_size": group}
+    arguments = by_group if group != PER_CHANNEL else {"strategy": "channel"}
+    return _config(PACKED, ignored, weights=QuantizationArgs(num_bits=bits, type="int", symmetric=True, **arguments))
+
+
+def _config(format_: str, ignored: tuple[str, ...], **arguments: Any) -> dict[str, Any]:
+    from compressed_tensors.quantization import (
         QuantizationConfig,
         QuantizationScheme,
     )
 
-    by_group: dict[str, Any] = {"strategy": "group", "group_size": group}
-    arguments = by_group if group != PER_CHANNEL else {"strategy": "channel"}
-    weights = QuantizationArgs(num_bits=bits, type="int", symmetric=True, **arguments)
-    scheme = QuantizationScheme(targets=["Linear"], weights=weights, format=PACKED)
+    scheme = QuantizationScheme(targets=["Linear"], format=format_, **arguments)
     config = QuantizationConfig(
-        config_groups={"group_0": scheme}, format=PACKED, quantization_status="compressed", ignore=[*ignored]
+        config_groups={"group_0": scheme}, format=format_, quantization_status="compressed", ignore=[*ignored]
     )
     # Other versions of the library refuse keys that they do not know, even without a value.
     written: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     return written
+
+
+def rounds_inputs(path: Path) -> bool:
+    """Return whether the linear layers of a checkpoint round their inputs."""
+    settings = json.loads((path / CONFIG).read_text()).get("quantization_config") or {}
+    return any(group.get("input_activations") for group in (settings.get("config_groups") or {}).values())
 
 
 def weights_of(artifact: Artifact) -> Iterator[tuple[str, torch.Tensor]]:
@@ -152,7 +203,7 @@ def _not_stored(artifact: Artifact, tensor: str) -> BadRecipe:
 def write_checkpoint(
     artifact: Artifact,
     into: Path,
-    layers: Mapping[str, PackedLinear],
+    layers: Mapping[str, StoredLinear],
     replaced: Mapping[str, NDArray[np.floating]],
     config: Mapping[str, Any],
 ) -> None:

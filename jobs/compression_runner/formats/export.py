@@ -18,7 +18,7 @@ from compression_runner import garbage_collection
 from compression_runner.artifact import Artifact
 from compression_runner.dataset.generation import DECODER
 from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, cause
-from compression_runner.formats import float8_checkpoint
+from compression_runner.formats import input_rounding
 from compression_runner.formats.comparison import TOLERANCE, OutputDifference, compare
 from compression_runner.formats.decoder import decoder, decoder_probes, dynamic_shapes
 from compression_runner.formats.onnx_files import save, strip_metadata
@@ -41,7 +41,7 @@ def export(artifact: Artifact, into: Path) -> OutputDifference:
     that rounds activations, the comparison runs without rounding; the graph with rounding is only run.
     """
     exportable = load_exportable(artifact)
-    with float8_checkpoint.without_rounding(exportable.module) as rounds:
+    with input_rounding.without_rounding(exportable.module) as rounds:
         compared = _write(exportable, into)
     if rounds:
         _write(exportable, into, tolerance=math.inf)

@@ -5,13 +5,13 @@ are rounded to FP8 and back, as vLLM does on a GPU. Source: vLLM's documentation
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from safetensors import safe_open
+
+from compression_runner.formats.input_rounding import RoundingLinear
 
 METHOD: Final = "modelopt"
 WEIGHT_SCALE: Final = ".weight_scale"
@@ -19,37 +19,15 @@ INPUT_SCALE: Final = ".input_scale"
 LARGEST: Final = torch.finfo(torch.float8_e4m3fn).max
 
 
-class Float8Linear(torch.nn.Linear):
+class Float8Linear(RoundingLinear):
     """A linear layer that rounds its inputs to FP8."""
 
     input_scale: torch.Tensor
-    exact = False
-    """Whether inputs are not rounded."""
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Return the product with inputs rounded to FP8, clamped to its range."""
-        if self.exact:
-            return super().forward(input)
+    def rounded(self, input: torch.Tensor) -> torch.Tensor:
+        """Return inputs rounded to FP8, clamped to its range."""
         scaled = (input / self.input_scale).clamp(-LARGEST, LARGEST)
-        rounded = scaled.to(torch.float8_e4m3fn).to(torch.float32) * self.input_scale
-        return super().forward(rounded)
-
-
-@contextmanager
-def without_rounding(model: torch.nn.Module) -> Iterator[bool]:
-    """Disable rounding in the context; yield whether the model has layers that round.
-
-    Two runtimes differ in the last bit of a float. Rounding to FP8 occasionally amplifies that to a sixteenth of the
-    value. After some layers the outputs differ by the error of FP8, although both runtimes are right.
-    """
-    layers = [module for module in model.modules() if isinstance(module, Float8Linear)]
-    for layer in layers:
-        layer.exact = True
-    try:
-        yield bool(layers)
-    finally:
-        for layer in layers:
-            layer.exact = False
+        return scaled.to(torch.float8_e4m3fn).to(torch.float32) * self.input_scale
 
 
 def is_float8(path: Path) -> bool:

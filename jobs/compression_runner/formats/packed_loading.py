@@ -22,6 +22,8 @@ from compression_runner.errors import cause
 from compression_runner.formats.transformers_model import LOADING
 
 WORDS: Final = ".weight_packed"
+WEIGHT: Final = ".weight"
+"""INT8 codes that are not packed."""
 SCALE: Final = ".weight_scale"
 SHAPE: Final = ".weight_shape"
 ORDER: Final = ".weight_g_idx"
@@ -61,39 +63,43 @@ def _unused(loaded: dict[str, Any]) -> Iterator[str]:
 
 
 def _differing(model: torch.nn.Module, folder: Path) -> Iterator[str]:
-    """Yield the packed layers whose loaded weights are not the codes times the scales in the files."""
-    tensors = _packed_tensors(folder)
+    """Yield the quantized layers whose loaded weights are not the codes times the scales in the files."""
+    tensors = _quantized_tensors(folder)
     modules = dict(model.named_modules())
-    for name in sorted(key.removesuffix(WORDS) for key in tensors if key.endswith(WORDS)):
-        absent = [name + part for part in (SCALE, SHAPE) if name + part not in tensors]
+    for name in sorted({key.removesuffix(end) for key in tensors for end in (WORDS, WEIGHT) if key.endswith(end)}):
+        parts = (SCALE, SHAPE) if name + WORDS in tensors else (SCALE,)
+        absent = [name + part for part in parts if name + part not in tensors]
         if absent or name not in modules:
             yield f"{absent[0] if absent else name}: {'the checkpoint' if absent else 'the model'} does not have it"
             continue
-        problem = _unusable(*(tensors.get(name + part) for part in (WORDS, SCALE, SHAPE, ORDER)))
+        codes = _codes(tensors[name + WORDS], tensors[name + SHAPE]) if SHAPE in parts else tensors[name + WEIGHT]
+        scales, order = tensors[name + SCALE], tensors.get(name + ORDER)
+        problem = _unusable(codes, scales, order)
         if problem:
             yield f"{name}{SCALE}: {problem}"
             continue
-        if name + ORDER in tensors:
+        if order is not None:
             continue
-        weight = getattr(modules[name], "weight", None)
-        expected = _dequantized(tensors[name + WORDS], tensors[name + SCALE], tensors[name + SHAPE])
+        weight, expected = getattr(modules[name], "weight", None), _dequantized(codes, scales)
         if weight is None or weight.shape != expected.shape:
             yield f"{name}{SCALE}: the loaded layer has no weight of shape {list(expected.shape)}"
         elif not torch.allclose(weight.float(), expected, rtol=TOLERANCE, atol=0):
             yield f"{name}{SCALE}: the loaded weights are not the codes times these scales"
 
 
-def _packed_tensors(folder: Path) -> dict[str, torch.Tensor]:
+def _quantized_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """Return the parts of quantized layers: packed codes, or weights of INT8, with scales, shapes and orders."""
     tensors = {}
     for shard in sorted(folder.glob("*.safetensors")):
         with safe_open(shard, "pt") as file:
             for name in file.keys():  # noqa: SIM118
-                if name.endswith((WORDS, SCALE, SHAPE, ORDER)):
+                is_code = name.endswith(WEIGHT) and file.get_slice(name).get_dtype() == "I8"
+                if is_code or name.endswith((WORDS, SCALE, SHAPE, ORDER)):
                     tensors[name] = file.get_tensor(name)
     return tensors
 
 
-def _unusable(words: Any, scales: Any, shape: Any, order: torch.Tensor | None) -> str:
+def _unusable(codes: torch.Tensor, scales: torch.Tensor, order: torch.Tensor | None) -> str:
     """Return why scales cannot be those of a working layer; "" if they can.
 
     The loaded weights and the judged ones come from the same scales, so a comparison of both does not show it.
@@ -101,7 +107,6 @@ def _unusable(words: Any, scales: Any, shape: Any, order: torch.Tensor | None) -
     damaged = int((~torch.isfinite(scales.float())).sum())
     if damaged:
         return f"{damaged} of {scales.numel()} scales are not finite"
-    codes = _codes(words, shape)
     if order is None:
         of_codes = scales.repeat_interleave(codes.shape[1] // scales.shape[1], 1)
     else:
@@ -119,9 +124,8 @@ def _codes(words: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
     return codes.reshape(outputs, -1)[:, :inputs] - (1 << (bits - 1))
 
 
-def _dequantized(words: torch.Tensor, scales: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
+def _dequantized(codes: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
     """Return the weights (outputs, inputs): each code times the scale of its group."""
-    codes = _codes(words, shape)
     return codes.float() * scales.float().repeat_interleave(codes.shape[1] // scales.shape[1], 1)
 
 

@@ -27,7 +27,7 @@ from transformers import (
 from compression_runner import garbage_collection
 from compression_runner.dataset.text_lengths import position_limit
 from compression_runner.errors import LIBRARY_ERRORS, BadRecipe, InvalidInput, cause
-from compression_runner.formats import float8_checkpoint, surgery
+from compression_runner.formats import float8_checkpoint, input_rounding, surgery
 from compression_runner.formats.finite_weights import require_finite_module
 from compression_runner.formats.safetensors_files import save_shard
 from compressionjob.spec import Task
@@ -117,6 +117,8 @@ def _loaded(path: Path, task: Task) -> tuple[Any, dict[str, Any]]:
             # transformers warns that the folder has a quantization configuration; only this field differs from it.
             warnings.simplefilter("ignore", UserWarning)
         loaded: tuple[Any, dict[str, Any]] = _class_for(path, task).from_pretrained(path, **LOADING, **more)
+    if more:
+        input_rounding.round_inputs(loaded[0], path)
     return loaded
 
 

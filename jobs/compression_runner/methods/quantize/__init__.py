@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from compression_runner.methods.quantize import cast, dynamic, engine, qat, static, vllm, weight_only
+from compression_runner.methods.quantize import cast, dynamic, engine, qat, static, vllm, vllm_int8, weight_only
 from compression_runner.stages.method import Method
 
 METHODS: Final[Mapping[str, Method]] = {
@@ -14,4 +14,5 @@ METHODS: Final[Mapping[str, Method]] = {
     "qat": qat.METHOD,
     "engine": engine.METHOD,
     "vllm": vllm.METHOD,
+    "vllm-int8": vllm_int8.METHOD,
 }

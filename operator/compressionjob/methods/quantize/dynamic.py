@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from compressionjob.methods.promise import Promise
-from compressionjob.methods.quantize.quantizer import DTYPE_TEXT, GRANULARITY_TEXT, METHOD_TEXT, Quantizer
+from compressionjob.methods.quantize.quantizer import BACKEND_TEXT, DTYPE_TEXT, GRANULARITY_TEXT, METHOD_TEXT, Quantizer
 
 
 class Dynamic(Quantizer):
@@ -17,6 +17,7 @@ class Dynamic(Quantizer):
     method: Literal["dynamic"] = Field(default="dynamic", description=METHOD_TEXT)
     dtype: Literal["int8"] = Field(default="int8", description=DTYPE_TEXT)
     granularity: Literal["channel", "tensor"] = Field(default="channel", description=GRANULARITY_TEXT)
+    backend: Literal["onnxruntime"] | None = Field(default=None, description=BACKEND_TEXT)
 
     def promise(self) -> Promise:
         """Return that the model has under half the size, is not slower, and loses at most two points of quality."""

@@ -7,6 +7,10 @@ from compressionjob.methods.parameters import Parameters
 METHOD_TEXT: Final = "The method."
 DTYPE_TEXT: Final = "Type of the quantized weights."
 GRANULARITY_TEXT: Final = "One scale for each output channel (more exact), or one for each tensor (simpler)."
+SMOOTHING_TEXT: Final = (
+    "How much of the outliers of activations is moved into the weights, above 0 and below 1: "
+    '"0.5" (SmoothQuant, arXiv:2211.10438).'
+)
 BACKEND_TEXT: Final = "Library that quantizes, and whose engine runs the result: onnxruntime by default."
 
 

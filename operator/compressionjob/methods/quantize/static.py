@@ -8,7 +8,14 @@ from compressionjob.field_types import Drop, Fraction, Schema
 from compressionjob.methods.parameters import ALWAYS
 from compressionjob.methods.predicate import AllOf, Not, OneOf, Predicate, Rule
 from compressionjob.methods.promise import Promise
-from compressionjob.methods.quantize.quantizer import BACKEND_TEXT, DTYPE_TEXT, GRANULARITY_TEXT, METHOD_TEXT, Quantizer
+from compressionjob.methods.quantize.quantizer import (
+    BACKEND_TEXT,
+    DTYPE_TEXT,
+    GRANULARITY_TEXT,
+    METHOD_TEXT,
+    SMOOTHING_TEXT,
+    Quantizer,
+)
 
 Calibration = Literal["minmax", "entropy", "percentile"]
 _OPENVINO = OneOf("backend", ("openvino",))
@@ -55,8 +62,7 @@ class Static(Quantizer):
     )
     smooth_quant: Fraction | None = Field(
         default=None,
-        description="How much of the outliers of activations is moved into the weights, above 0 and below 1: "
-        '"0.5" (SmoothQuant, arXiv:2211.10438). By default none, and nncf\'s own choice for openvino.',
+        description=f"{SMOOTHING_TEXT} By default none, and nncf's own choice for openvino.",
     )
     backend: Literal["onnxruntime", "openvino"] | None = Field(
         default=None, description=f"{BACKEND_TEXT} openvino quantizes with nncf and writes an OpenVINO model."

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from compression_runner.artifact import seal
 from compression_runner.errors import BadRecipe
 from compression_runner.formats.export import export, load_exportable
-from compression_runner.formats.float8_checkpoint import without_rounding
+from compression_runner.formats.input_rounding import without_rounding
 from compression_runner.formats.transformers_model import load_model
 from compression_runner.inference.onnx_session import open_session
 from tests.support import tiny_models

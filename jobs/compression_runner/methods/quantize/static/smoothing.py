@@ -45,7 +45,7 @@ def smooth(model: onnx.ModelProto, feeds: Sequence[Feed], alpha: float) -> tuple
     these products only absorbs the scale.
     """
     groups = [group for group in group_layers(find_layers(model)) if _is_smoothable(model, group)]
-    maxima = _maxima(model, groups, feeds)
+    maxima = input_maxima(model, groups, feeds)
     scaled = []
     for group in groups:
         matrices = [weight_matrix(model, layer) for layer in group.layers]
@@ -67,7 +67,7 @@ def _is_smoothable(model: onnx.ModelProto, group: LayerGroup) -> bool:
     )
 
 
-def _maxima(
+def input_maxima(
     model: onnx.ModelProto, groups: Sequence[LayerGroup], feeds: Sequence[Feed]
 ) -> dict[str, NDArray[np.float64]]:
     """Return the largest magnitude of each channel of the input of each group, without padding."""

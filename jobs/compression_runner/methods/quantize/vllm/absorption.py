@@ -14,9 +14,8 @@ from onnx import numpy_helper
 
 from compression_runner.calibration.layers import GraphLayer, LayerGroup, consumers, tensor_of
 from compression_runner.calibration.scaling import PARAMETERS
-from compression_runner.formats.compressed_checkpoint import PackedLinear
+from compression_runner.formats.compressed_checkpoint import StoredLinear
 from compression_runner.methods.quantize.weight_only.grid import Scales
-from compression_runner.methods.quantize.weight_only.rounding import RoundedWeights
 
 
 class Absorption:
@@ -35,20 +34,24 @@ class Absorption:
         return only_layers and bool(self._norm(group) or self._gated(group))
 
     def apply(
-        self, rounded: RoundedWeights[PackedLinear], stored: Callable[[Scales], Scales]
+        self,
+        scaled: Sequence[tuple[LayerGroup, NDArray[np.float32]]],
+        packed: Mapping[str, StoredLinear],
+        stored: Callable[[Scales], Scales],
     ) -> Mapping[str, NDArray[np.floating]]:
         """Return the parameters of normalizations divided by the scales; divide the rows of layers in place.
 
-        `stored` rounds the scales of rows to the type in which they are stored, in which they may become 0.
+        `scaled` are groups with the scale of their inputs, and `packed` the rounded layers by their weights. `stored`
+        rounds the scales of rows to the type in which they are stored, in which they may become 0.
         """
         replaced = {}
-        for group, scale in rounded.scaled:
+        for group, scale in scaled:
             norm = self._norm(group)
             for name in norm:
                 replaced[name] = numpy_helper.to_array(tensor_of(self._model, name)) / scale
             before = self._gated(group)
             if not norm and before is not None:
-                layer = rounded.packed[before.weight]
+                layer = packed[before.weight]
                 layer.rescale(stored(layer.scales / scale[:, None]))
         return replaced
 

@@ -19,17 +19,24 @@ CONV1D: Final = ("gpt2", "openai-gpt")
 
 def check_source(parameters: Vllm, source: Source, field: str) -> None:
     """Raise BadRecipe for layers that do not fit the groups, mixtures of experts, and models without nn.Linear."""
+    require_fit(quantized_shapes(source, field), parameters, field)
+
+
+def quantized_shapes(source: Source, field: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the matrices that are quantized, by their names.
+
+    Raises BadRecipe for mixtures of experts, and models without nn.Linear.
+    """
     if source.config.get("model_type") in CONV1D:
         raise no_linear(source.architecture, field)
     experts = _experts(source)
     if experts:
         raise no_experts(experts, field)
-    shapes = {
+    return {
         tensor.name: tensor.shape
         for tensor in source.tensors
         if tensor.name.endswith(WEIGHT) and len(tensor.shape) == 2 and not FLOATS.search(tensor.name)
     }
-    require_fit(shapes, parameters, field)
 
 
 def _experts(source: Source) -> str:

@@ -109,7 +109,7 @@ def _calibrated(
     with calibration_errors(request.field, parameters.dtype):
         selection, batches = WeightSelection(chosen, {}), feeds(graph, samples)
         rounded = round_weights(graph, selection, method, batches, _packer(request), request.advance)
-    return rounded, absorption.apply(rounded, _stored(request))
+    return rounded, absorption.apply(rounded.scaled, rounded.packed, _stored(request))
 
 
 def _stored(request: CheckpointRequest) -> Callable[[Scales], Scales]:

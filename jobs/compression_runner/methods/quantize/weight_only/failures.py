@@ -13,13 +13,14 @@ FAILURES: Final[tuple[type[Exception], ...]] = (UnsupportedGraph, *RUNTIME_ERROR
 
 
 @contextmanager
-def calibration_errors(field: str, dtype: str) -> Iterator[None]:
-    """Convert the errors of a calibration to BadRecipe."""
+def calibration_errors(field: str, value: str, *, smooths: bool = False) -> Iterator[None]:
+    """Convert the errors of a calibration to BadRecipe, with the value that asks for it; `smooths` for SmoothQuant."""
     try:
         yield
     except NotInvertible as error:
         remedy = "use algorithm rtn or awq, or other calibration data"
-        raise BadRecipe("CalibrationFailed", field, dtype, error.problem, remedy) from error
+        raise BadRecipe("CalibrationFailed", field, value, error.problem, remedy) from error
     except FAILURES as error:
         problem = f"sequential calibration cannot run the graph: {cause(error)}"
-        raise BadRecipe("CalibrationFailed", field, dtype, problem, "use algorithm rtn, and one dtype") from error
+        remedy = "remove smoothQuant" if smooths else "use algorithm rtn, and one dtype"
+        raise BadRecipe("CalibrationFailed", field, value, problem, remedy) from error

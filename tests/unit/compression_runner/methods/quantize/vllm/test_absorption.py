@@ -11,7 +11,6 @@ from onnx import helper, numpy_helper
 from compression_runner.calibration.layers import find_layers, group_layers
 from compression_runner.formats.compressed_checkpoint import PackedLinear, pack_codes
 from compression_runner.methods.quantize.vllm.absorption import Absorption
-from compression_runner.methods.quantize.weight_only.rounding import RoundedWeights
 
 SIZE, GROUP, BITS = 64, 32, 4
 
@@ -40,13 +39,12 @@ def test_a_group_whose_scale_underflows_becomes_zero() -> None:
     codes = random.integers(0, 1 << BITS, (SIZE, SIZE)).astype(np.uint8)
     scales = np.full((SIZE, SIZE // GROUP), 0.25, np.float32)
     scales[3, 1] = 1e-7
-    rounded = RoundedWeights[PackedLinear](lambda _codes, _grid: None)  # type: ignore[arg-type, return-value]
-    rounded.packed["up"] = PackedLinear(pack_codes(codes, BITS), scales, (SIZE, SIZE))
+    packed = {"up": PackedLinear(pack_codes(codes, BITS), scales, (SIZE, SIZE))}
     (down,) = (group for group in group_layers(layers) if group.source == "product")
-    rounded.scaled.append((down, np.full(SIZE, 8, np.float32)))
+    scaled = [(down, np.full(SIZE, 8, np.float32))]
     absorption = Absorption(model, layers, {"gate", "up", "down"})
-    assert not absorption.apply(rounded, lambda exact: exact.astype(np.float16).astype(np.float32))
-    tensors = rounded.packed["up"].tensors("up", torch.float16)
+    assert not absorption.apply(scaled, packed, lambda exact: exact.astype(np.float16).astype(np.float32))
+    tensors = packed["up"].tensors("up", torch.float16)
     assert tensors["up.weight_scale"].all(), "a scale of 0 for codes that are not is a damaged checkpoint"
     unpacked = unpack_from_int32(tensors["up.weight_packed"], BITS, torch.Size((SIZE, SIZE)))
     weights = unpacked.float().numpy() * tensors["up.weight_scale"].float().numpy().repeat(GROUP, 1)
