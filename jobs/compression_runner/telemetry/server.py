@@ -1,5 +1,7 @@
 """The HTTP server of a running pod: /metrics, /progress, /healthz."""
 
+import logging
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -12,6 +14,7 @@ from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import RunProgress
 from compressionjob.pod_interface import HEALTH_PATH, METRICS_PATH, PORT, PROGRESS_PATH
 
+LOG: Final = logging.getLogger(__name__)
 JSON: Final = "application/json"
 Route = tuple[str, Callable[[], bytes]]
 
@@ -26,10 +29,18 @@ def serve(progress: RunProgress, metrics: RunMetrics, port: int = PORT, host: st
         PROGRESS_PATH: (JSON, lambda: progress.snapshot().model_dump_json(by_alias=True).encode()),
         HEALTH_PATH: ("text/plain", lambda: b"ok\n"),
     }
-    server = ThreadingHTTPServer((host, port), _handler(routes))
-    server.daemon_threads = True
+    server = _Server((host, port), _handler(routes))
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
     return server
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log an error in the format of the pod's log. A client that closes its connection causes none."""
+        if not isinstance(sys.exception(), OSError):
+            LOG.exception("a request was not answered")
 
 
 def _handler(routes: Mapping[str, Route]) -> type[BaseHTTPRequestHandler]:
