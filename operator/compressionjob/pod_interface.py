@@ -58,6 +58,8 @@ ENGINES_VARIABLE: Final = "COMPRESSION_ENGINES"
 
 WORKDIR: Final = "/work"
 TMP: Final = "/tmp"
+SHARED_MEMORY: Final = "/dev/shm"
+"""Memory that the processes of an engine share. Container runtimes give 64 MiB, and vLLM needs more."""
 TERMINATION_LOG: Final = "/dev/termination-log"
 """The kubelet's default."""
 ENGINES: Final = "/opt/engines"
@@ -67,7 +69,7 @@ INPUT_VOLUME: Final = "input"
 INPUT_FILE: Final = "input"
 INPUT_JOB, INPUT_REVIEW, INPUT_JUDGED = "job", "review", "judged"
 """Names of the documents in the input: the job, and in a pod that publishes the review and the judged result."""
-RESERVED_MOUNTS: Final = (WORKDIR, TMP, PVC_MOUNT_ROOT, INPUT_MOUNT)
+RESERVED_MOUNTS: Final = (WORKDIR, TMP, SHARED_MEMORY, PVC_MOUNT_ROOT, INPUT_MOUNT)
 """Paths at which the operator mounts volumes. Volumes of a runtime cannot use them."""
 
 PORT: Final = 8080

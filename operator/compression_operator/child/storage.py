@@ -17,6 +17,7 @@ from compressionjob.pod_interface import (
     HUB_TOKEN_VARIABLE,
     SECRET_ACCESS_KEY,
     SESSION_TOKEN,
+    SHARED_MEMORY,
     STORES_VARIABLE,
     TMP,
     WORKDIR,
@@ -29,6 +30,8 @@ from compressionjob.store_access import deciding_prefix
 from compressionjob.stores import ResolvedStore
 
 TMP_SIZE: Final = "2Gi"
+SHARED_MEMORY_SIZE: Final = "2Gi"
+"""Most shared memory; what is used counts as the container's memory."""
 NO_STORES: Final[Mapping[str, ResolvedStore]] = MappingProxyType({})
 
 # Key in the Secret, and whether the pod can start without it.
@@ -67,10 +70,11 @@ def _folder(location: Location, store: ResolvedStore | None) -> str:
 
 
 def volumes_of(claims: Sequence[ClaimMount], runtime: CompressionRuntimeSpec) -> list[dict[str, Any]]:
-    """Return the pod's volumes: work directory, /tmp, the job's claims, the runtime's volumes."""
+    """Return the pod's volumes: work directory, /tmp, /dev/shm, the job's claims, the runtime's volumes."""
     return [
         {"name": "work", "emptyDir": {"sizeLimit": runtime.workspace.size}},
         {"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}},
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": SHARED_MEMORY_SIZE}},
         *(
             {"name": f"claim-{index}", "persistentVolumeClaim": {"claimName": claim, "readOnly": not written}}
             for index, (claim, written) in enumerate(_written(claims).items())
@@ -85,6 +89,7 @@ def mounts_of(claims: Sequence[ClaimMount], runtime: CompressionRuntimeSpec) -> 
     return [
         {"name": "work", "mountPath": WORKDIR},
         {"name": "tmp", "mountPath": TMP},
+        {"name": "shm", "mountPath": SHARED_MEMORY},
         *(_claim_mount(names[mount.claim], mount) for mount in claims),
         *(
             {"name": f"runtime-{index}", "mountPath": volume.mount_path, "readOnly": _is_read_only(volume)}

@@ -84,3 +84,10 @@ def test_secret_provides_the_endpoint_without_a_store() -> None:
     references_by_name = references(given, {})
     assert references_by_name["HUB_HF_ENDPOINT"] == {"name": "hub", "key": "HF_ENDPOINT", "optional": True}
     assert references_by_name["OUTPUT_AWS_ENDPOINT_URL"] == {"name": "s3", "key": "AWS_ENDPOINT_URL", "optional": True}
+
+
+def test_pod_has_more_shared_memory_than_the_default() -> None:
+    """Container runtimes give 64 MiB, and vLLM asks for 160 MiB."""
+    (volume,) = [item for item in volumes_of([], RUNTIME) if item["name"] == "shm"]
+    assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "2Gi"}
+    assert {"name": "shm", "mountPath": "/dev/shm"} in mounts_of([], RUNTIME)
