@@ -12,8 +12,11 @@ PAUSE = "localhost/compression-operator-pause:local"
 BASE = "localhost/compression-operator-base:local"
 DEBIAN = "localhost/compression-operator-debian:local"
 
-# The Python of the site's environment, the libraries that its wheels need, and a shell for debugging.
-_BASE_PACKAGES = ("base-files", "ca-certificates", "coreutils", "dash", "libc-bin", "libstdc++6", "python3", "tzdata")
+# The Python of the site's environment, the libraries that its wheels need, a shell for debugging, and lscpu, which vLLM
+# runs and every Debian image has.
+_BASE_PACKAGES = (
+    "base-files", "ca-certificates", "coreutils", "dash", "libc-bin", "libstdc++6", "python3", "tzdata", "util-linux",
+)  # fmt: skip
 _AUTHORITIES = Path("/etc/ssl/certs")
 _SUITE = "bookworm"
 _DEBIAN_PACKAGES = "python3,python3-venv,ca-certificates"
