@@ -128,7 +128,7 @@ def test_the_schema_has_its_fields_and_rules() -> None:
     [
         ({"method": "dynamic", "steps": 4}, "steps belongs to method coarse"),
         ({"method": "coarse", "dtype": "int4"}, "method coarse takes dtype int8"),
-        ({"method": "coarse", "granularity": "tensor"}, "granularity tensor belongs to method dynamic or static"),
+        ({"method": "coarse", "granularity": "tensor"}, "granularity tensor belongs to method dynamic with backend "),
     ],
 )
 def test_validation_applies_its_rules(parameters: dict[str, Any], pattern: str) -> None:
