@@ -23,15 +23,15 @@ def job_of(bucket: Bucket, uid: str, destination: str) -> dict[str, Any]:
     return job
 
 
-def locations_of(bucket: Bucket, job: dict[str, Any]) -> OutputLocations:
+def locations_of(bucket: Bucket, job: dict[str, Any], workdir: Path) -> OutputLocations:
     """Return the output locations of a job, opened as its pod does."""
-    variables = environment(bucket.server, job, Path("unused"))
+    variables = environment(bucket.server, job, workdir)
     return outputs_of(parse_job(job).spec, Stores(environment=variables, job=job["metadata"]["uid"]))
 
 
 def run(bucket: Bucket, job: dict[str, Any], folder: Path, *fingerprints: str) -> None:
     """Write the files of a run: these checkpoints, its reports, and the published model."""
-    outputs = locations_of(bucket, job)
+    outputs = locations_of(bucket, job, folder)
     outputs.users.use(fingerprints)
     checkpoints = Checkpoints(folder, outputs.checkpoint, outputs.users)
     for fingerprint in fingerprints:
