@@ -6,8 +6,9 @@ of its own, once with the result, and once for each kind of quantized tensor wit
 """
 
 import http.client
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -55,8 +56,7 @@ class Tolerance:
 FLOATS: Final = Tolerance(difference=0.2, same=0.9)
 """Engines compute in 16 bits, and the graph in 32.
 
-Measured with SmolLM2-135M: 0.04 nats unquantized, 0.05 in INT4, and 0.85 with the scales of one layer at
-zero.
+Measured with SmolLM2-135M: 0.04 nats unquantized, 0.05 in INT4, and 0.85 with the scales of one layer at zero.
 """
 ROUNDED: Final = Tolerance(difference=0.4, same=0.8)
 """The tolerance for models that round their inputs, which makes whole steps of differences in the last bit.
@@ -119,8 +119,9 @@ def require_loaded(
     prompts = [[int(token) for token in sample[TOKENS]] for sample in texts.samples]
     changed_tensors = quantized_tensors(model.folder)[:MOST_CHANGED]
     with _started(vllm.with_readable_scales(model.command), "the compressed model", start) as server:
-        engine = f"{vllm.NAME} {vllm.version_at(server.url)}"
-        scales = vllm.compare_scales(server.url, model.folder)
+        with _answering("about itself and its scales"):
+            engine = f"{vllm.NAME} {vllm.version_at(server.url)}"
+            scales = vllm.compare_scales(server.url, model.folder)
         _require_scales(engine, scales)
         loaded = _predicted(server.url, prompts)
     difference, same = loaded.difference(expected), loaded.same(expected)
@@ -165,22 +166,14 @@ def _require_same(engine: str, difference: float, same: float, tolerance: Tolera
 def _change(model: CheckedModel, name: str, prompts: Sequence[Sequence[int]], loaded: Predicted, start: Start) -> float:
     """Return the mean difference of losses that other values of a tensor make."""
     folder = model.scratch / "changed"
-    remove(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     with room_on(folder, "workdir", WORK_REMEDY):
         write_changed(model.folder, name, folder)
     arguments = [str(folder) if item == str(model.folder.absolute()) else item for item in model.command.arguments]
     with _started(replace(model.command, arguments=arguments), f"the model with another {name}", start) as server:
         difference = _predicted(server.url, prompts).difference(loaded)
-    remove(folder)
+    shutil.rmtree(folder)
     return difference
-
-
-def remove(folder: Path) -> None:
-    """Remove a changed copy, which has no folders."""
-    if folder.is_dir():
-        for file in folder.iterdir():
-            file.unlink()
-        folder.rmdir()
 
 
 def _started(command: Command, what: str, start: Start) -> AbstractContextManager[RunningServer]:
@@ -191,12 +184,19 @@ def _started(command: Command, what: str, start: Start) -> AbstractContextManage
 
 
 def _predicted(url: str, prompts: Sequence[Sequence[int]]) -> Predicted:
-    try:
+    with _answering("with probabilities of tokens"):
         places = [place for prompt in prompts for place in vllm.predictions(url, prompt)]
-    except (OSError, http.client.HTTPException, KeyError, ValueError) as error:
-        raise _failed(f"does not answer with probabilities of tokens ({type(error).__name__})") from error
     losses = np.array([place.loss for place in places])
     return Predicted(losses, np.array([place.likely for place in places]))
+
+
+@contextmanager
+def _answering(what: str) -> Iterator[None]:
+    """Convert the errors of requests whose answer is missing or cannot be read to BadRecipe."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException, KeyError, ValueError) as error:
+        raise _failed(f"does not answer {what} ({type(error).__name__})") from error
 
 
 def _refused(problem: str) -> BadRecipe:

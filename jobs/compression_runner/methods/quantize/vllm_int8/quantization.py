@@ -7,7 +7,7 @@ for another operation, so only layers are smoothed before which the model's para
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +28,13 @@ from compression_runner.formats.compressed_checkpoint import (
     write_checkpoint,
 )
 from compression_runner.formats.export import plain_graph
+from compression_runner.formats.input_rounding import LARGEST
 from compression_runner.methods.quantize.static.smoothing import input_maxima, migration
 from compression_runner.methods.quantize.vllm.absorption import Absorption
 from compression_runner.methods.quantize.vllm.kernels import no_experts, no_linear
 from compression_runner.methods.quantize.weight_only.failures import calibration_errors
 from compressionjob.methods.quantize import VllmInt8
 
-LARGEST: Final = 127
 Floats = NDArray[np.float32]
 
 

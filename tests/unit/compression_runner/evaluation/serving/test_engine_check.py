@@ -135,6 +135,19 @@ def test_scales_that_are_not_loaded_are_named(
     assert re.fullmatch(problem, refused.value.problem)
 
 
+def test_an_engine_whose_scales_cannot_be_read_is_named(
+    packed: tuple[Artifact, Path], texts: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_url: str, _folder: Path) -> vllm.ScaleComparison:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(vllm, "compare_scales", refuse)
+    problem = r"vllm does not answer about itself and its scales \(ConnectionResetError\)"
+    with pytest.raises(BadRecipe, match=problem) as failed:
+        check(*packed, texts, tmp_path)
+    assert failed.value.reason == "EngineFailed"
+
+
 def test_an_engine_that_does_not_start_is_named_with_its_cause(
     packed: tuple[Artifact, Path], texts: SampleSet, tmp_path: Path
 ) -> None:
