@@ -15,6 +15,9 @@ PYTEST := $(PY) -m pytest
 # Each test takes one core at most, and many wait for servers: there are two workers more than there are cores.
 # tests/conftest.py says in which order the workers take the files.
 PARALLEL := env OMP_NUM_THREADS=1 $(PYTEST) --numprocesses $(shell expr $$(nproc) + 2) --dist loadfile --no-loadscope-reorder
+# `make test` runs two tests of vLLM, where `make test-serving` has installed it.
+OF_VLLM := 'tests/serving/test_vllm.py::test_a_checkpoint_that_vllm_refuses_ends_with_its_cause' \
+        'tests/serving/test_engine_check.py::test_a_damaged_checkpoint_is_refused[rename_scale]'
 # The life of a cluster is tested on a machine of its own (tests/e2e/localcluster/isolated.sh).
 BESIDE_EACH_OTHER := tests/integration tests/e2e/localcluster tests/methods tests/unit
 # Caches of the static checks: all clones of a user share them.
@@ -64,7 +67,7 @@ test-integration: setup ## a real API server, object store and Prometheus on loo
 	$(PARALLEL) tests/integration tests/e2e/localcluster
 
 test-e2e: setup cluster ## a real kubelet
-	$(PYTEST) tests/e2e --ignore tests/e2e/localcluster -m 'not kueue and not network and not serving'
+	$(PYTEST) tests/e2e $(OF_VLLM) --ignore tests/e2e/localcluster -m 'not kueue and not network and not serving'
 
 test-kueue: setup cluster ## queued jobs with a real Kueue: builds it once, in minutes; from then on `make test` runs two of these
 	@$(LOCALCLUSTER) kueue
@@ -87,6 +90,7 @@ test-engines: setup ## slow: install llm-compressor and ModelOpt as their images
 	$(PYTEST) tests/engines
 
 test-serving: setup cluster ## slow: install vLLM as its image does, and measure a language model that it serves, also in jobs
+	$(PY) -m tests.support.engine_environments vllm
 	$(PYTEST) tests/serving tests/e2e/serving
 
 test-providers: setup ## slow: install onnxruntime with OpenVINO's and with GPU providers, and check what runs where

@@ -13,6 +13,8 @@ from compressionjob.estimate import Estimate
 from samples.packages import cache
 
 CACHE: Final = cache().parent
+MARKER: Final = "installed.txt"
+"""The requirements of an environment, in its folder once it is whole."""
 
 
 class ToolFailedError(RuntimeError):
@@ -38,16 +40,21 @@ def environment(folder: Path, requirements: Path, python: str) -> Path:
 
     An environment with the same requirements is not touched: others may run in it.
     """
-    marker, content = folder / "installed.txt", requirements.read_text()
-    if marker.is_file() and marker.read_text() == content:
+    if is_environment(folder, requirements):
         return folder / "bin" / "python"
     uv = next((str(path) for path in (CACHE / "uv-tool" / "bin" / "uv",) if path.is_file()), "uv")
     subprocess.run([uv, "venv", "--quiet", "--allow-existing", "--python", python, str(folder)], check=True)
     # The requirements are complete, and vLLM's build for CPUs pins a build of torch that package registries lack.
     what = ["--python", str(folder), "--requirements", str(requirements)]
     subprocess.run([uv, "pip", "install", "--quiet", "--no-deps", *what], check=True)
-    marker.write_text(content)
+    (folder / MARKER).write_text(requirements.read_text())
     return folder / "bin" / "python"
+
+
+def is_environment(folder: Path, requirements: Path) -> bool:
+    """Return whether `folder` has a whole environment with these requirements."""
+    marker = folder / MARKER
+    return marker.is_file() and marker.read_text() == requirements.read_text()
 
 
 def timed(

@@ -21,11 +21,9 @@ from compression_runner.inference.opening import open_predictor
 from compression_runner.inference.serving import vllm
 from compression_runner.stages.method import StageContext
 from compressionjob.methods.registry import Quantize
-from compressionjob.pod_interface import ENGINES_VARIABLE
 from compressionjob.report import EngineCheck
 from samples.bible import chapters
 from samples.smollm import smollm2
-from tests.support.engine_environments import installed
 from tests.support.packed_checkpoints import (
     FIELD,
     STAGE,
@@ -37,7 +35,7 @@ from tests.support.packed_checkpoints import (
 )
 from tests.support.stages import apply_method
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.timeout(3600), pytest.mark.usefixtures("vllm_installed")]
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +70,8 @@ def check(artifact: Artifact, texts: SampleSet, expected: Predicted, scratch: Pa
 
 
 def test_an_intact_checkpoint_is_loaded_as_it_was_judged(
-    packed: Artifact, texts: SampleSet, expected: Predicted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    packed: Artifact, texts: SampleSet, expected: Predicted, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(ENGINES_VARIABLE, str(installed("vllm")))
     result = check(packed, texts, expected, tmp_path)
     print(result.to_json())  # noqa: T201 - the figures are the result
     assert result.scales == 210
@@ -83,10 +80,9 @@ def test_an_intact_checkpoint_is_loaded_as_it_was_judged(
 
 @pytest.mark.parametrize("damage", [rename_scale, zero_scale, write_wrong_groups])
 def test_a_damaged_checkpoint_is_refused(
-    packed: Artifact, texts: SampleSet, expected: Predicted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    packed: Artifact, texts: SampleSet, expected: Predicted, tmp_path: Path,
     damage: Callable[[Path], None],
 ) -> None:  # fmt: skip
-    monkeypatch.setenv(ENGINES_VARIABLE, str(installed("vllm")))
     damaged = changed(packed, tmp_path / "damaged", damage)
     with pytest.raises(BadRecipe) as refused:
         check(damaged, texts, expected, tmp_path)

@@ -13,10 +13,10 @@ from compression_runner.dataset.windows import windows
 from compression_runner.errors import BadRecipe
 from compression_runner.evaluation.serving.serve import Served, ServedModels, ServingLimits, serve
 from compressionjob.estimate import UNBOUNDED_SECONDS, Estimate
-from compressionjob.pod_interface import ENGINES_VARIABLE
 from compressionjob.spec import CompressionJobSpec
 from samples.smollm import smollm2
-from tests.support.engine_environments import installed
+
+pytestmark = [pytest.mark.timeout(3600), pytest.mark.usefixtures("vllm_installed")]
 
 MEMORY = 20 << 30
 TEXT = ["In the beginning there was a server, and the server had tokens, and the tokens had gaps between them."] * 60
@@ -67,11 +67,7 @@ def measured(job: CompressionJobSpec, models: ServedModels, data: SampleSet) -> 
     return served, looks
 
 
-@pytest.mark.timeout(3600)
-def test_both_models_are_served_under_the_same_load(
-    model: Path, data: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(ENGINES_VARIABLE, str(installed("vllm")))
+def test_both_models_are_served_under_the_same_load(model: Path, data: SampleSet, tmp_path: Path) -> None:
     job = spec(concurrency=2, maxOutputTokens=8)
     served, looks = measured(job, ServedModels(model, model, tmp_path / "serving", MEMORY, 2 << 30), data)
     report = served.report
@@ -91,11 +87,7 @@ def test_both_models_are_served_under_the_same_load(
     assert 0 < served.estimates["goodput"].value < 1000
 
 
-@pytest.mark.timeout(3600)
-def test_a_checkpoint_that_vllm_refuses_ends_with_its_cause(
-    model: Path, data: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(ENGINES_VARIABLE, str(installed("vllm")))
+def test_a_checkpoint_that_vllm_refuses_ends_with_its_cause(model: Path, data: SampleSet, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(model, broken)
     config = json.loads((broken / "config.json").read_text())
