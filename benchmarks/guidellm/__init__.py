@@ -1,0 +1,1 @@
+"""Overhead of the serving benchmark's client beside GuideLLM."""
