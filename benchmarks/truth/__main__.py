@@ -10,13 +10,14 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.tooling import CACHE
-from benchmarks.truth import runs
+from benchmarks.truth import runs, served
 from benchmarks.truth.cells import cells_of, noise_of
 from benchmarks.truth.machines import MACHINES, quiet
 from benchmarks.truth.table import write_table
@@ -24,8 +25,10 @@ from compression_runner.evaluation.machine.description import machine
 from compression_runner.evaluation.speed import sizing
 
 HERE: Final = Path(__file__).parent
+RESULTS: Final = HERE / "results.json"
+"""Entries of kinds of runs that are not in the cache stay as they are."""
 RUNS: Final = 200
-SCENARIOS: Final = ("SingleStream", "Server")
+SCENARIOS: Final = (*runs.SERVICES, *served.LOADS)
 FIRST_SECONDS: Final = 0.1
 """Replaces sizing.FIRST_SECONDS: a run has a small part of the time of a job."""
 SEEDS: Final = "one for each run"
@@ -49,20 +52,15 @@ def main() -> int:
         for name in MACHINES if chosen.machine == "all" else (chosen.machine,):
             _go_on(_file(kept, scenario, name), scenario, MACHINES[name], chosen.runs)
     quality = [runs.quality_run(seed) for seed in range(chosen.runs)]
-    by_machine = {
-        f"{scenario}, {name}": {"cells": cells_of(made), **noise_of(made)}
-        for scenario in SCENARIOS
-        for name in MACHINES
-        if (made := _read(_file(kept, scenario, name)))
-    }
-    results = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": machine().to_json(),
-        "confidence": runs.CONFIDENCE,
-        "looks": runs.LOOKS,
-        "runs": {**by_machine, "quality": {"cells": cells_of(quality), "runs": len(quality)}},
-    }
-    (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    made_here = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "machine": machine().to_json()}
+    entries = json.loads(RESULTS.read_text())["runs"]
+    for scenario in SCENARIOS:
+        for name in MACHINES:
+            if made := _read(_file(kept, scenario, name)):
+                entries[f"{scenario}, {name}"] = {"cells": cells_of(made), **noise_of(made), **made_here}
+    entries["quality"] = {"cells": cells_of(quality), "runs": len(quality), **made_here}
+    results = {"confidence": runs.CONFIDENCE, "looks": runs.LOOKS, "runs": entries}
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     write_table(HERE / "README.md", results)
     sys.stderr.write("wrote benchmarks/truth/results.json and its README.md\n")
     return 0
@@ -79,13 +77,19 @@ def _go_on(path: Path, scenario: str, around: Callable[[], AbstractContextManage
     if not missing:
         return
     with quiet():
-        truth = runs.truth_of(scenario)
-    with around(), path.open("a") as file:
+        truth = served.truth_of(scenario) if scenario in served.LOADS else runs.truth_of(scenario)
+    with around(), _run_of(scenario, missing[0]) as run, path.open("a") as file:
         for seed in missing:
-            file.write(json.dumps(runs.run(scenario, truth, seed)) + "\n")
+            file.write(json.dumps(run(truth, seed)) + "\n")
             file.flush()
             if seed % 20 == 19:
                 sys.stderr.write(f"{path.stem}: {seed + 1} of {wanted}\n")
+
+
+def _run_of(scenario: str, first_seed: int) -> AbstractContextManager[served.Run]:
+    if scenario in served.LOADS:
+        return served.runs_of(scenario, first_seed)
+    return nullcontext(partial(runs.run, scenario))
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
@@ -95,9 +99,9 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 def _settings() -> str:
     """Return a name for runs with the same settings, which may be counted together."""
-    settings = repr(
-        (runs.SERVICES, runs.RATE, runs.FASTER, runs.SECONDS, runs.CONFIDENCE, runs.LOOKS, FIRST_SECONDS, SEEDS)
-    )
+    direct = (runs.SERVICES, runs.RATE, runs.FASTER, runs.SECONDS, runs.CONFIDENCE, runs.LOOKS, FIRST_SECONDS, SEEDS)
+    served_too = (served.FIRST, served.GAP, served.TOKENS, served.LOADS, served.SECONDS)
+    settings = repr((*direct, *served_too))
     return hashlib.sha256(settings.encode()).hexdigest()[:12]
 
 

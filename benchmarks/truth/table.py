@@ -59,7 +59,8 @@ def _notes(results: dict[str, Any]) -> list[str]:
         for title, entry in results["runs"].items()
         if "otherShare" in entry
     ]
-    machine = results["machine"]
+    entries = results["runs"]
+    machines = dict.fromkeys(_machine(entry) for entry in entries.values())
     verdict = f"{len(bad)} of {len(cells)} cells are refuted" if bad else f"none of {len(cells)} cells is refuted"
     return [
         *about,
@@ -67,5 +68,10 @@ def _notes(results: dict[str, Any]) -> list[str]:
         f"cells (Bonferroni). The worst is {least['objective']}, {least['plan']}, {least['distance']:.0%} away "
         f"({least['side']}): {least['wrong']} of {least['runs']} wrong, p = {p_value(least):.2g}.",
         "",
-        f"{machine.get('cpu')}, {machine.get('cpus')} CPUs, {results['date']}.",
+        *(f"{made}: {'; '.join(title for title in entries if _machine(entries[title]) == made)}." for made in machines),
     ]
+
+
+def _machine(entry: dict[str, Any]) -> str:
+    machine = entry["machine"]
+    return f"{machine.get('cpu')}, {machine.get('cpus')} CPUs, {entry['date']}"
