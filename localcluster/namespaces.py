@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from localcluster import components, s3, site
+from localcluster.folder_claims import folder_claim
 from localcluster.kubectl import Kubectl
 
 CLAIM: Final = "compression-site"
@@ -15,7 +16,7 @@ def prepare(name: str) -> None:
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     _release(kubectl, name)
-    kubectl.apply(_volume(name), _claim(name), _secret(name))
+    kubectl.apply(*folder_claim(CLAIM, name, site.current()), _secret(name))
     # A pod created before its claim is bound is retried only after five seconds.
     kubectl.run("wait", "--namespace", name, "--for=jsonpath={.status.phase}=Bound", f"pvc/{CLAIM}", "--timeout=60s")
 
@@ -28,36 +29,6 @@ def _release(kubectl: Kubectl, namespace: str) -> None:
         "Failed",
     ):
         kubectl.run("delete", "pv", name, "--wait")
-
-
-def _volume(namespace: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": f"{CLAIM}-{namespace}"},
-        "spec": {
-            "capacity": {"storage": "10Gi"},
-            "accessModes": ["ReadOnlyMany"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "storageClassName": "",
-            "claimRef": {"namespace": namespace, "name": CLAIM},
-            "hostPath": {"path": str(site.current())},
-        },
-    }
-
-
-def _claim(namespace: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": CLAIM, "namespace": namespace},
-        "spec": {
-            "accessModes": ["ReadOnlyMany"],
-            "storageClassName": "",
-            "volumeName": f"{CLAIM}-{namespace}",
-            "resources": {"requests": {"storage": "10Gi"}},
-        },
-    }
 
 
 def _secret(namespace: str) -> dict[str, Any]:
