@@ -19,4 +19,11 @@ RUN --mount=type=bind,from=tools,source=/opt/uv,target=/opt/uv \
     && /opt/uv/bin/uv venv --quiet "/opt/engines/${ENGINE}" \
     && /opt/uv/bin/uv pip install --quiet --no-cache --python "/opt/engines/${ENGINE}/bin/python" \
        --no-deps --require-hashes --requirements "/source/${ENGINE}.txt"
+# ENGINE.packages lists Debian packages with libraries that the engine's compiled modules need.
+RUN --mount=type=bind,source=images/engines,target=/source \
+    test ! -f "/source/${ENGINE}.packages" \
+    || { apt-get update -qq \
+         && DEBIAN_FRONTEND=noninteractive xargs apt-get install -y -qq --no-install-recommends <"/source/${ENGINE}.packages" \
+         && rm -rf /var/lib/apt/lists/* \
+         && python3 /source/check_libraries.py "/opt/engines/${ENGINE}" "${ENGINE}"; }
 USER 65532:65532

@@ -13,7 +13,7 @@ from localcluster.hostfiles import INSTALLED
 from localcluster.locks import exclusive
 
 CLUSTER = ("containerd", "runc", "containernetworking-plugins", "iptables", "iproute2", "openssl")
-SITE = ("python3", "python3-venv", "ca-certificates", "tzdata")
+SITE = ("python3", "python3-venv", "ca-certificates", "libnuma1", "tzdata")
 LOCAL_CLUSTER = (*CLUSTER, *SITE)
 IMAGES = ("buildah", "fuse-overlayfs", "mmdebstrap", "ca-certificates")
 PROMETHEUS = ("prometheus", "prometheus-alertmanager")

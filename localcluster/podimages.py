@@ -12,10 +12,11 @@ PAUSE = "localhost/compression-operator-pause:local"
 BASE = "localhost/compression-operator-base:local"
 DEBIAN = "localhost/compression-operator-debian:local"
 
-# The Python of the site's environment, the libraries that its wheels need, a shell for debugging, and lscpu, which vLLM
-# runs and every Debian image has.
+# The Python of the site's environment, the libraries that its wheels need, and a shell for debugging. vLLM runs lscpu,
+# which every Debian image has, and needs libnuma, as its image has (images/engines/vllm.packages).
 _BASE_PACKAGES = (
-    "base-files", "ca-certificates", "coreutils", "dash", "libc-bin", "libstdc++6", "python3", "tzdata", "util-linux",
+    "base-files", "ca-certificates", "coreutils", "dash", "libc-bin", "libnuma1", "libstdc++6", "python3", "tzdata",
+    "util-linux",
 )  # fmt: skip
 _AUTHORITIES = Path("/etc/ssl/certs")
 _SUITE = "bookworm"

@@ -31,6 +31,8 @@ _SYMPTOM: Final = re.compile(
     r"Engine core (proc\w* )?(initialization )?(failed|died)|EngineDeadError|cancelled", re.IGNORECASE
 )
 """Errors that only repeat that another process of the server failed."""
+_NO_LIBRARY: Final = re.compile(r"\b(lib[\w.+-]+\.so[\w.]*): cannot open shared object file")
+"""A compiled module that is not loaded; an engine may only warn, and fail later where it needs the module."""
 
 
 class ServerFailedError(RuntimeError):
@@ -144,7 +146,10 @@ def cause_in(log: str) -> str:
         if not _NO_ERROR.search(line) and (match := _ERROR.search(line))
     ]
     causes = [text for text in matches if not _SYMPTOM.search(text)] or matches
-    return " ".join((causes[0] if causes else lines[-1] if lines else "it wrote nothing").split())[:MAX_CAUSE]
+    cause = causes[0] if causes else lines[-1] if lines else "it wrote nothing"
+    lacking = dict.fromkeys(name for line in lines for name in _NO_LIBRARY.findall(line) if name not in cause)
+    missing = f"its environment lacks {', '.join(lacking)}; " if lacking else ""
+    return " ".join(f"{missing}{cause}".split())[:MAX_CAUSE]
 
 
 def last_line(log: str) -> str:

@@ -118,6 +118,18 @@ def test_the_cause_is_the_error_that_is_no_consequence(log: str, cause: str) -> 
     assert cause_in(log) == cause
 
 
+def test_a_missing_library_is_named_before_what_failed_for_lack_of_it() -> None:
+    """As vLLM 0.32 in an image without libnuma: it warns, and ends a minute later."""
+    log = """
+WARNING [cpu.py:661] Failed to import from vllm._C_AVX2: ImportError('libnuma.so.1: cannot open shared object file: No')
+ERROR [core.py:1] AttributeError: '_OpNamespace' '_C' object has no attribute 'init_cpu_memory_env'
+"""
+    assert cause_in(log) == (
+        "its environment lacks libnuma.so.1; AttributeError: '_OpNamespace' '_C' object has no attribute"
+        " 'init_cpu_memory_env'"
+    )
+
+
 def test_a_failed_start_names_its_own_cause_and_not_that_of_an_earlier_one(tmp_path: Path) -> None:
     log = tmp_path / "log"
     for cause in ("ValueError: too long", "MemoryError: too large"):
