@@ -1,12 +1,12 @@
 """A runtime with vLLM: its environment is mounted in the pods, in place of an image that has it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from demo.installation import upload
+from localcluster.folder_claims import folder_claim
 from localcluster.kubectl import Kubectl
 from samples.bible import kjv
 from samples.questions import questions
@@ -22,8 +22,9 @@ MEMORY: Final = "14Gi"
 @pytest.fixture(scope="session")
 def runtime(kubectl: Kubectl, namespace: Namespace) -> Iterator[str]:
     """Return the name of the runtime: that of the chart for one CPU, with more memory and the engine."""
-    namespace.apply(_volume(namespace.name, for_pods("vllm")))
-    namespace.apply(_claim(namespace.name))
+    engines = folder_claim(CLAIM, namespace.name, for_pods("vllm"))
+    for item in engines:
+        namespace.apply(item)
     spec: dict[str, Any] = kubectl.read("get", "cprt", "cpu")["spec"]
     engine = {
         "name": "engines",
@@ -36,7 +37,7 @@ def runtime(kubectl: Kubectl, namespace: Namespace) -> Iterator[str]:
     kubectl.apply({"apiVersion": api, "kind": "CompressionRuntime", "metadata": {"name": RUNTIME}, "spec": spec})
     yield RUNTIME
     kubectl.run("delete", "cprt", RUNTIME)
-    kubectl.run("delete", "pv", CLAIM, "--wait=false")
+    kubectl.run("delete", "pv", engines[0]["metadata"]["name"], "--wait=false")
 
 
 @pytest.fixture(scope="session")
@@ -49,33 +50,3 @@ def language_model(store: Any, tmp_path_factory: pytest.TempPathFactory) -> None
     upload(store, folder / "kjv" / "kjv-test.parquet", "data", "kjv-test.parquet")
     questions(folder / "questions")
     upload(store, folder / "questions" / "words.jsonl", "data", "words.jsonl")
-
-
-def _volume(namespace: str, folder: Path) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": CLAIM},
-        "spec": {
-            "capacity": {"storage": "10Gi"},
-            "accessModes": ["ReadOnlyMany"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "storageClassName": "",
-            "claimRef": {"namespace": namespace, "name": CLAIM},
-            "hostPath": {"path": str(folder)},
-        },
-    }
-
-
-def _claim(namespace: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": CLAIM, "namespace": namespace},
-        "spec": {
-            "accessModes": ["ReadOnlyMany"],
-            "storageClassName": "",
-            "volumeName": CLAIM,
-            "resources": {"requests": {"storage": "10Gi"}},
-        },
-    }
