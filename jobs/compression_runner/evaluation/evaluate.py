@@ -1,6 +1,7 @@
 """Measure both models of a job: the figures of the report, and the estimates that the verdict needs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,6 +112,8 @@ def measure(
         noise_before = read_noise()
         run, rates = _speed(spec, predictors, data, confidence, watch, observer, interim, threads, price, execution)
         noise = noise_between(noise_before, read_noise())
+        # The GPU is read around each block.
+        noise = replace(noise, gpu=(run.noise + rates.noise if run.noise else rates.noise).gpu)
         pin.release()
         trust = trust_of(spec, (baseline, compressed), predictors, data, answered, confidence, watch)
         recovery = recovery_of(spec, tasks, (models, predictors), answered, confidence, watch, interim, answers_cache)
@@ -234,7 +237,9 @@ def _speed(
             return interim.decided(estimates, "queries", run.queries, began)
 
         limited = latency_decided if interim.limits(LATENCY, SPEEDUP) else None
-        run = measure_latency(sides[0], sides[1], plan, advance, observer=observer, decided=limited)
+        run = measure_latency(
+            sides[0], sides[1], plan, advance, look=execution.read_noise, observer=observer, decided=limited
+        )
     with watch.phase("throughput") as advance:
         batch = min(offline_batch(predictor, spec.benchmark) for predictor in predictors)
         rest, started = seconds - watch.seconds["latency"], interim.now()
@@ -246,7 +251,9 @@ def _speed(
 
         enough = rate_decided if interim.limits(THROUGHPUT, COST) else None
         meter = execution.energy_meter()
-        rates = measure_throughput(sides[0], sides[1], batch, each, rest, advance, meter=meter, decided=enough)
+        rates = measure_throughput(
+            sides[0], sides[1], batch, each, rest, advance, look=execution.read_noise, meter=meter, decided=enough
+        )
     return run, rates
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from compression_runner.evaluation.machine.noise import Noise
+from compression_runner.evaluation.machine.noise import QUIET_NODE, Noise
 from compression_runner.evaluation.speed.latency import LATENCY_SHARE
 from compression_runner.evaluation.speed.sizing import MARGIN, MAX_QUERIES, NEARLY_ALL
 from compression_runner.evaluation.statistics.alpha_spending import LOOKS
@@ -135,21 +135,22 @@ class Interim:
             return estimate
         reach = _reach(objective, estimate)
         disturbed = noise is not None and noise.disturbed
+        quiet = noise.quiet_device if noise else ""
         if reach is None:
             longer = (
                 ""
                 if estimate.reason or history.counts not in ("queries", "requests")
                 else "a longer time limit may decide"
             )
-            return _with_reason(estimate, "a quiet node may decide" if disturbed else longer)
+            return _with_reason(estimate, f"{quiet} may decide" if disturbed else longer)
         distance = abs(estimate.value - objective.limit)
         # Both are 0 for a perfect score if the limit requires one.
         if reach >= ON_THE_LIMIT * distance:
             if disturbed and objective.name in POSITIVE and reach > estimate.value:
-                return _with_reason(estimate, "a quiet node may decide")
+                return _with_reason(estimate, f"{quiet} may decide")
             return _with_reason(estimate, "the measured value lies on the limit: another limit would decide")
         if not history.planned:
-            return _with_reason(estimate, "a quiet node may decide" if disturbed else "a longer time limit may decide")
+            return _with_reason(estimate, f"{quiet} may decide" if disturbed else "a longer time limit may decide")
         return self._more(objective, estimate, history, (reach / distance) ** 2 - 1.0, noise)
 
     def _more(
@@ -170,9 +171,10 @@ class Interim:
         seconds = _rounded(max(share, 1 / 3) * self._spent(history))
         if noise and noise.disturbed and _stays_wide(objective, history.looks):
             # The time that other processes may have taken does not average out.
-            fewer = "; neighbours disturb spec.benchmark.threads 1 the least" if self._threads > 1 else ""
-            return _with_reason(estimate, f"a quiet node would decide, and more time would not{fewer}")
-        quiet = "a quiet node, or " if noise and noise.disturbed else ""
+            on_cpus = self._threads > 1 and noise.quiet_device == QUIET_NODE
+            fewer = "; neighbours disturb spec.benchmark.threads 1 the least" if on_cpus else ""
+            return _with_reason(estimate, f"{noise.quiet_device} would decide, and more time would not{fewer}")
+        quiet = f"{noise.quiet_device}, or " if noise and noise.disturbed else ""
         if history.counts == "queries" and count >= NEARLY_ALL * MAX_QUERIES:
             return _with_reason(estimate, f"{quiet}more queries than the {MAX_QUERIES:,} of a run would decide")
         longer = f"{quiet}about {format_duration(seconds)} more of measuring would decide"

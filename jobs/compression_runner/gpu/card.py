@@ -4,6 +4,7 @@ Sources: NVIDIA, NVML API Reference Guide; its bindings nvidia-ml-py.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,13 +16,18 @@ Value = TypeVar("Value")
 
 HEAT: Final = "thermal slowdown"
 POWER: Final = "power limit"
+BRAKE: Final = "power brake"
+"""An external signal, such as that of an overloaded power supply."""
 HARDWARE: Final = "hardware slowdown"
 """Throttling without a known cause: heat, power or an external brake."""
 _REASONS: Final[Mapping[str, int]] = {
     HEAT: pynvml.nvmlClocksEventReasonSwThermalSlowdown | pynvml.nvmlClocksEventReasonHwThermalSlowdown,
-    POWER: pynvml.nvmlClocksEventReasonSwPowerCap | pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown,
+    POWER: pynvml.nvmlClocksEventReasonSwPowerCap,
+    BRAKE: pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown,
 }
 _MILLIJOULES: Final = 1e-3
+_MICROSECONDS: Final = 1e6
+_NANOSECONDS: Final = 1e-9
 Processes = Sequence[tuple[int, int | None]]
 
 
@@ -33,6 +39,9 @@ class GpuState:
     does not report it). `shares` is the share of the time since the last reading in which a pid's kernels ran, from 0
     to 1. In a container, pids are those of the machine, or of this container with others hidden or all equal:
     https://github.com/NVIDIA/nvidia-docker/issues/1483, https://github.com/NVIDIA/open-gpu-kernel-modules/pull/614
+
+    `clock` is the clock of the multiprocessors as a share of the highest one, from 0 to 1. `hot_seconds` counts the
+    time in which heat lowered it, from some earlier moment.
     """
 
     joules: float | None = None
@@ -40,6 +49,8 @@ class GpuState:
     processes: Processes | None = None
     shares: Mapping[int, float] | None = None
     slowed_by: frozenset[str] | None = None
+    clock: float | None = None
+    hot_seconds: float | None = None
 
 
 class Card:
@@ -51,22 +62,29 @@ class Card:
     def __init__(self, whole: Any, mine: Any) -> None:
         """`whole` and `mine` are NVML's handles of the GPU and of the used part; None if that part is not known."""
         self._whole, self._mine = whole, mine
-        self._partial = mine is not whole
-        self._seen = int(time.time() * 1e6)
+        self.partial = mine is not whole
+        """Whether it is an instance, or a GPU whose instance is not known."""
+        self._seen = int(time.time() * _MICROSECONDS)
         self.name: str | None = _supported(lambda: pynvml.nvmlDeviceGetName(whole))
         self.driver: str | None = _supported(pynvml.nvmlSystemGetDriverVersion)
 
-    def look(self) -> GpuState:
-        """Read the driver's values now."""
-        joules = None if self._partial else _supported(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(self._whole))
+    def look(self, window: float = 0.0) -> GpuState:
+        """Read the driver's values now; shares are of at least the last `window` seconds."""
         reasons = _supported(lambda: _clock_reasons(self._whole))
         return GpuState(
-            joules=None if joules is None else joules * _MILLIJOULES,
+            joules=self.joules(),
             used_bytes=self._of_mine(_used_bytes),
             processes=self._of_mine(_processes),
-            shares=None if self._partial else self._shares(),
+            shares=None if self.partial else self._shares(window),
             slowed_by=None if reasons is None else _slowed_by(reasons),
+            clock=_supported(lambda: _clock(self._whole)),
+            hot_seconds=_supported(lambda: _hot_seconds(self._whole)),
         )
+
+    def joules(self) -> float | None:
+        """Read the energy counter alone."""
+        joules = None if self.partial else _supported(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(self._whole))
+        return None if joules is None else joules * _MILLIJOULES
 
     def close(self) -> None:
         """Release the driver."""
@@ -76,18 +94,19 @@ class Card:
     def _of_mine(self, query: Callable[[Any], Value]) -> Value | None:
         return None if self._mine is None else _supported(lambda: query(self._mine))
 
-    def _shares(self) -> Mapping[int, float] | None:
+    def _shares(self, window: float) -> Mapping[int, float] | None:
+        since = min(self._seen, int((time.time() - window) * _MICROSECONDS)) if window else self._seen
         try:
-            samples = pynvml.nvmlDeviceGetProcessUtilization(self._whole, self._seen)
+            samples = pynvml.nvmlDeviceGetProcessUtilization(self._whole, since)
         except pynvml.NVMLError_NotFound:
             return {}  # no kernel ran
         except pynvml.NVMLError:
             return None
         self._seen = max([self._seen, *(sample.timeStamp for sample in samples)])
-        percentages: dict[int, list[int]] = {}
-        for sample in samples:
-            percentages.setdefault(sample.pid, []).append(sample.smUtil)
-        return {pid: sum(percent) / len(percent) / 100 for pid, percent in percentages.items()}
+        percentages: dict[int, Counter[int]] = {}
+        for sample in samples:  # several processes may have one pid
+            percentages.setdefault(sample.pid, Counter())[sample.timeStamp] += sample.smUtil
+        return {pid: sum(percent.values()) / len(percent) / 100 for pid, percent in percentages.items()}
 
 
 def open_card(uuid: str) -> Card | None:
@@ -144,6 +163,17 @@ def _clock_reasons(handle: Any) -> int:
         return int(pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
     except pynvml.NVMLError_FunctionNotFound:
         return int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
+
+
+def _clock(handle: Any) -> float:
+    """Return the present clock divided by the highest one."""
+    highest = int(pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_SM))
+    return min(1.0, int(pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)) / max(1, highest))
+
+
+def _hot_seconds(handle: Any) -> float:
+    counted = pynvml.nvmlDeviceGetViolationStatus(handle, pynvml.NVML_PERF_POLICY_THERMAL)
+    return float(counted.violationTime) * _NANOSECONDS
 
 
 def _slowed_by(reasons: int) -> frozenset[str]:

@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from compression_runner.gpu.card import Card, GpuState, open_card
+from compression_runner.gpu.others import CONTEXT_BYTES, other_processes
 
 EVERY: Final = 1.0
 """Seconds between readings. NVML's own samples are between a sixth of a second and a second long."""
-CONTEXT_BYTES: Final = 1 << 30
-"""Memory that CUDA and its libraries may take for this process besides tensors: only more than that is others'."""
 SHARED_TIME: Final = 0.02
 """Share of a GPU's time: if others' kernels ran for more of it, the GPU was shared."""
 
@@ -70,7 +69,8 @@ class GpuWatch:
     def _look(self, card: Card) -> None:
         self._looked, self._last = self._clock(), card.look()
         state = self._last
-        others, their_bytes, share = self._others(state), self._other_bytes(state), self._other_share(state)
+        others = other_processes(state, self._mine, len(self._mine))
+        their_bytes, share = self._other_bytes(state), self._other_share(state)
         known = (others, their_bytes, share) != (None, None, None)
         if not known and state.slowed_by is None:
             return
@@ -82,17 +82,6 @@ class GpuWatch:
         self._shared += bool(others) or bool(their_bytes) or (share or 0.0) > SHARED_TIME
         if share is not None:
             self._shares.append(share)
-
-    def _others(self, state: GpuState) -> int | None:
-        """Return how many other processes compute; None if unknown.
-
-        A list without the own pids may have them under pids of the machine. An empty list has no information:
-        containers see it if the driver does not know their pids.
-        """
-        if not state.processes:
-            return None
-        others = sum(pid not in self._mine for pid, _ in state.processes)
-        return others if others < len(state.processes) else max(0, others - len(self._mine))
 
     def _other_bytes(self, state: GpuState) -> int | None:
         """Return bytes that cannot belong to this process: the only sign of others whose pids are hidden."""

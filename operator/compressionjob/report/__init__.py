@@ -1,7 +1,7 @@
 """Documents of a run: the full report, the pod's summary, and its progress."""
 
 from compressionjob.report.artifact import ArtifactReport, FileReport, PackingReport
-from compressionjob.report.environment import Environment, Machine, NoiseReport, PlacementReport
+from compressionjob.report.environment import Environment, GpuNoiseReport, Machine, NoiseReport, PlacementReport
 from compressionjob.report.job import JobReference, JobReport
 from compressionjob.report.judged import JudgedResult
 from compressionjob.report.model_figures import ModelFigures, Percentiles, QualityPart
@@ -32,6 +32,7 @@ __all__ = [
     "Environment",
     "FallbackReport",
     "FileReport",
+    "GpuNoiseReport",
     "JobReference",
     "JobReport",
     "JudgedResult",

@@ -31,13 +31,31 @@ class Machine(ReportSection):
     architecture: str = Field(default="", description="Architecture of the processor.")
 
 
+class GpuNoiseReport(ReportSection):
+    """Other activity on the GPU during the measurement."""
+
+    other_processes: int | None = Field(
+        default=None, description="Largest number of other processes at once; absent where the driver lists none."
+    )
+    other_share: float | None = Field(
+        default=None, description="Largest share of the time in which kernels of other processes may have run."
+    )
+    others_measured: bool = Field(
+        default=True, description="Whether the driver reports how much the other processes computed."
+    )
+    slowed_share: float | None = Field(
+        default=None, description="Largest share of the time that lower clocks may have taken."
+    )
+    slowed_by: list[str] = Field(default=[], description="Causes of lower clocks: thermal slowdown, power brake, ...")
+
+
 class NoiseReport(ReportSection):
     """Other activity on the machine during the measurement. A key is absent where the machine does not report it."""
 
     steal_share: float | None = Field(default=None, description="Share of all CPU time that the hypervisor took.")
     other_share: float | None = Field(default=None, description="Share of all CPU time that other processes used.")
     lost_share: float | None = Field(
-        default=None, description="Share of its time that the measurement lost to other processes."
+        default=None, description="Share of its time that the measurement lost to other processes and slowdowns."
     )
     load_average: float | None = Field(default=None, description="Load average over one minute, at the end.")
     throttled_periods: int | None = Field(default=None, description="Periods in which the CPU limit throttled it.")
@@ -49,6 +67,7 @@ class NoiseReport(ReportSection):
         description="Mean frequency of its CPUs.",
     )
     slowed_by_heat: int | None = Field(default=None, description="Number of thermal throttling events.")
+    gpu: GpuNoiseReport | None = Field(default=None, description="Activity on the GPU, if models ran on one.")
 
 
 class PlacementReport(ReportSection):

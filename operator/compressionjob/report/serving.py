@@ -82,7 +82,7 @@ class ServingReport(ReportSection):
     """Measurements of both models on the serving engine, under the same load."""
 
     engine: str = Field(default="", description="Engine with its version.")
-    device: str = Field(default="", description="Device that the engine's build is for: CPU or GPU.")
+    device: str = Field(default="", description="CPU, or the name of the GPU: the engine's build is for one of them.")
     request_rate: float | None = Field(default=None, description="Requests that arrive in a second, at random.")
     concurrency: int | None = Field(default=None, description="Requests at a time.")
     find_max_rate: bool = Field(default=False, description="Whether the highest rate within the limits was searched.")

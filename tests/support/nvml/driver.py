@@ -26,7 +26,8 @@ def compiled(folder: Path, *flags: str) -> Path:
 class Driver:
     """The state that the library reports, which tests can change: at first one GPU without other users.
 
-    Energy is in millijoules, memory in bytes. None means not supported.
+    Energy is in millijoules, memory in bytes, clocks in MHz, the time of heat (`hot`) in nanoseconds. None means not
+    supported.
     """
 
     def __init__(self, file: Path, library: ctypes.CDLL, pid: int) -> None:
@@ -37,6 +38,9 @@ class Driver:
         self.mig: int | None = None
         self.energy: int | None = 5_000_000
         self.reasons: int | None = 0
+        self.clock: int | None = None
+        self.highest_clock: int | None = None
+        self.hot: int | None = None
         self.used: int | None = 900 * MIB
         self.processes: list[tuple[int, int]] | None = [(pid, 800 * MIB)]
         self.samples: list[tuple[int, int, int]] | None = None
@@ -51,7 +55,8 @@ class Driver:
             if not hasattr(self, name):
                 raise AttributeError(name)
             setattr(self, name, value)
-        single = ("gpu", "instance", "mig", "energy", "reasons", "used", "every_call")
+        whole = ("gpu", "mig", "energy", "reasons", "clock", "highest_clock", "hot")
+        single = (*whole, "instance", "used", "every_call")
         lines = ["driver 1", *(f"{name} {value}" for name in single if (value := getattr(self, name)) is not None)]
         if self.processes is not None:
             kind = "process" if self.instance is None else "instance_process"

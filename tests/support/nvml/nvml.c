@@ -6,6 +6,7 @@
 enum { SUCCESS = 0, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9 };
 typedef struct { unsigned pid; unsigned long long bytes; unsigned gpu_instance, compute_instance; } process_t;
 typedef struct { unsigned pid; unsigned long long stamp; unsigned sm, memory, encoder, decoder; } sample_t;
+typedef struct { unsigned long long reference, violation; } violation_t;
 typedef struct { unsigned version; unsigned long long total, reserved, free, used; } memory_t;
 struct device { int instance; };
 static struct device whole = {0}, instance = {1};
@@ -102,6 +103,26 @@ int nvmlDeviceGetTotalEnergyConsumption(struct device *device, unsigned long lon
 
 int nvmlDeviceGetCurrentClocksThrottleReasons(struct device *device, unsigned long long *reasons) {
     return of_whole(device, "reasons", reasons);
+}
+
+/* Clocks in MHz: of the multiprocessors (1) only. */
+int nvmlDeviceGetClockInfo(struct device *device, unsigned kind, unsigned *clock) {
+    unsigned long long value;
+    int error = kind == 1 ? of_whole(device, "clock", &value) : NOT_SUPPORTED;
+    if (!error) *clock = (unsigned)value;
+    return error;
+}
+
+int nvmlDeviceGetMaxClockInfo(struct device *device, unsigned kind, unsigned *clock) {
+    unsigned long long value;
+    int error = kind == 1 ? of_whole(device, "highest_clock", &value) : NOT_SUPPORTED;
+    if (!error) *clock = (unsigned)value;
+    return error;
+}
+
+/* Nanoseconds in which heat (policy 1) lowered the clocks. */
+int nvmlDeviceGetViolationStatus(struct device *device, unsigned policy, violation_t *times) {
+    return policy == 1 ? of_whole(device, "hot", &times->violation) : NOT_SUPPORTED;
 }
 
 #ifndef OLD_DRIVER

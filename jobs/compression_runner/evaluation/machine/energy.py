@@ -40,7 +40,7 @@ class GpuEnergyMeter:
 
     def read(self) -> float | None:
         """Return the driver's joules now."""
-        return self.card.look().joules
+        return self.card.joules()
 
     def since(self, before: float | None) -> float | None:
         """Return the joules used since a reading; None without both, or if the driver was reloaded."""

@@ -1,11 +1,15 @@
-"""The device that runs both models: the nodes of their graphs on it, its name and driver, and its energy."""
+"""The device that runs both models: the nodes of their graphs on it, its name and driver, its noise and energy."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from compression_runner.errors import BadRecipe, InvalidInput, RunnerError
 from compression_runner.evaluation.machine.energy import GpuEnergyMeter, Meter, energy_meter
+from compression_runner.evaluation.machine.gpu_noise import read_gpu
+from compression_runner.evaluation.machine.noise import Reading, read_noise
 from compression_runner.gpu.card import Card, open_card
 from compression_runner.inference.placement import Placement
 from compression_runner.inference.predictor import OTHER_STAGE, SOURCE_MODEL, Engine, Feed, ModelOrigin, Predictor
@@ -19,6 +23,9 @@ CPU_PRECISION: Final = {
     "openvino": "the types of the graph, floating point in float32",
 }
 """Engine on the CPU -> the precision in which it computes."""
+NO_DRIVER: Final = "the GPU's driver was not read: other processes on the GPU and lower clocks are unknown"
+ASSIGNED: Final = "NVIDIA_VISIBLE_DEVICES"
+"""The variable in which a device plugin passes the UUIDs of a pod's GPUs or MIG instances."""
 
 
 class Execution:
@@ -47,11 +54,16 @@ class Execution:
             if problem:
                 raise _partial(self._engine, name, side, problem)
 
+    def read_noise(self) -> Reading:
+        """Read the counters of the machine, and of the GPU if there is one."""
+        reading = read_noise()
+        return reading if self._card is None else replace(reading, gpu=read_gpu(self._card, {os.getpid()}))
+
     def energy_meter(self) -> Meter | None:
         """Return a meter of the device; None if this process cannot read one."""
         if self._engine not in PROVIDERS:
             return energy_meter()
-        return GpuEnergyMeter(self._card) if self._card and self._card.look().joules is not None else None
+        return GpuEnergyMeter(self._card) if self._card and self._card.joules() is not None else None
 
     def described_in(self, environment: Environment) -> Environment:
         """Add the device to the conditions of a measurement."""
@@ -69,25 +81,37 @@ class Execution:
         }
         if self._card and self._card.driver:
             added["driver"] = self._card.driver
+        if self._card is None:
+            added["notes"] = [*environment.notes, NO_DRIVER]
         return environment.model_copy(update=added)
 
 
 @contextmanager
 def execution_in(engine: Engine) -> Iterator[Execution]:
     """Open the device of an engine."""
-    card = _first_gpu() if engine in PROVIDERS else None
-    try:
+    with measuring_gpu(wanted=engine in PROVIDERS) as card:
         yield Execution(engine, card)
+
+
+@contextmanager
+def measuring_gpu(*, wanted: bool) -> Iterator[Card | None]:
+    """Open the driver's view of the GPU that engines use; None if it is not wanted, or without NVIDIA's library."""
+    card = _first_gpu() if wanted else None
+    try:
+        yield card
     finally:
         if card is not None:
             card.close()
 
 
 def _first_gpu() -> Card | None:
-    """Return the GPU that providers use: the first one that this process sees."""
+    """Return the GPU that engines use: the first one that this process sees."""
     import torch
 
-    return open_card(str(torch.cuda.get_device_properties(0).uuid)) if torch.cuda.is_available() else None
+    if torch.cuda.is_available():
+        return open_card(str(torch.cuda.get_device_properties(0).uuid))
+    # The runner's torch may be built for CPUs beside a serving engine that is built for GPUs.
+    return open_card(os.environ.get(ASSIGNED, "").split(",")[0])
 
 
 def _gpu(engine: Engine) -> GpuEngine:

@@ -3,7 +3,7 @@
 Other processes delay a measurement when its threads are ready to run and have no CPU; Linux counts this for each thread
 (schedstat). Work of others on CPUs that would have been idle costs nothing. Steal is time that the hypervisor takes.
 The cgroup's own limit is not noise: it also applies when the model serves. Effects on shared caches and memory
-bandwidth are not visible here; they count as the machine's own speed.
+bandwidth are not visible here; they count as the machine's own speed. `gpu_noise` is the noise of a GPU.
 """
 
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from compression_runner.evaluation.machine.cpus import allowed_cpus, usable_cpus
+from compression_runner.evaluation.machine.gpu_noise import GpuNoise, GpuReading, gpu_noise_between
 from compressionjob.figures import short_number
 from compressionjob.report import NoiseReport
 
@@ -31,6 +32,8 @@ DISTURBED_SHARE: Final = 0.02
 """Share of the time of a measurement; if others took more, the report says so."""
 SLOWER_CLOCK: Final = 0.9
 """A CPU below this share of its usual frequency is slowed by heat or by a power limit."""
+QUIET_NODE: Final = "a quiet node"
+QUIET_GPU: Final = "a quiet GPU"
 _TICKS: Final = 2
 """The kernel counts CPU time of the machine in ticks; a difference may be off by this many."""
 
@@ -41,7 +44,7 @@ class Reading:
 
     `waited` is the time in which threads of this process were ready and had no CPU. `frequency` is the mean of the CPUs
     in hertz. `hot` counts how often heat throttled one. `stolen` is the steal of the CPUs that this process may use.
-    None means that the machine does not report it.
+    None means that the machine does not report it. `gpu` is the GPU that measures, if there is one.
     """
 
     busy: float
@@ -55,6 +58,7 @@ class Reading:
     frequency: float | None = None
     hot: int | None = None
     stolen: float | None = None
+    gpu: GpuReading | None = None
 
 
 def read_noise(proc: Path = Path("/proc"), cpus: Path = Path("/sys/devices/system/cpu")) -> Reading:
@@ -105,6 +109,7 @@ class Noise:
     hot: int | None
     stolen: float = 0.0
     nearby: float = 0.0
+    gpu: GpuNoise | None = None
 
     def __add__(self, more: "Noise") -> "Noise":
         elapsed = self.elapsed + more.elapsed
@@ -124,6 +129,7 @@ class Noise:
             _added(self.hot, more.hot),
             self.stolen + more.stolen,
             self.nearby + more.nearby,
+            self.gpu + more.gpu if self.gpu and more.gpu else self.gpu or more.gpu,
         )
 
     @property
@@ -138,29 +144,34 @@ class Noise:
 
     @property
     def lost(self) -> float:
-        """Upper bound of the seconds that others took from all threads of this process together.
+        """Upper bound of the seconds that others took from all threads of this process together, and from its GPU.
 
         If there are more threads than CPUs, threads also wait for each other, so the work of others is the most that
         counts. If the kernel does not count waiting, all work of others on this process's share of the CPUs counts.
         """
         slack = _TICKS / os.sysconf("SC_CLK_TCK")
         waited = self.nearby if self.waited is None else min(self.waited, self.other + slack)
-        return min(self.elapsed, max(0.0, waited) + max(0.0, self.stolen))
+        return min(self.elapsed, max(0.0, waited) + self.uncounted)
 
     @property
     def uncounted(self) -> float:
-        """Seconds lost to the hypervisor (steal), which the waiting of threads does not include."""
-        return min(self.elapsed, max(0.0, self.stolen))
+        """Seconds lost to the hypervisor (steal) and on the GPU, which the waiting of threads does not include."""
+        return min(self.elapsed, max(0.0, self.stolen) + (self.gpu.lost if self.gpu else 0.0))
 
     @property
     def lost_share(self) -> float:
-        """Share of the elapsed time that others took from all threads of this process together."""
+        """Share of the elapsed time that others took."""
         return self.lost / max(self.elapsed, 1e-9)
 
     @property
     def disturbed(self) -> bool:
-        """Whether the report should mention it: others took more than DISTURBED_SHARE, or heat slowed a CPU."""
-        return self.lost_share > DISTURBED_SHARE or bool(self.hot)
+        """Whether the report should mention it: others took more than DISTURBED_SHARE, or heat slowed a device."""
+        return self.lost_share > DISTURBED_SHARE or bool(self.hot) or bool(self.gpu and self.gpu.slowed_by)
+
+    @property
+    def quiet_device(self) -> str:
+        """The device without other work that would decide: the GPU if most was lost there."""
+        return QUIET_GPU if self.gpu and self.gpu.lost > self.lost / 2 else QUIET_NODE
 
     def to_report(self) -> NoiseReport:
         """Return the figures for the report."""
@@ -169,6 +180,7 @@ class Noise:
             "throttled_seconds": None if self.throttled_seconds is None else round(self.throttled_seconds, 3),
             "frequency_ghz": None if self.frequency is None else round(self.frequency / 1e9, 3),
             "slowed_by_heat": self.hot,
+            "gpu": self.gpu and self.gpu.to_report(),
         }
         return NoiseReport(
             steal_share=round(self.steal_share, 4),
@@ -200,6 +212,9 @@ def noise_between(before: Reading, after: Reading) -> Noise:
         hot=_difference(before.hot, after.hot),
         stolen=mine * steal if stolen is None else stolen * usable / len(allowed_cpus()),
         nearby=mine * other,
+        gpu=gpu_noise_between(before.gpu, after.gpu, after.moment - before.moment)
+        if before.gpu and after.gpu
+        else None,
     )
 
 
@@ -215,14 +230,15 @@ def noise_notes(noise: Noise) -> list[str]:
         notes.append(f"other processes used {noise.other_share:.0%} of the machine's CPU time")
     if noise.hot:
         notes.append(f"heat made the CPU slower {noise.hot} times")
-    return notes
+    return [*notes, *(noise.gpu.notes() if noise.gpu else [])]
 
 
 def reason_of(noise: Noise) -> str:
     """Explain why a verdict on speed is doubtful: the disturbance, and the time that the benchmark lost."""
     notes = noise_notes(replace(noise, throttled_periods=None))
     did = "; ".join(notes) or f"other processes used {noise.other_share:.0%} of the machine's CPU time"
-    return f"{did}, and took {noise.lost_share:.0%} of the time from the benchmark"
+    took = "took" if noise.gpu is None else "may have taken"
+    return f"{did}, and {took} {noise.lost_share:.0%} of the time from the benchmark"
 
 
 def _waited(tasks: Path) -> float | None:

@@ -1,21 +1,40 @@
 """Noise during a measurement of servers: their processes work for the measurement, and wait for CPUs in it."""
 
 import os
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from compression_runner.evaluation.machine.gpu_noise import GpuReading, read_gpu
 from compression_runner.evaluation.machine.noise import Reading, read_noise
+from compression_runner.gpu.card import Card
 
 
-def read_with_servers(sessions: Collection[int], proc: Path = Path("/proc")) -> Reading:
-    """Read the kernel's counters; the work and the waiting of all processes of these sessions count as own."""
+def read_with_servers(sessions: Collection[int], proc: Path = Path("/proc"), card: Card | None = None) -> Reading:
+    """Read the counters of the kernel and of the servers' GPU, if they have one.
+
+    The work and the waiting of all processes of these sessions count as own.
+    """
     reading = read_noise(proc)
     work = waited = 0.0
-    for process in _processes(sessions, proc):
+    processes = list(_processes(sessions, proc))
+    for process in processes:
         work, waited = work + _work(process), waited + _waited(process)
     known = None if reading.waited is None else reading.waited + waited
-    return replace(reading, own=reading.own + work, waited=known)
+    gpu = _read_gpu(card, [int(process.name) for process in processes], len(sessions)) if card else None
+    return replace(reading, own=reading.own + work, waited=known, gpu=gpu)
+
+
+def _read_gpu(card: Card, processes: Collection[int], servers: int) -> GpuReading:
+    """Read the GPU; of each server, one process uses it."""
+    return read_gpu(card, {os.getpid(), *processes}, servers + _has_used_gpu())
+
+
+def _has_used_gpu() -> bool:
+    """Return whether this process has computed on the GPU, in an earlier stage: it stays on it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.cuda.is_initialized() and torch.cuda.max_memory_allocated() > 0
 
 
 def _processes(sessions: Collection[int], proc: Path) -> Iterator[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from compression_runner.dataset import SampleSet
+from compression_runner.evaluation.machine.execution import measuring_gpu
 from compression_runner.evaluation.machine.memory_probe import resident_bytes
 from compression_runner.evaluation.machine.noise import Noise
 from compression_runner.evaluation.serving.client import Request
@@ -85,14 +86,15 @@ def serve(
     timeout = max(LEAST_TIMEOUT, TIMES_LIMIT * longest_limit(spec.sla))
     exact = serving.output_tokens is not None
     request = Request(vllm.SERVED_MODEL, prompts, serving.longest_answer, exact, timeout)
-    with Servers(commands) as servers:
+    on_gpu = vllm.is_for_gpu()
+    with measuring_gpu(wanted=on_gpu) as card, Servers(commands, card=card) as servers:
         # The baseline is measured first; a server may no longer run when all requests have been answered.
         version = vllm.version_at(servers.url(0))
         judged = _Measurement(spec.sla, serving, servers, request, limits, look, advance).judged()
         starts = [servers.start_seconds[side] for side in range(len(MODELS))]
         conditions = {
             "engine": f"{vllm.NAME} {version}",
-            "device": "GPU" if vllm.is_for_gpu() else "CPU",
+            "device": (card and card.name) or "GPU" if on_gpu else "CPU",
             "prompts": len(prompts),
             "resident": servers.resident,
         }

@@ -7,7 +7,10 @@ from types import TracebackType
 from typing import Final, Self
 
 from compression_runner.errors import BadRecipe, InvalidInput, RunnerError
+from compression_runner.evaluation.machine.noise import Reading
+from compression_runner.evaluation.machine.server_noise import read_with_servers
 from compression_runner.evaluation.speed.latency_run import MODELS
+from compression_runner.gpu.card import Card
 from compression_runner.inference.serving.server import Command, ServerFailedError, ServerProcess, last_line
 
 LOG: Final = logging.getLogger(__name__)
@@ -29,9 +32,16 @@ class ServerCommands:
 class Servers:
     """Starts the servers when they are needed, and ends them."""
 
-    def __init__(self, plan: ServerCommands, start: Callable[[Command], ServerProcess] = ServerProcess) -> None:
+    def __init__(
+        self,
+        plan: ServerCommands,
+        start: Callable[[Command], ServerProcess] = ServerProcess,
+        card: Card | None = None,
+    ) -> None:
+        """`card` is the driver's view of the servers' GPU; None on the CPU, or without NVIDIA's library."""
         self._plan = plan
         self._start = start
+        self._card = card
         self._running: dict[int, ServerProcess] = {}
         self.start_seconds: dict[int, float] = {}
         """Seconds of the first start of each server."""
@@ -53,6 +63,10 @@ class Servers:
     def sessions(self) -> list[int]:
         """The sessions of the running servers."""
         return [server.session for server in self._running.values()]
+
+    def read_noise(self) -> Reading:
+        """Read the counters of the machine, and of the servers' GPU."""
+        return read_with_servers(self.sessions, card=self._card)
 
     def url(self, side: int) -> str:
         """Return the address of a server, which is started if it does not run.

@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 
 from compression_runner.evaluation.machine.noise import noise_between
-from compression_runner.evaluation.machine.server_noise import read_with_servers
 from compression_runner.evaluation.serving.client import Client, Request
 from compression_runner.evaluation.serving.load import Load, run_load
 from compression_runner.evaluation.serving.served_block import Alone, ServedBlock
@@ -180,8 +179,8 @@ def served_block(servers: Servers, side: int, request: Request, load: Load, requ
     """Put one model's server under load for so many measured requests; return them with the noise."""
     with Client(servers.url(side), request) as client:
         client.ask(seed % len(request.prompts))
-        before = read_with_servers(servers.sessions)
+        before = servers.read_noise()
         loaded = run_load(client, load, len(request.prompts), requests, seed)
-        noise = noise_between(before, read_with_servers(servers.sessions))
+        noise = noise_between(before, servers.read_noise())
     servers.require_running(side)
     return ServedBlock(loaded, request.longest, noise)

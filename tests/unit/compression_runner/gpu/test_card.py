@@ -9,7 +9,7 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from compression_runner.gpu.card import HARDWARE, HEAT, POWER, Card, GpuState, open_card
+from compression_runner.gpu.card import BRAKE, HARDWARE, HEAT, POWER, Card, GpuState, open_card
 from tests.support.nvml.driver import GPU_IS_LOST, LIBRARY, MIB, UUID, Driver, compiled, installed
 
 ME = os.getpid()
@@ -87,7 +87,7 @@ def test_hidden_memory_of_a_process_is_none(driver: Driver) -> None:
         (pynvml.nvmlClocksEventReasonSwThermalSlowdown, {HEAT}),
         (pynvml.nvmlClocksEventReasonHwThermalSlowdown | pynvml.nvmlClocksEventReasonHwSlowdown, {HEAT}),
         (pynvml.nvmlClocksEventReasonSwPowerCap, {POWER}),
-        (pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown | pynvml.nvmlClocksEventReasonHwSlowdown, {POWER}),
+        (pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown | pynvml.nvmlClocksEventReasonHwSlowdown, {BRAKE}),
         (0x20 | 0x04, {HEAT, POWER}),
         (pynvml.nvmlClocksEventReasonHwSlowdown, {HARDWARE}),
         (pynvml.nvmlClocksEventReasonGpuIdle | pynvml.nvmlClocksEventReasonApplicationsClocksSetting, set()),
@@ -107,6 +107,21 @@ def test_shares_are_of_the_time_since_the_last_reading(driver: Driver) -> None:
     driver.say(samples=[(ME, soon, 60), (77, soon, 30), (77, soon + 1, 10)])
     assert card.look().shares == {ME: 0.6, 77: 0.2}
     assert card.look().shares == {}
+
+
+def test_shares_are_of_a_longer_time_if_that_is_requested(driver: Driver) -> None:
+    card = opened()
+    now = int(time.time() * 1e6)
+    driver.say(samples=[(ME, now - 5_000_000, 100), (77, now - 500_000, 40), (0, now, 20), (0, now, 30)])
+    assert card.look().shares == {0: 0.5}, "two processes with one pid at one time"
+    assert card.look(window=2.0).shares == {77: 0.4, 0: 0.5}
+    assert card.look(window=60.0).shares == {ME: 1.0, 77: 0.4, 0: 0.5}
+
+
+def test_the_clock_is_a_share_of_the_highest_and_heat_has_a_counter(driver: Driver) -> None:
+    driver.say(clock=990, highest_clock=1980, hot=1_500_000_000)
+    state = opened().look()
+    assert (state.clock, state.hot_seconds) == (0.5, 1.5)
 
 
 def test_an_instance_has_its_own_processes_and_no_energy(driver: Driver) -> None:
