@@ -108,7 +108,9 @@ def measure(
         quality = with_note(quality, saturation_note(models, engine))
         watch.end("evaluate baseline", "evaluate compressed")
         with watch.phase("memory"):
-            memory = _memory((baseline, compressed), feeds, threads, confidence, engine, observer, interim)
+            memory = _memory(
+                (baseline, compressed), feeds, threads, confidence, (engine, execution.gpu), observer, interim
+            )
         noise_before = read_noise()
         run, rates = _speed(spec, predictors, data, confidence, watch, observer, interim, threads, price, execution)
         noise = noise_between(noise_before, read_noise())
@@ -188,14 +190,17 @@ def _memory(
     feeds: Sequence[Feed],
     threads: int,
     confidence: float,
-    engine: Engine,
+    device: tuple[Engine, str],
     observer: Observer | None,
     interim: Interim,
 ) -> list[MemoryFigures]:
-    """Measure the peak memory of both models: in one process each if no objective limits memory."""
+    """Measure the peak memory of both models: in one process each if no objective limits memory.
+
+    `device` is the engine, and the UUID of its GPU, if it has one.
+    """
     began, at_look = interim.now(), each_look(confidence, len(LOOKS_AT))
     probes = [
-        MemoryProbes(subject.model, feed, threads, at_look, engine)
+        MemoryProbes(subject.model, feed, threads, at_look, *device)
         for subject, feed in zip(subjects, feeds, strict=True)
     ]
     needs = [interim.limits(MEMORY_RATIO), interim.limits(*MEMORY_LIMITS)]

@@ -51,6 +51,7 @@ def model_figures(
     return ModelFigures(
         size_bytes=size,
         peak_memory_bytes=round(memory.value),
+        gpu_memory_bytes=memory.gpu_value,
         latency_seconds={name: latency.value for name, latency in latencies.items()},
         latency_intervals=latencies,
         throughput_per_second=rate.value,

@@ -59,8 +59,9 @@ class Card:
     Energy is known for whole GPUs only, not for an instance.
     """
 
-    def __init__(self, whole: Any, mine: Any) -> None:
+    def __init__(self, whole: Any, mine: Any, uuid: str) -> None:
         """`whole` and `mine` are NVML's handles of the GPU and of the used part; None if that part is not known."""
+        self.uuid = uuid
         self._whole, self._mine = whole, mine
         self.partial = mine is not whole
         """Whether it is an instance, or a GPU whose instance is not known."""
@@ -80,6 +81,11 @@ class Card:
             clock=_supported(lambda: _clock(self._whole)),
             hot_seconds=_supported(lambda: _hot_seconds(self._whole)),
         )
+
+    def bytes_of(self, pid: int) -> int | None:
+        """Return the memory that a process has on the GPU; None if the driver does not report it."""
+        sizes = [size for process, size in self._of_mine(_processes) or () if process == pid and size is not None]
+        return sum(sizes) if sizes else None
 
     def joules(self) -> float | None:
         """Read the energy counter alone."""
@@ -129,12 +135,12 @@ def open_card(uuid: str) -> Card | None:
 def _whole(uuid: str) -> Card:
     handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
     mode = _supported(lambda: pynvml.nvmlDeviceGetMigMode(handle)[0])
-    return Card(handle, None if mode == pynvml.NVML_DEVICE_MIG_ENABLE else handle)
+    return Card(handle, None if mode == pynvml.NVML_DEVICE_MIG_ENABLE else handle, uuid)
 
 
 def _instance(uuid: str) -> Card:
     mine = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-    return Card(pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(mine), mine)
+    return Card(pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(mine), mine, uuid)
 
 
 def _supported(query: Callable[[], Value]) -> Value | None:

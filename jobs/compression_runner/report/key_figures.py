@@ -36,6 +36,10 @@ def key_figures(report: Report, terms: Terms) -> list[Tile]:
         ratio = wording.significant(after.peak_memory_bytes / before.peak_memory_bytes)
         peaks = [wording.number(side.peak_memory_bytes or 0, terms.memory) for side in (after, before)]
         tiles.append(Tile("Peak memory", peaks[0], peaks[1], f"{ratio} of the baseline"))
+    if after.gpu_memory_bytes and before.gpu_memory_bytes:
+        ratio = wording.significant(after.gpu_memory_bytes / before.gpu_memory_bytes)
+        sizes = [format_bytes(side.gpu_memory_bytes or 0) for side in (after, before)]
+        tiles.append(Tile("GPU memory", sizes[0], sizes[1], f"{ratio} of the baseline"))
     if after.energy_joules_per_sample and before.energy_joules_per_sample:
         ratio = wording.significant(after.energy_joules_per_sample / before.energy_joules_per_sample)
         joules = [f"{wording.significant(side.energy_joules_per_sample or 0.0)} J" for side in (after, before)]

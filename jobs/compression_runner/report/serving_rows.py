@@ -179,6 +179,8 @@ def _totals(serving: ServingReport) -> Iterator[tuple[str, str, str]]:
         yield both("Goodput", lambda side: wording.number(side.goodput.value if side.goodput else 0.0, RATE))
     yield both("Requests a second", lambda side: wording.number(side.requests_per_second, RATE))
     yield both("Tokens a second", lambda side: wording.number(side.tokens_per_second, TOKENS))
+    if serving.compressed.energy_joules_per_token:
+        yield both("Energy of a token", lambda side: _energy(side.energy_joules_per_token))
     yield both("Requests at a time", lambda side: wording.significant(side.in_flight))
     yield both("Tokens of an answer", lambda side: wording.significant(side.output_tokens))
     yield both("Failed requests", lambda side: f"{side.failed:,}")
@@ -189,6 +191,10 @@ def _max_rate(estimate: Estimate | None) -> str:
     if estimate is None:
         return ""
     return f"{wording.number(estimate.value, RATE)} ({wording.span(estimate, RATE)})"
+
+
+def _energy(estimate: Estimate | None) -> str:
+    return wording.energy(estimate.value) if estimate else ""
 
 
 def _notes(serving: ServingReport) -> tuple[str, ...]:

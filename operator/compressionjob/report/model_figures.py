@@ -13,6 +13,11 @@ class ModelFigures(TolerantSchema):
 
     size_bytes: int = Field(description="Bytes of the model's weight and graph files.")
     peak_memory_bytes: int | None = Field(default=None, description="Peak resident memory of a fresh process.")
+    gpu_memory_bytes: int | None = Field(
+        default=None,
+        description="Memory of that process on the GPU that measures, after its answers; absent if the driver does not "
+        "report it.",
+    )
     latency_seconds: Percentiles = Field(default={}, description="p50, p90 and p99 of one query, in seconds.")
     latency_intervals: dict[str, Estimate] = Field(default={}, description="The same with their intervals.")
     throughput_per_second: float | None = Field(default=None, description="Samples a second, MLPerf Offline.")

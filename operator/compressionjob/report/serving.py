@@ -47,6 +47,11 @@ class ServedModel(ReportSection):
     requests_per_second: float = Field(default=0.0, description="Measured requests a second, with failed ones.")
     tokens_per_second: float = Field(default=0.0, description="Tokens of answers a second.")
     output_tokens: float = Field(default=0.0, description="Mean tokens of an answer.")
+    energy_joules_per_token: Estimate | None = Field(
+        default=None,
+        description="Energy of the GPU for one token of the answers, prompts included; absent if the driver does not "
+        "report it.",
+    )
     in_flight: float = Field(default=0.0, description="Mean number of requests at a time.")
     failed: int = Field(default=0, description="Requests that failed. They count as unbounded latencies.")
     failures: list[str] = Field(default=[], description="Causes of failures, at most 8.")

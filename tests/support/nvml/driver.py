@@ -37,11 +37,15 @@ class Driver:
         self.instance: str | None = None
         self.mig: int | None = None
         self.energy: int | None = 5_000_000
+        self.watts: int | None = None
+        """Power, from which the energy grows with time."""
         self.reasons: int | None = 0
         self.clock: int | None = None
         self.highest_clock: int | None = None
         self.hot: int | None = None
         self.used: int | None = 900 * MIB
+        self.caller: int | None = None
+        """If set, the driver lists the pid of the process that asks in the place of pid 0."""
         self.processes: list[tuple[int, int]] | None = [(pid, 800 * MIB)]
         self.samples: list[tuple[int, int, int]] | None = None
         """Pid, the time in microseconds since 1970, and the percentage of the GPU's time."""
@@ -55,8 +59,8 @@ class Driver:
             if not hasattr(self, name):
                 raise AttributeError(name)
             setattr(self, name, value)
-        whole = ("gpu", "mig", "energy", "reasons", "clock", "highest_clock", "hot")
-        single = (*whole, "instance", "used", "every_call")
+        whole = ("gpu", "mig", "energy", "watts", "reasons", "clock", "highest_clock", "hot")
+        single = (*whole, "caller", "instance", "used", "every_call")
         lines = ["driver 1", *(f"{name} {value}" for name in single if (value := getattr(self, name)) is not None)]
         if self.processes is not None:
             kind = "process" if self.instance is None else "instance_process"

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { SUCCESS = 0, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9 };
 typedef struct { unsigned pid; unsigned long long bytes; unsigned gpu_instance, compute_instance; } process_t;
@@ -98,7 +100,14 @@ int nvmlSystemGetDriverVersion(char *version, unsigned size) {
 }
 
 int nvmlDeviceGetTotalEnergyConsumption(struct device *device, unsigned long long *millijoules) {
-    return of_whole(device, "energy", millijoules);
+    unsigned long long watts;
+    struct timespec now;
+    int error = of_whole(device, "energy", millijoules);
+    if (!error && number("watts", &watts) == SUCCESS) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        *millijoules += watts * (now.tv_sec * 1000ull + now.tv_nsec / 1000000);
+    }
+    return error;
 }
 
 int nvmlDeviceGetCurrentClocksThrottleReasons(struct device *device, unsigned long long *reasons) {
@@ -156,6 +165,7 @@ int nvmlDeviceGetComputeRunningProcesses_v3(struct device *device, unsigned *cou
         if (found >= *count) continue;
         memset(&processes[found], 0, sizeof(process_t));
         sscanf(text, "%u %llu", &processes[found].pid, &processes[found].bytes);
+        if (!processes[found].pid && said("caller", 0, text)) processes[found].pid = getpid();
     }
     error = found > *count ? INSUFFICIENT_SIZE : SUCCESS;
     *count = found;

@@ -43,9 +43,13 @@ class GpuEnergyMeter:
         return self.card.joules()
 
     def since(self, before: float | None) -> float | None:
-        """Return the joules used since a reading; None without both, or if the driver was reloaded."""
-        now = self.read()
-        return None if before is None or now is None or now < before else now - before
+        """Return the joules used since a reading; None if they are unknown."""
+        return used_since(before, self.read())
+
+
+def used_since(before: float | None, now: float | None) -> float | None:
+    """Return the joules between two readings of a GPU; None without both, or if the driver was reloaded."""
+    return None if before is None or now is None or now < before else now - before
 
 
 @dataclass(frozen=True)

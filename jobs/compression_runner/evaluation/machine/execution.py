@@ -54,6 +54,11 @@ class Execution:
             if problem:
                 raise _partial(self._engine, name, side, problem)
 
+    @property
+    def gpu(self) -> str:
+        """The UUID of the GPU; empty on the CPU, or without NVIDIA's library."""
+        return self._card.uuid if self._card else ""
+
     def read_noise(self) -> Reading:
         """Read the counters of the machine, and of the GPU if there is one."""
         reading = read_noise()

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +35,19 @@ class MemoryProbeError(RuntimeError):
 class MemoryFigures:
     """Peak resident memory in bytes of each fresh process, and `floor_bytes`, its memory before it loads a model.
 
-    `confidence` is that of each look's intervals.
+    `confidence` is that of each look's intervals. `gpu_peaks` are bytes on the GPU that measures, of each process of
+    which the driver reports them: onnxruntime keeps what it has once allocated there.
     """
 
     peaks: tuple[float, ...]
     floor_bytes: int
     confidence: float
+    gpu_peaks: tuple[float, ...] = ()
+
+    @property
+    def gpu_value(self) -> int | None:
+        """The mean of the peaks on the GPU; None if they are unknown."""
+        return round(sum(self.gpu_peaks) / len(self.gpu_peaks)) if self.gpu_peaks else None
 
     @property
     def value(self) -> float:
@@ -61,7 +68,9 @@ class MemoryFigures:
 class MemoryProbes:
     """Measures one model in fresh processes, one after the other."""
 
-    def __init__(self, model: Path, feed: Feed, threads: int, confidence: float, engine: Engine) -> None:
+    def __init__(self, model: Path, feed: Feed, threads: int, confidence: float, engine: Engine, gpu: str = "") -> None:
+        """`gpu` is the UUID of the GPU that measures; "" without one."""
+        self._gpu = gpu
         self._model, self._feed, self._threads, self._engine = model, feed, threads, engine
         self.figures = MemoryFigures((), 0, confidence)
 
@@ -75,10 +84,14 @@ class MemoryProbes:
             with path.open("wb") as file:
                 np.savez(file, allow_pickle=False, **{name: _storable(array) for name, array in self._feed.items()})
             while len(self.figures.peaks) < processes:
-                run = _probe(self._model, path, self._threads, self._engine)
+                run = _probe(self._model, path, self._threads, self._engine, self._gpu)
                 floor = max(self.figures.floor_bytes, run["floorBytes"])
+                on_gpu = run.get("gpuBytes")
                 self.figures = replace(
-                    self.figures, peaks=(*self.figures.peaks, float(run["peakBytes"])), floor_bytes=floor
+                    self.figures,
+                    peaks=(*self.figures.peaks, float(run["peakBytes"])),
+                    floor_bytes=floor,
+                    gpu_peaks=(*self.figures.gpu_peaks, *([] if on_gpu is None else [float(on_gpu)])),
                 )
         return self.figures
 
@@ -95,9 +108,10 @@ def _providers(engine: Engine, model: Path) -> Providers:
     return providers_of(engine, model)
 
 
-def _probe(model: Path, feed: Path, threads: int, engine: Engine) -> dict[str, int]:
+def _probe(model: Path, feed: Path, threads: int, engine: Engine, gpu: str) -> dict[str, Any]:
     probe = [sys.executable, "-m", "compression_runner.evaluation.machine.memory_probe"]
-    command = [*probe, str(model), str(feed), str(threads), str(QUERIES), engine, json.dumps(_providers(engine, model))]
+    command = [*probe, str(model), str(feed), str(threads), str(QUERIES), engine]
+    command += [json.dumps(_providers(engine, model)), gpu]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
@@ -106,5 +120,5 @@ def _probe(model: Path, feed: Path, threads: int, engine: Engine) -> dict[str, i
     if ended.returncode != 0:
         words = ended.stderr.strip().splitlines()[-1:] or ["nothing"]
         raise MemoryProbeError(f"the memory probe of {model.name} ended with {ended.returncode}: {words[0]}")
-    figures: dict[str, int] = json.loads(ended.stdout)
+    figures: dict[str, Any] = json.loads(ended.stdout)
     return figures

@@ -1,11 +1,13 @@
 """A fresh process that loads a model, answers some queries and prints its peak memory.
 
-`python -m compression_runner.evaluation.machine.memory_probe MODEL FEED.npz THREADS QUERIES ENGINE PROVIDERS` prints
-one line of JSON: `peakBytes`, and `floorBytes`, the memory before it loaded the model. PROVIDERS are those of
-onnxruntime with their options, as JSON. Imports numpy and the engine only.
+`python -m compression_runner.evaluation.machine.memory_probe MODEL FEED.npz THREADS QUERIES ENGINE PROVIDERS [GPU]`
+prints one line of JSON: `peakBytes`, and `floorBytes`, the memory before it loaded the model. PROVIDERS are those of
+onnxruntime with their options, as JSON. Imports numpy and the engine only. With the UUID of a GPU, `gpuBytes` is the
+memory that this process has there after its answers; null if the driver does not report it.
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -40,7 +42,7 @@ def _status_bytes(name: str) -> int:
     raise OSError(f"/proc/self/status has no {name}")
 
 
-def main(model: str, feed: str, threads: str, queries: str, engine: str, providers: str) -> None:
+def main(model: str, feed: str, threads: str, queries: str, engine: str, providers: str, gpu: str = "") -> None:
     """Load, answer, print."""
     with np.load(feed, allow_pickle=False) as arrays:
         inputs = {name: arrays[name] for name in arrays.files}
@@ -54,7 +56,20 @@ def main(model: str, feed: str, threads: str, queries: str, engine: str, provide
         if query >= 2 and time.monotonic() - began > ENOUGH_SECONDS:
             break
         answer(inputs)
-    sys.stdout.write(json.dumps({"floorBytes": floor, "peakBytes": peak_resident_bytes()}) + "\n")
+    figures = {"floorBytes": floor, "peakBytes": peak_resident_bytes(), "gpuBytes": _gpu_bytes(gpu) if gpu else None}
+    sys.stdout.write(json.dumps(figures) + "\n")
+
+
+def _gpu_bytes(uuid: str) -> int | None:
+    """Return the memory of this process on a GPU; its import comes after the peak of the host."""
+    from compression_runner.gpu.card import open_card
+
+    card = open_card(uuid)
+    if card is None:
+        return None
+    size = card.bytes_of(os.getpid())
+    card.close()
+    return size
 
 
 def _onnxruntime(threads: int, providers: list[tuple[str, dict[str, str]]]) -> tuple[Start, int]:

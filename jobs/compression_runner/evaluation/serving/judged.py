@@ -133,6 +133,7 @@ def served_model(
         requests_per_second=round(rate, 6),
         tokens_per_second=round(rate * tokens, 6),
         output_tokens=round(tokens, 3),
+        energy_joules_per_token=run.energy(confidence),
         in_flight=round(float(np.mean([block.loaded.in_flight for block in run.blocks])), 3),
         failed=run.failed,
         failures=[f"{cause} ({count} times)" for cause, count in causes.most_common(FAILURES)],

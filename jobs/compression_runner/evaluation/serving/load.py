@@ -59,6 +59,8 @@ class Loaded:
     `growth` is how many more requests were in flight when the last measured request arrived than when the first did,
     as a share of the measured requests. It is 0 on average if the server is stable and the load has settled.
 
+    `tokens` is the number of tokens of all answers, also of those that do not count.
+
     `beside` is the mean number in flight while each measured request was, itself included, shape (requests,).
     """
 
@@ -67,6 +69,7 @@ class Loaded:
     in_flight: float
     growth: float
     beside: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    tokens: int = 0
 
 
 def run_load(client: Client, load: Load, prompts: int, requests: int, seed: int) -> Loaded:
@@ -183,4 +186,5 @@ def loaded_of(load: Load, answers: Sequence[Answer], requests: int) -> Loaded:
     growth = (in_flight(ended) - in_flight(began)) / requests if load.at_random else 0.0
     seconds = np.array([answer.done - answer.arrival for answer in measured])
     together = np.array([until(answer.done) - until(answer.arrival) for answer in measured])
-    return Loaded(measured, rate, float(seconds.mean()) * rate, growth, together / np.maximum(seconds, 1e-9))
+    tokens = sum(len(answer.tokens) for answer in answers)
+    return Loaded(measured, rate, float(seconds.mean()) * rate, growth, together / np.maximum(seconds, 1e-9), tokens)

@@ -77,6 +77,14 @@ class ModelRun:
         low = min(estimate.value, left * estimate.low)
         return Estimate(value=estimate.value, low=low, high=high, reason="; ".join(filter(None, reasons)))
 
+    def energy(self, confidence: float) -> Estimate | None:
+        """Return the joules of a token; None if the energy of a block is unknown, or of less than two blocks."""
+        known = [joules for block in self.blocks if (joules := block.joules_per_token) is not None]
+        if len(known) < max(2, len(self.blocks)):
+            return None
+        mean = mean_interval(known, confidence)
+        return mean.model_copy(update={"low": max(0.0, mean.low)})
+
     def goodput(self, keeps: Sequence[NDArray[np.bool_]], confidence: float) -> Estimate:
         """Return the requests a second that keep the limits: `keeps[block]` marks them.
 

@@ -36,11 +36,20 @@ class Alone:
 
 @dataclass(frozen=True)
 class ServedBlock:
-    """The measured requests of one load, whose answers have at most `longest` tokens, and the noise during it."""
+    """The measured requests of one load, whose answers have at most `longest` tokens, and the noise during it.
+
+    `joules` is the energy of the GPU during the whole load; None if it is unknown.
+    """
 
     loaded: Loaded
     longest: int
     noise: Noise | None = None
+    joules: float | None = None
+
+    @property
+    def joules_per_token(self) -> float | None:
+        """The energy of a token of the answers, that of reading prompts included; None if it is unknown."""
+        return None if self.joules is None or not self.loaded.tokens else self.joules / self.loaded.tokens
 
     @property
     def answers(self) -> tuple[Answer, ...]:

@@ -68,6 +68,10 @@ class Servers:
         """Read the counters of the machine, and of the servers' GPU."""
         return read_with_servers(self.sessions, card=self._card)
 
+    def joules(self) -> float | None:
+        """Read the energy counter of the servers' GPU; None without one."""
+        return self._card.joules() if self._card else None
+
     def url(self, side: int) -> str:
         """Return the address of a server, which is started if it does not run.
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from compression_runner.evaluation.machine.energy import used_since
 from compression_runner.evaluation.machine.noise import noise_between
 from compression_runner.evaluation.serving.client import Client, Request
 from compression_runner.evaluation.serving.load import Load, run_load
@@ -180,7 +181,9 @@ def served_block(servers: Servers, side: int, request: Request, load: Load, requ
     with Client(servers.url(side), request) as client:
         client.ask(seed % len(request.prompts))
         before = servers.read_noise()
+        used = servers.joules()
         loaded = run_load(client, load, len(request.prompts), requests, seed)
+        joules = used_since(used, servers.joules())
         noise = noise_between(before, servers.read_noise())
     servers.require_running(side)
-    return ServedBlock(loaded, request.longest, noise)
+    return ServedBlock(loaded, request.longest, noise, joules)

@@ -1,4 +1,4 @@
-"""Noise on the GPU of servers: their processes are the measurement's, and those of others leave limits open."""
+"""The GPU of servers: their processes are the measurement's, those of others leave limits open, and its energy."""
 
 from pathlib import Path
 
@@ -43,15 +43,30 @@ def _assigned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NVIDIA_VISIBLE_DEVICES", UUID)
 
 
-def test_the_servers_are_no_others(driver: Driver, tmp_path: Path) -> None:
+def test_the_servers_are_no_others_and_their_energy_is_that_of_tokens(driver: Driver, tmp_path: Path) -> None:
+    driver.say(watts=300)
     run = served(tmp_path, driver)
     assert run.noise is not None
     assert run.noise.gpu is not None
     assert (run.noise.gpu.others, run.noise.gpu.lost) == (0, 0.0)
+    for side in (0, 1):
+        energy = run.model(side).energy(0.95)
+        assert energy is not None
+        assert 0.0 <= energy.low < energy.value < energy.high
+        for block in run.blocks(side):
+            assert block.noise is not None
+            assert block.joules is not None
+            assert 0.0 < block.joules <= 300 * block.noise.elapsed
+            # The requests before and after the measured ones have answers, too.
+            assert block.loaded.tokens > sum(len(answer.tokens) for answer in block.answers)
+            assert block.joules_per_token == block.joules / block.loaded.tokens
 
 
 def test_others_on_the_gpu_leave_a_limit_open(driver: Driver, tmp_path: Path) -> None:
-    estimate = served(tmp_path, driver, NEIGHBOUR).latency(1, "ttft", "p50", 0.95)
+    driver.say(energy=None)
+    run = served(tmp_path, driver, NEIGHBOUR)
+    assert run.model(0).energy(0.95) is None, "a driver that does not count it"
+    estimate = run.latency(1, "ttft", "p50", 0.95)
     assert estimate.low == 0.0
     assert estimate.high >= estimate.value >= 0.002
     assert "other processes are on the GPU, and its driver does not report how much they compute" in estimate.reason

@@ -89,6 +89,20 @@ def test_measured_energy_is_shown() -> None:
     assert "Energy of a sample" not in _page().text
 
 
+def test_measured_memory_on_a_gpu_is_shown() -> None:
+    sides = {
+        name: side(size, factor).model_copy(update={"gpu_memory_bytes": used})
+        for name, size, factor, used in (
+            ("baseline", 90 << 20, 1.0, 640 << 20),
+            ("compressed", 23 << 20, 0.5, 320 << 20),
+        )
+    }
+    text = _page(**sides).text
+    assert "GPU memory" in text
+    assert "0.500 of the baseline" in text
+    assert "GPU memory" not in _page().text
+
+
 def test_a_stage_shows_its_gpus_energy_and_other_processes() -> None:
     noted = {"energyJoules": 2.5e6, "notes": ["other processes were on the GPU in 3 of 40 readings"]}
     text = _page(stages=[stage("distill", "ab", 90_400_000, details={"gpu": noted})]).text

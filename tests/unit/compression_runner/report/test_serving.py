@@ -51,6 +51,22 @@ def with_serving(**more: object) -> Report:
     return report(**{**fields, **more})
 
 
+def test_the_energy_of_a_token_is_shown_if_it_is_known() -> None:
+    joules = {name: Estimate.exact(value) for name, value in (("baseline", 0.5), ("compressed", 0.25))}
+    known = with_serving()
+    assert known.serving is not None
+    sides = {
+        name: getattr(known.serving, name).model_copy(update={"energy_joules_per_token": energy})
+        for name, energy in joules.items()
+    }
+    view = serving_view(with_serving(serving=known.serving.model_copy(update=sides)))
+    assert view is not None
+    assert ("Energy of a token", "0.500 J", "0.250 J") in view.totals
+    without = serving_view(known)
+    assert without is not None
+    assert not any(title == "Energy of a token" for title, _, _ in without.totals)
+
+
 def test_the_view_has_the_load_distributions_and_every_percentile() -> None:
     view = serving_view(with_serving())
     assert view is not None
