@@ -1,4 +1,4 @@
-"""Measuring slots: which other pods a CompressionRuntime keeps off the CPUs while a pod measures."""
+"""Measuring slots: which other pods a CompressionRuntime keeps off the CPUs or GPUs while a pod measures."""
 
 import math
 import re
@@ -11,12 +11,14 @@ from compressionjob.errors import FieldProblem
 from compressionjob.field_types import ObjectName, Schema, parse_quantity
 from compressionjob.job_parts import MEASURE, RUN
 
-Isolation = Literal["StaticCPUs", "Node", "Shared"]
+Isolation = Literal["StaticCPUs", "Node", "GPU", "Shared"]
 
 STATIC_CPUS: Final = "StaticCPUs"
 """The kubelet's static CPU manager gives the pod exclusive CPUs."""
 NODE: Final = "Node"
 """No other pod of CompressionJobs is on the node while one measures."""
+GPU: Final = "GPU"
+"""The pod has its GPUs or MIG instances alone. Other pods may measure on the node's other GPUs, and share its CPUs."""
 SHARED: Final = "Shared"
 """Other pods may run on the same CPUs. Noise widens the intervals."""
 
@@ -31,6 +33,17 @@ GUARANTEED_TEXT: Final = (
     "measuring.isolation StaticCPUs needs whole CPUs and a Guaranteed pod: make requests.cpu and limits.cpu the same "
     'whole number such as "2", and requests.memory and limits.memory the same amount; or choose Node or Shared'
 )
+_EXCLUSIVE_GPU: Final = re.compile(r"nvidia\.com/(gpu|mig-.+)")
+"""Resources of NVIDIA's device plugin that one pod has alone; GPUs whose time is shared are nvidia.com/gpu.shared."""
+GPU_RULE: Final = (
+    "!has(self.measuring) || self.measuring.isolation != 'GPU' || self.resources.limits.exists(name, "
+    "(name == 'nvidia.com/gpu' || name.startsWith('nvidia.com/mig-')) && "
+    "quantity(string(self.resources.limits[name])).isGreaterThan(quantity('0')))"
+)
+GPU_TEXT: Final = (
+    "measuring.isolation GPU needs a GPU or a MIG instance that the pod has alone: add nvidia.com/gpu or "
+    "nvidia.com/mig-... to resources.limits; or choose StaticCPUs, Node or Shared"
+)
 
 
 class Measuring(Schema):
@@ -39,7 +52,8 @@ class Measuring(Schema):
     isolation: Isolation = Field(
         default=NODE,
         description="StaticCPUs: exclusive CPUs of the kubelet's static CPU manager. Node: no other pod of a "
-        "CompressionJob runs on the node meanwhile. Shared: other pods may run on the same CPUs.",
+        "CompressionJob runs on the node meanwhile. GPU: the pod has its GPUs alone, and other pods may run on the "
+        "node's CPUs and other GPUs. Shared: other pods may run on the same CPUs.",
     )
     runtime: ObjectName | None = Field(
         default=None,
@@ -48,7 +62,7 @@ class Measuring(Schema):
 
 
 def slot_of(part: str, isolation: Isolation) -> str:
-    """Return the kind of measuring slot that a part of a job needs: StaticCPUs, Node, or "" for none."""
+    """Return the kind of measuring slot that a part of a job needs: StaticCPUs, Node, GPU, or "" for none."""
     return isolation if part in (RUN, MEASURE) and isolation != SHARED else ""
 
 
@@ -61,6 +75,17 @@ def guaranteed_problems(requests: dict[str, str], limits: dict[str, str]) -> Ite
         if not (same and whole):
             value = f"{request or 'none'}, limits.{name} {limit or 'none'}"
             yield FieldProblem(f"spec.resources.requests.{name}", value, GUARANTEED_TEXT)
+
+
+def isolation_of_cpus(isolation: Isolation) -> Isolation:
+    """Return what keeps other work off the CPUs of a pod that measures: nothing if it only has its GPU alone."""
+    return SHARED if isolation == GPU else isolation
+
+
+def gpu_problems(limits: dict[str, str]) -> Iterator[FieldProblem]:
+    """Yield the reason why a pod with these limits would have no GPU alone."""
+    if not any(_EXCLUSIVE_GPU.fullmatch(name) and parse_quantity(limit) > 0 for name, limit in limits.items()):
+        yield FieldProblem("spec.resources.limits", ", ".join(sorted(limits)) or "none", GPU_TEXT)
 
 
 def reserved_cpus(requests: dict[str, str], limits: dict[str, str]) -> int:

@@ -10,7 +10,7 @@ from compressionjob.errors import FieldProblem
 from compressionjob.gpu_engines import runtime_without_gpu
 from compressionjob.hints import nearest
 from compressionjob.job_locations import job_locations
-from compressionjob.measuring import SHARED, reserved_cpus
+from compressionjob.measuring import SHARED, isolation_of_cpus, reserved_cpus
 from compressionjob.runtime import CompressionRuntimeSpec, RuntimeVolume
 from compressionjob.spec import CompressionJobSpec
 
@@ -46,7 +46,7 @@ def too_many_threads(spec: CompressionJobSpec, name: str, runtime: CompressionRu
     The pod would report it too, but only after the stages.
     """
     threads, cpus = spec.benchmark.threads, reserved_cpus(runtime.resources.requests, runtime.resources.limits)
-    if threads is not None and 0 < cpus < threads and runtime.measuring.isolation != SHARED:
+    if threads is not None and 0 < cpus < threads and isolation_of_cpus(runtime.measuring.isolation) != SHARED:
         remedy = f"the runtime {name!r} that measures requests {cpus} CPUs; set it to {cpus} at most, or name another"
         yield FieldProblem("spec.benchmark.threads", str(threads), remedy)
 

@@ -18,7 +18,17 @@ from compressionjob.field_types import (
     without_default,
 )
 from compressionjob.group import API_VERSION, RUNTIME_KIND
-from compressionjob.measuring import GUARANTEED_RULE, GUARANTEED_TEXT, STATIC_CPUS, Measuring, guaranteed_problems
+from compressionjob.measuring import (
+    GPU,
+    GPU_RULE,
+    GPU_TEXT,
+    GUARANTEED_RULE,
+    GUARANTEED_TEXT,
+    STATIC_CPUS,
+    Measuring,
+    gpu_problems,
+    guaranteed_problems,
+)
 from compressionjob.namespaces import AllowedNamespaces, LabelKey, LabelValue
 from compressionjob.pod_interface import RESERVED_MOUNTS
 from compressionjob.retention import RuntimeRetention
@@ -110,7 +120,7 @@ class Workspace(Schema):
 class CompressionRuntimeSpec(Schema):
     """Image, hardware and settings of the pods of jobs."""
 
-    model_config = with_rules(cel(GUARANTEED_RULE, GUARANTEED_TEXT), *LIMIT_RULES)
+    model_config = with_rules(cel(GUARANTEED_RULE, GUARANTEED_TEXT), cel(GPU_RULE, GPU_TEXT), *LIMIT_RULES)
 
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")] = Field(
         description="Image that contains compression-runner."
@@ -173,6 +183,8 @@ class CompressionRuntimeSpec(Schema):
         problems = list(default_problems(self.defaults or JobSettings(), self.limits or JobSettings()))
         if self.measuring.isolation == STATIC_CPUS:
             problems += guaranteed_problems(self.resources.requests, self.resources.limits)
+        if self.measuring.isolation == GPU:
+            problems += gpu_problems(self.resources.limits)
         if problems:
             raise InvalidSpec(problems)
         return self

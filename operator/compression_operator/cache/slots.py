@@ -2,6 +2,7 @@
 
 A pod that measures alone on a node needs a node that no other pod of a CompressionJob uses. So no other job begins
 there while one waits and the end of a running pod can free a node. If no pod runs, holding jobs back does not help.
+A pod with a GPU or with CPUs of its own waits for no other job to begin: the scheduler counts what is free.
 """
 
 from collections import Counter, deque
@@ -14,7 +15,7 @@ from compression_operator.records.job import JobRecord
 from compression_operator.records.pod import PodRecord
 from compression_operator.records.reading import parse_time
 from compressionjob.job_parts import COMPRESS, RUN
-from compressionjob.measuring import NODE, STATIC_CPUS
+from compressionjob.measuring import NODE
 
 _PLACED: Final = "placed"
 _REMEMBERED: Final = 20
@@ -23,7 +24,7 @@ _STARTING: Final = ("", "ContainerCreating", "PodInitializing")
 """The kubelet's reasons for a container that is about to start."""
 
 State = tuple[str, str]
-"""The slot that a pod waits for (Node, StaticCPUs) or "placed" if it has a node, and its runtime."""
+"""The slot that a pod waits for (Node, StaticCPUs, GPU) or "placed" if it has a node, and its runtime."""
 
 
 class MeasuringSlots:
@@ -87,7 +88,7 @@ class MeasuringSlots:
             self._counts[before] -= 1
             if not self._counts[before]:
                 del self._counts[before]
-                if before[0] != STATIC_CPUS:
+                if before[0] in (NODE, _PLACED):
                     self._release()
 
     def _release(self) -> None:

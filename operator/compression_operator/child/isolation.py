@@ -3,7 +3,7 @@
 from typing import Any
 
 from compressionjob.group import JOB_UID_LABEL
-from compressionjob.measuring import NODE, Isolation
+from compressionjob.measuring import NODE, Isolation, isolation_of_cpus
 from compressionjob.pod_interface import CONTAINER, CPUS_VARIABLE, ISOLATION_VARIABLE
 
 
@@ -23,9 +23,9 @@ def affinity_of(slot: str) -> dict[str, Any]:
 
 
 def isolation_variables(isolation: Isolation) -> list[dict[str, Any]]:
-    """Return the environment variables with the pod's isolation and its number of reserved CPUs."""
+    """Return the environment variables with the isolation of the pod's CPUs and the number of reserved ones."""
     reserved = {"containerName": CONTAINER, "resource": "requests.cpu", "divisor": "1"}
     return [
-        {"name": ISOLATION_VARIABLE, "value": isolation},
+        {"name": ISOLATION_VARIABLE, "value": isolation_of_cpus(isolation)},
         {"name": CPUS_VARIABLE, "valueFrom": {"resourceFieldRef": reserved}},
     ]

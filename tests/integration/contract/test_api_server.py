@@ -267,7 +267,8 @@ def test_the_printer_columns_of_a_job(kubectl: Kubectl) -> None:
         ("spec.pricePerHour", "free", "above 0"),
         ("spec.securityContext", {"privileged": True}, "unknown field"),
         ("spec.measuring", {"isolation": "StaticCPUs"}, "the same whole number"),
-        ("spec.measuring", {"isolation": "Alone"}, 'supported values: "StaticCPUs", "Node", "Shared"'),
+        ("spec.measuring", {"isolation": "GPU"}, "needs a GPU or a MIG instance that the pod has alone"),
+        ("spec.measuring", {"isolation": "Alone"}, 'supported values: "StaticCPUs", "Node", "GPU", "Shared"'),
     ],
 )
 def test_an_invalid_runtime_is_refused(kubectl: Kubectl, field: str, value: object, says: str) -> None:
@@ -303,6 +304,30 @@ def test_whole_cpus_need_a_guaranteed_pod(kubectl: Kubectl, requests: Any, limit
     set_field(manifest, "spec.measuring", {"isolation": "StaticCPUs"})
     if says:
         assert says in refusal(kubectl, manifest, "--dry-run=server")
+    else:
+        assert "created" in create(kubectl, manifest, "--dry-run=server")
+
+
+@pytest.mark.parametrize(
+    ("limits", "refused"),
+    [
+        ({"nvidia.com/gpu": 1}, False),
+        ({"nvidia.com/mig-1g.10gb": "2"}, False),
+        ({"nvidia.com/gpu": "0"}, True),
+        ({"nvidia.com/gpu.shared": "1"}, True),
+    ],
+)
+def test_a_slot_for_a_gpu_needs_one_that_the_pod_has_alone(
+    kubectl: Kubectl, limits: dict[str, Any], refused: bool
+) -> None:
+    manifest = {
+        "apiVersion": "compression-operator.io/v1alpha1",
+        "kind": "CompressionRuntime",
+        "metadata": {"name": "gpus"},
+        "spec": {"image": "a/b:c", "resources": {"limits": limits}, "measuring": {"isolation": "GPU"}},
+    }
+    if refused:
+        assert "that the pod has alone" in refusal(kubectl, manifest, "--dry-run=server")
     else:
         assert "created" in create(kubectl, manifest, "--dry-run=server")
 

@@ -63,6 +63,28 @@ def test_static_cpus_need_a_guaranteed_pod_with_whole_cpus(requests: Any, limits
     assert parse("Node", requests, limits).resources.limits
 
 
+@pytest.mark.parametrize("name", ["nvidia.com/gpu", "nvidia.com/mig-1g.10gb", "nvidia.com/mig-3g.40gb"])
+def test_a_slot_for_a_gpu_needs_a_gpu_or_an_instance(name: str) -> None:
+    assert parse("GPU", {}, {"memory": "1Gi", name: 1}).measuring.isolation == "GPU"
+
+
+@pytest.mark.parametrize(
+    ("limits", "value"),
+    [
+        ({}, "none"),
+        ({"memory": "1Gi"}, "memory"),
+        ({"nvidia.com/gpu": "0"}, "nvidia.com/gpu"),
+        ({"nvidia.com/gpu.shared": "1"}, "nvidia.com/gpu.shared"),
+    ],
+)
+def test_a_slot_for_a_gpu_is_refused_without_one_that_the_pod_has_alone(limits: Any, value: str) -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        parse("GPU", {}, limits)
+    says = f"spec.resources.limits: '{value}' is not valid: measuring.isolation GPU needs a GPU or a MIG instance"
+    assert says in str(refused.value)
+    assert parse("Node", {}, limits).measuring.isolation == "Node"
+
+
 def test_examples_use_no_more_threads_than_the_charts_runtime_has_cpus() -> None:
     repository = Path(__file__).parents[3]
     runtimes = yaml.safe_load((repository / "charts/compression-operator/values.yaml").read_text())["runtimes"]
@@ -88,6 +110,9 @@ def test_examples_use_no_more_threads_than_the_charts_runtime_has_cpus() -> None
         ("Compress", "Node", ""),
         ("Publish", "StaticCPUs", ""),
         ("Measure", "Shared", ""),
+        ("Run", "GPU", "GPU"),
+        ("Measure", "GPU", "GPU"),
+        ("Compress", "GPU", ""),
     ],
 )
 def test_a_part_that_measures_needs_a_slot(part: str, isolation: Any, slot: str) -> None:

@@ -56,6 +56,14 @@ def test_runtime_determines_parts_and_measuring_runtime(
     assert observed.measuring_runtime.name == measuring
 
 
+def test_a_job_on_a_gpu_of_its_own_needs_no_second_pod() -> None:
+    cache = filled()
+    limits = {"limits": {"nvidia.com/gpu": "1"}}
+    cache.put(RUNTIMES, raw_runtime("cpu", uid="r-gpu", measuring={"isolation": "GPU"}, resources=limits))
+    cache.put(COMPRESSION_JOBS, versioned_job(100))
+    assert (seen(cache).job.part, seen(cache).job.measuring_runtime) == ("Run", "cpu")
+
+
 @pytest.mark.parametrize("part", ["", "Run"])
 def test_job_with_a_single_child_keeps_it(part: str) -> None:
     """An operator before measuring slots created it, or the runtime was edited: no second child, no other part."""

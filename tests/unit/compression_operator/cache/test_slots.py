@@ -91,6 +91,30 @@ def test_no_job_is_held_back_for_a_pod_that_cannot_start(slots: MeasuringSlots, 
     assert slots.ahead(job(), known(cpu={})) == held
 
 
+ON_A_GPU: dict[str, Any] = {"measuring": {"isolation": "GPU"}, "resources": {"limits": {"nvidia.com/gpu": "1"}}}
+NO_GPU = (("PodScheduled", "False", "Unschedulable", "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),)
+
+
+def test_a_job_begins_on_a_free_gpu_while_another_waits_for_one(slots: MeasuringSlots, changed: list[str]) -> None:
+    """Jobs on one node are counted by GPU: a waiting pod needs no empty node, and the scheduler knows what is free."""
+    runtimes = known(cpu=ON_A_GPU)
+    slots.note(running_pod("first", slot="GPU", annotations=on("cpu")))
+    slots.note(running_pod("second", slot="GPU", annotations=on("cpu")))
+    slots.note(pod("third", slot="GPU", annotations=on("cpu"), conditions=NO_GPU))
+    assert slots.waiting() == {"cpu": 1}
+    assert slots.ahead(job(), runtimes) == 0
+    slots.note(running_pod("third", slot="GPU", annotations=on("cpu")))
+    assert slots.waiting() == {}
+    assert changed == []
+
+
+def test_a_pod_on_a_gpu_keeps_a_node_from_becoming_empty(slots: MeasuringSlots) -> None:
+    runtimes = known(cpu={}, fast=ON_A_GPU)
+    slots.note(running_pod("on-gpu", slot="GPU", annotations=on("fast")))
+    slots.note(waiting())
+    assert slots.ahead(job(), runtimes) == 1
+
+
 @pytest.mark.parametrize(
     ("specs", "waits", "held"),
     [

@@ -83,6 +83,17 @@ def test_pods_without_a_slot_have_no_affinity(isolation: str, part: str) -> None
     )
 
 
+@pytest.mark.parametrize("part", ["Run", "Measure"])
+def test_pods_on_different_gpus_of_a_node_measure_at_once(part: str) -> None:
+    """The device plugin gives each its own GPU or instance; nothing keeps other work off their CPUs."""
+    resources = {"limits": {"memory": "8Gi", "nvidia.com/mig-1g.10gb": "1"}}
+    manifest = build({"measuring": {"isolation": "GPU"}, "resources": resources}, status={"part": part})
+    assert "affinity" not in pod_of(manifest)
+    assert pod_of(manifest)["containers"][0]["resources"]["limits"]["nvidia.com/mig-1g.10gb"] == "1"
+    assert manifest["metadata"]["annotations"]["compression-operator.io/measuring-slot"] == "GPU"
+    assert variables_of(manifest)["COMPRESSION_ISOLATION"] == "Shared"
+
+
 def test_pod_environment_has_isolation_and_cpus() -> None:
     environment = variables_of(build({"measuring": {"isolation": "StaticCPUs"}, "resources": WHOLE_CPUS}))
     assert environment["COMPRESSION_ISOLATION"] == "StaticCPUs"

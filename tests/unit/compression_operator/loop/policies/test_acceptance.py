@@ -88,6 +88,7 @@ def test_conditions_have_the_observed_generation() -> None:
         ({"requests": {"cpu": "2500m"}}, "Node", False),
         ({"requests": {"memory": "1Gi"}}, "Node", False),
         ({"requests": {"cpu": "1"}}, "Shared", False),
+        ({"requests": {"cpu": "1"}, "limits": {"nvidia.com/gpu": "1"}}, "GPU", False),
     ],
 )
 def test_too_many_threads_are_refused_before_compressing(
