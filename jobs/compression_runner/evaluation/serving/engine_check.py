@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from compression_runner.dataset import SampleSet
 from compression_runner.errors import WORK_REMEDY, BadRecipe, room_on
 from compression_runner.evaluation.answers.next_tokens import next_tokens
-from compression_runner.evaluation.serving.servers import ENGINE_FIELD, FAILED
+from compression_runner.evaluation.serving.servers import ENGINE_FIELD, FAILED, repeat_last_lines
 from compression_runner.formats.changed_checkpoint import quantized_tensors, write_changed
 from compression_runner.formats.compressed_checkpoint import rounds_inputs
 from compression_runner.inference.predictor import Predictor
 from compression_runner.inference.serving import vllm
-from compression_runner.inference.serving.server import Command, ServerFailedError, ServerProcess
+from compression_runner.inference.serving.server import Command, ServerFailedError, ServerProcess, StatusError
 from compressionjob.figures import short_number
 from compressionjob.report import ChangedTensor, EngineCheck
 
@@ -119,11 +119,11 @@ def require_loaded(
     prompts = [[int(token) for token in sample[TOKENS]] for sample in texts.samples]
     changed_tensors = quantized_tensors(model.folder)[:MOST_CHANGED]
     with _started(vllm.with_readable_scales(model.command), "the compressed model", start) as server:
-        with _answering("about itself and its scales"):
+        with _answering("about itself and its scales", model.command.log):
             engine = f"{vllm.NAME} {vllm.version_at(server.url)}"
             scales = vllm.compare_scales(server.url, model.folder)
         _require_scales(engine, scales)
-        loaded = _predicted(server.url, prompts)
+        loaded = _predicted(server.url, prompts, model.command.log)
     difference, same = loaded.difference(expected), loaded.same(expected)
     tolerance = ROUNDED if rounds_inputs(model.folder) else FLOATS
     _require_same(engine, difference, same, tolerance, len(loaded.losses))
@@ -171,7 +171,7 @@ def _change(model: CheckedModel, name: str, prompts: Sequence[Sequence[int]], lo
         write_changed(model.folder, name, folder)
     arguments = [str(folder) if item == str(model.folder.absolute()) else item for item in model.command.arguments]
     with _started(replace(model.command, arguments=arguments), f"the model with another {name}", start) as server:
-        difference = _predicted(server.url, prompts).difference(loaded)
+        difference = _predicted(server.url, prompts, model.command.log).difference(loaded)
     shutil.rmtree(folder)
     return difference
 
@@ -180,23 +180,26 @@ def _started(command: Command, what: str, start: Start) -> AbstractContextManage
     try:
         return start(command)
     except ServerFailedError as failure:
+        repeat_last_lines(vllm.NAME, command.log)
         raise _failed(f"does not serve {what}: it did not start: {failure} (log: {command.log})") from failure
 
 
-def _predicted(url: str, prompts: Sequence[Sequence[int]]) -> Predicted:
-    with _answering("with probabilities of tokens"):
+def _predicted(url: str, prompts: Sequence[Sequence[int]], log: Path) -> Predicted:
+    with _answering("with probabilities of tokens", log):
         places = [place for prompt in prompts for place in vllm.predictions(url, prompt)]
     losses = np.array([place.loss for place in places])
     return Predicted(losses, np.array([place.likely for place in places]))
 
 
 @contextmanager
-def _answering(what: str) -> Iterator[None]:
+def _answering(what: str, log: Path) -> Iterator[None]:
     """Convert the errors of requests whose answer is missing or cannot be read to BadRecipe."""
     try:
         yield
     except (OSError, http.client.HTTPException, KeyError, ValueError) as error:
-        raise _failed(f"does not answer {what} ({type(error).__name__})") from error
+        repeat_last_lines(vllm.NAME, log)
+        reason = str(error) if isinstance(error, StatusError) else type(error).__name__
+        raise _failed(f"does not answer {what} ({reason}; log: {log})") from error
 
 
 def _refused(problem: str) -> BadRecipe:

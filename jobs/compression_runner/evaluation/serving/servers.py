@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -99,8 +100,7 @@ class Servers:
     def failed(self, side: int, problem: str) -> RunnerError:
         """Return the error of a server that does not serve its model; its log's last lines go into the run's log."""
         log = self._plan.commands[side].log
-        for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
-            LOG.error("%s: %s", self._plan.engine, line)
+        repeat_last_lines(self._plan.engine, log)
         problem = f"{self._plan.engine} does not serve the {MODELS[side]} model: {problem} (log: {log})"
         if side == 0:
             remedy = "give a model that the engine supports, or leave spec.benchmark.engine out"
@@ -110,3 +110,10 @@ class Servers:
     def _end(self, *sides: int) -> None:
         for side in sides:
             self._running.pop(side).end()
+
+
+def repeat_last_lines(engine: str, log: Path) -> None:
+    """Write the last lines of a server's log, if it has written one, into the run's own log."""
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    for line in lines[-LOG_LINES:]:
+        LOG.error("%s: %s", engine, line)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -37,6 +38,10 @@ _NO_LIBRARY: Final = re.compile(r"\b(lib[\w.+-]+\.so[\w.]*): cannot open shared 
 
 class ServerFailedError(RuntimeError):
     """A server ended before it was healthy, or did not become healthy in time; the message is its cause in one line."""
+
+
+class StatusError(OSError):
+    """A server answered with a status of errors; the message is the status and its own words, in one line."""
 
 
 @dataclass(frozen=True)
@@ -128,13 +133,25 @@ def healthy(url: str) -> bool:
 def read(url: str, timeout: float, body: Any = None) -> bytes:
     """Return the answer of a server on this machine to a GET request, or to a POST request with a JSON `body`.
 
-    Raises OSError, for a status of errors too, or HTTPException.
+    Raises StatusError for a status of errors, OSError without an answer, or HTTPException.
     """
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"} if data else {})
-    with _DIRECT.open(request, timeout=timeout) as response:
-        content: bytes = response.read()
+    try:
+        with _DIRECT.open(request, timeout=timeout) as response:
+            content: bytes = response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            raise StatusError(f"status {error.code}: {_own_words(error.read()) or 'no message'}") from error
     return content
+
+
+def _own_words(body: bytes) -> str:
+    """Return the message of an OpenAI-compatible server's error, or its text, in one line."""
+    text = body.decode(errors="replace")
+    with suppress(ValueError, KeyError, TypeError):
+        text = str(json.loads(text)["error"]["message"])
+    return " ".join(text.split())[:MAX_CAUSE]
 
 
 def cause_in(log: str) -> str:

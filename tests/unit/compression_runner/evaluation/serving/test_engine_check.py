@@ -20,7 +20,7 @@ from compression_runner.evaluation.serving.engine_check import CheckedModel, che
 from compression_runner.formats.changed_checkpoint import quantized_tensors, write_changed
 from compression_runner.inference.opening import open_predictor
 from compression_runner.inference.serving import vllm
-from compression_runner.inference.serving.server import Command, ServerFailedError
+from compression_runner.inference.serving.server import Command, ServerFailedError, StatusError
 from compressionjob.report import EngineCheck
 from tests.support import tiny_models
 from tests.support.completions_server import Behaviour, Stand, application
@@ -135,14 +135,19 @@ def test_scales_that_are_not_loaded_are_named(
     assert re.fullmatch(problem, refused.value.problem)
 
 
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [(ConnectionResetError(), "ConnectionResetError"), (StatusError("status 500: no kernel"), "status 500: no kernel")],
+)
 def test_an_engine_whose_scales_cannot_be_read_is_named(
-    packed: tuple[Artifact, Path], texts: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    packed: tuple[Artifact, Path], texts: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    error: Exception, cause: str,
+) -> None:  # fmt: skip
     def refuse(_url: str, _folder: Path) -> vllm.ScaleComparison:
-        raise ConnectionResetError
+        raise error
 
     monkeypatch.setattr(vllm, "compare_scales", refuse)
-    problem = r"vllm does not answer about itself and its scales \(ConnectionResetError\)"
+    problem = rf"vllm does not answer about itself and its scales \({cause}; log: .*compressed\.log\)"
     with pytest.raises(BadRecipe, match=problem) as failed:
         check(*packed, texts, tmp_path)
     assert failed.value.reason == "EngineFailed"

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from compression_runner.inference.serving.server import Command, ServerFailedError, ServerProcess, cause_in, free_port
+from compression_runner.inference.serving.server import (
+    Command,
+    ServerFailedError,
+    ServerProcess,
+    StatusError,
+    cause_in,
+    free_port,
+    read,
+)
 from tests.support.completions_server import command
 
 # A server that starts a worker of its own, as vLLM does, writes both ids and is healthy.
@@ -170,3 +178,26 @@ def test_no_proxy_is_between_the_runner_and_its_server(tmp_path: Path) -> None:
 def test_the_stand_in_is_a_server_of_this_kind(tmp_path: Path) -> None:
     with ServerProcess(command(tmp_path / "log")) as server:
         assert server.start_seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"error": {"message": "at most 80\\ntokens", "code": 400}}', "status 400: at most 80 tokens"),
+        ("Internal Server Error", "status 400: Internal Server Error"),
+        ("", "status 400: no message"),
+    ],
+)
+def test_an_answer_of_errors_has_the_words_of_the_server(tmp_path: Path, body: str, words: str) -> None:
+    code = f"""
+import http.server, sys
+class Refusing(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+    def do_POST(self):
+        self.send_response(400); self.end_headers(); self.wfile.write({body.encode()!r})
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Refusing).serve_forever()
+"""
+    with ServerProcess(python(code, tmp_path / "log")) as server, pytest.raises(StatusError) as refused:
+        read(f"{server.url}/v1/completions", 10, {"prompt": [1]})
+    assert str(refused.value) == words
