@@ -4,9 +4,11 @@ Workers get one file at a time, the longest first, when they are about to end th
 come last: each takes seconds, so that all workers end at about the same time.
 """
 
+import gc
 import os
 import re
 import tempfile
+from collections.abc import Generator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +16,9 @@ from typing import Any, Final
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
+
+# Torch, Transformers and the test modules create millions of objects that stay: collections would scan them all.
+gc.disable()
 
 # Local runs on one machine take turns. Those of a worker do not wait for other workers or users.
 os.environ["COMPRESSION_LOCK"] = str(Path(tempfile.gettempdir()) / f"compression-runner-tests-{os.getpid()}.lock")
@@ -48,6 +53,16 @@ def shares_fixture(folder: Path) -> bool:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling | None:
     """Return the scheduler for ``--dist loadfile``."""
     return FileScheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Exclude what the imports of the test modules have created from later collections, and resume these."""
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
