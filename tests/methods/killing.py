@@ -1,15 +1,13 @@
 """Run a job's stages in a process of their own and kill it at a chosen moment."""
 
 import json
-import multiprocessing
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from subprocess import Popen
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from compression_runner import artifact as artifacts
 from compression_runner.commands.manifest import read_manifest
@@ -19,31 +17,21 @@ from compression_runner.pipeline.run_locations import of_trial
 from compression_runner.storage import Stores
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.progress import RunProgress
+from tests.support.forked import FORKED
 
-# The fork server imports the modules that stages import late, but runs no stage.
-FORKED: Final = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(
-    [
-        __name__,
-        "compression_runner.methods.registry",
-        "nncf",
-        "onnxruntime.quantization",
-        "onnxscript.function_libs.torch_lib.ops",
-        "openvino",
-        "pandas",
-        "tensorly",
-        "torch._functorch.aot_autograd",
-        "torch._inductor.codecache",
-        "torch.export._trace",
-        "torch.onnx._internal.exporter._core",
-        "torch_pruning",
-        "transformers.models.auto",
-        "transformers.models.bert.modeling_bert",
-        "transformers.models.resnet.modeling_resnet",
-    ]
-)
 REPORT: Final = "stages.json"
 PAUSE: Final = 0.005
+
+
+class Running(Protocol):
+    """A process that may have ended."""
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process."""
+
+    def is_alive(self) -> bool:
+        """Return whether the process runs."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +91,7 @@ def checkpoints(workdir: Path) -> dict[str, Checkpoint]:
     }
 
 
-def wait_for(moment: float, order: list[Step], workdir: Path, process: BaseProcess | Popen[bytes]) -> None:
+def wait_for(moment: float, order: list[Step], workdir: Path, process: Running) -> None:
     """Wait until a job is as far as it was at this share of its undisturbed time, or its process has ended.
 
     At 1, all of its steps are done. Time is that of the CPU: how long it takes depends on what else the machine does.
@@ -128,9 +116,8 @@ def _step_at(moment: float, order: list[Step]) -> tuple[Step, float]:
     return order[-1], left
 
 
-def _wait(process: BaseProcess | Popen[bytes], reached: Callable[[], bool]) -> None:
-    alive = process.is_alive if isinstance(process, BaseProcess) else lambda: process.poll() is None
-    while alive() and not reached():
+def _wait(process: Running, reached: Callable[[], bool]) -> None:
+    while process.is_alive() and not reached():
         time.sleep(PAUSE)
 
 

@@ -149,9 +149,8 @@ def test_runs_killed_in_the_evaluation_end_with_the_same_artifact(name: str, tmp
         process = start(job, workdir)
         wait_for(moment, steps, workdir, process)
         time.sleep(measuring)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
+        process.kill()
+        assert process.end(timeout=60).returncode == -signal.SIGKILL
         there = checkpoints(workdir)
         assert made.items() <= there.items()
         made = there

@@ -25,7 +25,7 @@ def unit_of_work(test: str) -> str:
     ("test", "expected"),
     [
         ("tests/unit/demo/test_play.py::test_a[x::y]", "tests/unit/demo/test_play.py"),
-        ("tests/integration/runner/test_pod.py::test_a", "tests/integration/runner/test_pod.py"),
+        ("tests/integration/runner/test_pod.py::test_a", "tests/integration/runner"),
         ("tests/integration/chart/test_admission.py::test_a", "tests/integration/chart"),
         ("tests/integration/observability/test_schema.py::test_a", "tests/integration/observability"),
     ],

@@ -26,7 +26,7 @@ def environment_of_pod() -> Mapping[str, str]:
     if descriptor is None:
         exposed = {name: value for name, value in os.environ.items() if SECRET_NAMES.search(name)}
         if exposed:
-            _start_again(exposed)
+            os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], hand_over(exposed))
         return dict(os.environ)
     from compressionjob.pod_interface import HUB_TOKEN_VARIABLE, Role  # not in the process that only starts this one
 
@@ -38,10 +38,11 @@ def environment_of_pod() -> Mapping[str, str]:
     return {**os.environ, **secrets}
 
 
-def _start_again(secrets: Mapping[str, str]) -> None:
+def hand_over(secrets: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the next program: without these secrets, and with an open file that has them."""
     descriptor = os.memfd_create("secrets", 0)  # without MFD_CLOEXEC: the next program reads it
     with os.fdopen(descriptor, "wb", closefd=False) as file:
         file.write(json.dumps(secrets).encode())
     os.lseek(descriptor, 0, os.SEEK_SET)
     rest = {name: value for name, value in os.environ.items() if name not in secrets}
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], rest | {DESCRIPTOR: str(descriptor)})
+    return rest | {DESCRIPTOR: str(descriptor)}

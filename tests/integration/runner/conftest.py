@@ -7,6 +7,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from compressionjob.pod_input import digest_of, encode
 from compressionjob.report import Summary, parse_summary
 from localcluster import s3
 from tests.support import tiny_models
+from tests.support.forked import ForkedRunner
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ class Bucket:
         """Every object below a prefix."""
         for key in self.keys(prefix):
             self.client.delete_object(Bucket=self.name, Key=f"{prefix}/{key}")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _fork_server() -> None:
+    """Start the server of `ForkedRunner`: one worker runs the files that share this fixture, so it imports once."""
+    forkserver.ensure_running()
 
 
 @pytest.fixture(autouse=True)
@@ -151,24 +159,35 @@ class Ended:
     log: str
 
 
-def start_pod(variables: Mapping[str, str]) -> subprocess.Popen[str]:
+def start_pod(variables: Mapping[str, str]) -> ForkedRunner:
     """Start a runner as in a pod, with its termination message in a file, which the kubelet normally creates."""
     Path(variables["COMPRESSION_TERMINATION_LOG"]).write_text("")
-    command = [sys.executable, "-m", "compression_runner", "pod"]
-    return subprocess.Popen(command, env=dict(variables), stderr=subprocess.PIPE, text=True)
+    return ForkedRunner(["pod"], variables)
 
 
-def end_of(process: subprocess.Popen[str], variables: Mapping[str, str]) -> Ended:
+def end_of(process: ForkedRunner, variables: Mapping[str, str]) -> Ended:
     """Wait for a pod to end."""
-    _, log = process.communicate(timeout=180)
+    ended = process.end(timeout=300)
+    return Ended(ended.returncode, _summary(variables), ended.stderr)
+
+
+def _summary(variables: Mapping[str, str]) -> Summary | None:
     message = Path(variables["COMPRESSION_TERMINATION_LOG"]).read_text()
     assert len(message.encode()) <= 4096
-    return Ended(process.returncode, parse_summary(message) if message else None, log)
+    return parse_summary(message) if message else None
 
 
 def run_pod(variables: Mapping[str, str]) -> Ended:
     """Run a pod to its end."""
     return end_of(start_pod(variables), variables)
+
+
+def run_new_pod(variables: Mapping[str, str]) -> Ended:
+    """Run a pod with an interpreter of its own, as its container starts it; its imports take seconds."""
+    Path(variables["COMPRESSION_TERMINATION_LOG"]).write_text("")
+    command = [sys.executable, "-m", "compression_runner", "pod"]
+    ended = subprocess.run(command, env=dict(variables), stderr=subprocess.PIPE, text=True, timeout=300, check=False)
+    return Ended(ended.returncode, _summary(variables), ended.stderr)
 
 
 def ask(variables: Mapping[str, str], path: str) -> str:

@@ -11,7 +11,7 @@ from compression_runner.pipeline.run_locations import OutputLocations, outputs_o
 from compression_runner.storage import Stores
 from compressionjob.retention import SpaceUsed
 from compressionjob.spec import parse_job
-from tests.integration.runner.conftest import Bucket, Ended, environment, manifest, run_pod
+from tests.integration.runner.conftest import Bucket, Ended, environment, manifest, run_new_pod, run_pod
 
 FIRST, SECOND = "a" * 64, "b" * 64
 
@@ -95,7 +95,7 @@ def test_cleaning_loads_no_model_library(bucket: Bucket, tmp_path: Path) -> None
     )
     variables = environment(bucket.server, job, tmp_path / "clean", COMPRESSION_PART="Clean", LISTING=str(listing))
     paths = os.pathsep.join(filter(None, [str(hook), os.environ.get("PYTHONPATH", "")]))
-    ended = run_pod(variables | {"COMPRESSION_CLEAN": '["reports"]', "PYTHONPATH": paths})
+    ended = run_new_pod(variables | {"COMPRESSION_CLEAN": '["reports"]', "PYTHONPATH": paths})
     assert ended.status == 0, ended.log
     loaded = set(listing.read_text().split())
     assert not loaded & {"torch", "transformers", "onnxruntime", "openvino"}, "512Mi are not enough for these"

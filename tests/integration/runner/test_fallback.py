@@ -83,7 +83,7 @@ def test_a_pod_killed_while_measuring_a_candidate_resumes(bucket: Bucket, tmp_pa
         except OSError:
             pass
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     assert end_of(process, variables).status == -signal.SIGKILL
     assert bucket.keys("out") == []
     before = checkpoints(bucket)

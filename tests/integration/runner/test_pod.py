@@ -16,6 +16,7 @@ from tests.integration.runner.conftest import (
     end_of,
     environment,
     manifest,
+    run_new_pod,
     run_pod,
     start_pod,
     text_manifest,
@@ -35,7 +36,7 @@ def checkpoint_markers(bucket: Bucket) -> list[str]:
 
 def test_a_job_ends_in_a_verdict_and_a_complete_publication(bucket: Bucket, tmp_path: Path) -> None:
     variables = environment(bucket.server, text_manifest(bucket.server.endpoint), tmp_path / "work")
-    ended = run_pod(variables)
+    ended = run_new_pod(variables)
     assert ended.status == 0, ended.log
     assert ended.summary is not None
     assert ended.summary.verdict == "Pass"
@@ -200,7 +201,7 @@ def test_a_pod_killed_in_a_stage_resumes_to_the_same_digest(bucket: Bucket, tmp_
         deadline = time.monotonic() + 120
         while len(checkpoint_markers(bucket)) <= attempt and time.monotonic() < deadline:
             time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         assert end_of(process, variables).status == -signal.SIGKILL
         killed_after.append(len(checkpoint_markers(bucket)))
         assert "artifact.json" not in bucket.keys("out")

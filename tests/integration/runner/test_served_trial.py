@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import yaml
 from compressionjob.pod_interface import ENGINES_VARIABLE
 from tests.support import tiny_models
 from tests.support.engines import stand_in_vllm
+from tests.support.forked import ForkedRunner
 
 TEXT = ["in the beginning was the word and the word was made of bytes and there were many of them"] * 40
 
@@ -46,9 +46,7 @@ def write_job(folder: Path, **sla: Any) -> Path:
 
 
 def runner(engines: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "compression_runner", *map(str, arguments)]
-    environment = os.environ | {ENGINES_VARIABLE: str(engines)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=500, env=environment, check=False)
+    return ForkedRunner(arguments, os.environ | {ENGINES_VARIABLE: str(engines)}).end(timeout=500)
 
 
 def test_limits_on_served_requests_are_judged_and_reported(tmp_path: Path) -> None:

@@ -1,13 +1,13 @@
 """A pod reads and writes by its stores, and sends tokens and keys only to their own endpoints."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.runner.conftest import Bucket, environment, run_pod, text_manifest
+from tests.integration.runner.conftest import Bucket, Ended, environment, run_new_pod, run_pod, text_manifest
 from tests.support import tiny_models
 from tests.support.hub_server import Hub, serving
 
@@ -32,9 +32,12 @@ def evil(tmp_path: Path) -> Iterator[Hub]:
         yield server
 
 
-def refusal(bucket: Bucket, job: dict[str, Any], workdir: Path, **variables: str) -> str:
+def refusal(
+    bucket: Bucket, job: dict[str, Any], workdir: Path, run: Callable[[Mapping[str, str]], Ended] = run_pod,
+    **variables: str,
+) -> str:  # fmt: skip
     """Return the pod's message for the status: it ends without a retry."""
-    ended = run_pod(environment(bucket.server, job, workdir, **variables))
+    ended = run(environment(bucket.server, job, workdir, **variables))
     assert ended.status == 2, ended.log
     assert ended.summary is not None
     assert ended.summary.error is not None
@@ -87,5 +90,7 @@ def test_a_model_cannot_read_the_keys_of_the_pod(bucket: Bucket, hub: Hub, tmp_p
     access = {"hub": {"secretName": "hub", "endpoint": hub.url}, "output": {"destination": "s3://models/hostile"}}
     job = text_manifest(bucket.server.endpoint, model=MODEL, **access)
     keys = {"HUB_HF_TOKEN": TOKEN, "HUB_HF_ENDPOINT": hub.url}
-    assert "its setting vocab names the file /proc/self/environ" in refusal(bucket, job, tmp_path / "work", **keys)
+    assert "its setting vocab names the file /proc/self/environ" in refusal(
+        bucket, job, tmp_path / "work", run_new_pod, **keys
+    )
     assert bucket.keys("hostile") == []

@@ -4,12 +4,9 @@ import itertools
 import json
 import os
 import re
-import resource
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from compression_runner import artifact as artifacts
 from compression_runner.pipeline.machine_lock import LOCK_VARIABLE, MachineLock
 from compression_runner.telemetry.progress import RunProgress
 from tests.support import tiny_models
+from tests.support.forked import ForkedRunner
 
 
 def write_job(folder: Path, **changes: Any) -> Path:
@@ -63,10 +61,9 @@ def _written(folder: Path, spec: dict[str, Any]) -> Path:
     return folder / "job.yaml"
 
 
-def runner(*arguments: object, limit: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
+def runner(*arguments: object, largest_file: int | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command line in its own process."""
-    command = [sys.executable, "-m", "compression_runner", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, preexec_fn=limit, check=False)
+    return ForkedRunner(arguments, largest_file=largest_file).end(timeout=240)
 
 
 def test_a_passing_trial_exits_with_0_and_writes_all_files(tmp_path: Path) -> None:
@@ -237,12 +234,9 @@ def test_an_impossible_plan_exits_with_2(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_exits_with_7_and_leaves_nothing(tmp_path: Path) -> None:
-    def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
-
     job = write_text_job(tmp_path / "a")
     assert (tmp_path / "a" / "bert" / "model.safetensors").stat().st_size > 60_000
-    ended = runner("run", job, "--workdir", tmp_path / "work", limit=small_files)
+    ended = runner("run", job, "--workdir", tmp_path / "work", largest_file=60_000)
     assert ended.returncode == 7, ended.stderr
     assert "no space left" in ended.stderr
     assert not (tmp_path / "work" / "output").exists()
@@ -268,11 +262,11 @@ def test_a_trial_killed_at_any_moment_resumes_to_the_same_result(tmp_path: Path)
     assert runner("run", job, "--workdir", tmp_path / "reference").returncode == 0
     expected = artifacts.load(tmp_path / "reference" / "output").digest
     work = tmp_path / "work"
-    command = [sys.executable, "-m", "compression_runner", "run", str(job), "--workdir", str(work)]
-    for pause in (1.0, 1.5, 2.5):
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            time.sleep(pause)
-            process.send_signal(signal.SIGKILL)
+    for pause in (0.1, 0.4, 1.2):
+        process = ForkedRunner(["run", job, "--workdir", work])
+        time.sleep(pause)
+        process.kill()
+        process.end(timeout=60)
         if (work / "output").exists():
             artifacts.verify(artifacts.load(work / "output"))
     assert runner("run", job, "--workdir", work).returncode == 0
