@@ -18,6 +18,7 @@ from compressionjob.objectives import ERROR_METRICS
 from compressionjob.serving import SERVING_RULES
 from compressionjob.task_data import TASK_SPEC_RULES
 from compressionjob.tasks import TASKS, Traits
+from compressionjob.torch_engines import TORCH_RULES
 from compressionjob.trust_fit import is_explained
 
 OWN_DATA: Final = "it needs training or calibration data; name it in {}, separate from the evaluation data"
@@ -169,6 +170,7 @@ SPEC_RULES: Final[list[JsonValue]] = [
     _of_task("attributions", _tasks(is_explained), "remove it"),
     *SERVING_RULES,
     *GPU_RULES,
+    *TORCH_RULES,
     *TASK_SPEC_RULES,
 ]
 """Rules for the spec as a whole."""

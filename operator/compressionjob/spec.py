@@ -14,7 +14,8 @@ from compressionjob.consistency import (
     review_problems,
 )
 from compressionjob.data import Columns, Data, EvaluationData
-from compressionjob.engines import GPU_ENGINES, Engine
+from compressionjob.engine_misfits import misfit_problems
+from compressionjob.engines import Engine
 from compressionjob.errors import FieldProblem, InvalidSpec, kind_of, problems_of
 from compressionjob.field_types import (
     Duration,
@@ -25,7 +26,6 @@ from compressionjob.field_types import (
     with_rules,
     without_default,
 )
-from compressionjob.gpu_engines import gpu_problems
 from compressionjob.group import API_VERSION, JOB_KIND
 from compressionjob.locations import Hub, Location, LocationText, SourceText, Storage, parse_location
 from compressionjob.model_state import MODEL_RULES, STATE_RULES, StateTensor, added_with, state_problems
@@ -41,6 +41,7 @@ from compressionjob.serving_fit import serving_problems
 from compressionjob.task_data import task_problems
 from compressionjob.tasks import TASKS, Task, default_metric
 from compressionjob.text_pairs import pair_problems
+from compressionjob.torch_engines import ENGINE_MISFITS
 from compressionjob.trust_fit import trust_problems
 
 DEFAULT_RUNTIME: Final = "cpu"
@@ -94,8 +95,9 @@ class Benchmark(Schema):
         default="auto",
         description="Engine that the model is for. auto: onnxruntime, or OpenVINO for its models, on the CPU. "
         "onnxruntime-cuda, onnxruntime-tensorrt: both models are measured on the GPU of the runtime, whose image needs "
-        "onnxruntime for GPUs. vllm: the model is also served by vLLM, which measures the limits on served requests "
-        "(ttft to outputLength). The runtime's image needs vLLM.",
+        "onnxruntime for GPUs. torch, torch-compile: PyTorch on the CPU, without or with torch.compile; with -cuda, on "
+        "the GPU. Source and result are Transformers folders. vllm: the model is also served by vLLM, which measures "
+        "the limits on served requests (ttft to outputLength). The runtime's image needs vLLM.",
         json_schema_extra=without_default,
     )
     serving: Serving | None = Field(default=None, description="Load on the serving engine. engine vllm needs it.")
@@ -255,7 +257,7 @@ class CompressionJobSpec(Schema):
             *fallback_problems(self.sla, self.pipeline),
             *task_problems(self.data.tasks, self.sla.recovery.tasks if self.sla.recovery else None, self.model.task),
             *serving_problems(self.sla, self.model.task, self.benchmark.serving, self.output.format),
-            *(gpu_problems(self.to_json()) if self.benchmark.engine in GPU_ENGINES else ()),
+            *(misfit_problems(self.to_json(), ENGINE_MISFITS) if self.benchmark.engine != "auto" else ()),
         ]
         if problems:
             raise InvalidSpec(problems)

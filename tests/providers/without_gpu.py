@@ -14,7 +14,7 @@ from compression_runner.errors import RunnerError
 from compression_runner.inference.gpu import not_available
 from compression_runner.inference.opening import open_predictor
 from compression_runner.inference.versions import engine_version
-from compressionjob.engines import GPU_ENGINES
+from compressionjob.engines import PROVIDER_ENGINES
 from tests.support.half_supported import half_supported
 
 
@@ -25,7 +25,7 @@ def main(folder: Path) -> None:
         "version": engine_version("onnxruntime-cuda"),
         "available": onnxruntime.get_available_providers(),
     }
-    for engine in GPU_ENGINES:
+    for engine in PROVIDER_ENGINES:
         results[engine] = {"check": not_available(engine), "opened": ["a session"]}
         try:
             open_predictor(graph, 1, engine).close()

@@ -24,7 +24,7 @@ from compression_runner.pipeline.spending import price_of, require_price
 from compression_runner.storage import Stores
 from compression_runner.telemetry import logs
 from compressionjob.data import ROLES, DataSource
-from compressionjob.engines import GPU_ENGINES
+from compressionjob.engines import GPU_ENGINES, TORCH_ENGINES
 from compressionjob.exit_codes import ExitCode
 from compressionjob.field_types import format_bytes, format_duration
 from compressionjob.serving import Serving
@@ -112,8 +112,10 @@ def _print(job: CompressionJob, prepared: PreflightResult, console: PlainConsole
     engine = "OpenVINO" if prepared.plan.steps[-1].format == "openvino" else "onnxruntime"
     cpus = len(choose_cpus(job.spec.benchmark.threads).numbers)
     device = f"{cpus} CPUs"
+    if job.spec.benchmark.engine in (*GPU_ENGINES, *TORCH_ENGINES):
+        engine = job.spec.benchmark.engine
     if job.spec.benchmark.engine in GPU_ENGINES:
-        engine, device = job.spec.benchmark.engine, "the GPU"
+        device = "the GPU"
     console.print(f"measured against: {baseline}, in {engine} on {device}")
     if serving := job.spec.benchmark.serving:
         load = _load(serving)

@@ -36,13 +36,15 @@ from compression_runner.evaluation.report_figures import (
 from compression_runner.evaluation.request import looks_at_samples, quality_metric
 from compression_runner.evaluation.requested import recovery_of, served_of, trust_of
 from compression_runner.evaluation.serving.serve import ServedModels
+from compression_runner.evaluation.speed.compiled import compiled
 from compression_runner.evaluation.speed.latency import LATENCY_SHARE, LatencyPlan, measure_latency
 from compression_runner.evaluation.speed.latency_run import MODELS, QUANTILES, LatencyRun
 from compression_runner.evaluation.speed.scenario import Scenario
 from compression_runner.evaluation.speed.system_under_test import offline_batch, prepared_queries, system_under_test
 from compression_runner.evaluation.speed.throughput import ThroughputRun, measure_throughput
 from compression_runner.evaluation.statistics.alpha_spending import each_look, look_of_data
-from compression_runner.inference.opening import engine_of, open_predictor
+from compression_runner.formats.opening import open_model
+from compression_runner.inference.opening import engine_of
 from compression_runner.inference.predictor import Engine, Feed, ModelOrigin, Predictor
 from compressionjob.cost import cost_per_million
 from compressionjob.estimate import Estimate
@@ -91,8 +93,8 @@ def measure(
     with (
         pinned(cpus) as pin,
         execution_in(engine) as execution,
-        stepwise(open_predictor(baseline.model, threads, engine), data) as before,
-        stepwise(open_predictor(compressed.model, threads, engine, _origin(spec)), data) as after,
+        stepwise(open_model(baseline.model, spec.model.task, threads, engine), data) as before,
+        stepwise(open_model(compressed.model, spec.model.task, threads, engine, _origin(spec)), data) as after,
     ):
         models, predictors = (baseline.model, compressed.model), (before, after)
         place_batch(spec, predictors, data)
@@ -108,9 +110,8 @@ def measure(
         quality = with_note(quality, saturation_note(models, engine))
         watch.end("evaluate baseline", "evaluate compressed")
         with watch.phase("memory"):
-            memory = _memory(
-                (baseline, compressed), feeds, threads, confidence, (engine, execution.gpu), observer, interim
-            )
+            device = engine, execution.gpu
+            memory = _memory(spec, (baseline, compressed), feeds, threads, confidence, device, observer, interim)
         noise_before = read_noise()
         run, rates = _speed(spec, predictors, data, confidence, watch, observer, interim, threads, price, execution)
         noise = noise_between(noise_before, read_noise())
@@ -186,6 +187,7 @@ def _answers(
 
 
 def _memory(
+    spec: CompressionJobSpec,
     subjects: tuple[MeasuredModel, MeasuredModel],
     feeds: Sequence[Feed],
     threads: int,
@@ -200,7 +202,7 @@ def _memory(
     """
     began, at_look = interim.now(), each_look(confidence, len(LOOKS_AT))
     probes = [
-        MemoryProbes(subject.model, feed, threads, at_look, *device)
+        MemoryProbes(subject.model, feed, threads, at_look, device[0], spec.model.task, device[1])
         for subject, feed in zip(subjects, feeds, strict=True)
     ]
     needs = [interim.limits(MEMORY_RATIO), interim.limits(*MEMORY_LIMITS)]
@@ -234,31 +236,32 @@ def _speed(
     scenario = Scenario.of(spec.sla.latency)
     sides = [system_under_test(side, data, spec.benchmark, scenario, sequential=threads == 1) for side in predictors]
     decisive = spec.sla.latency.percentile if spec.sla.latency else None
-    with watch.phase("latency") as advance:
-        plan, began = LatencyPlan(each, decisive, seconds * LATENCY_SHARE, scenario), interim.now()
+    batch = min(offline_batch(predictor, spec.benchmark) for predictor in predictors)
+    with compiled(predictors, sides, {*range(1, batch + 1), scenario.samples}):
+        with watch.phase("latency") as advance:
+            plan, began = LatencyPlan(each, decisive, seconds * LATENCY_SHARE, scenario), interim.now()
 
-        def latency_decided(run: LatencyRun) -> bool:
-            estimates: dict[str, Estimate | None] = {SPEEDUP: None, **latency_estimates(spec, run, each)}
-            return interim.decided(estimates, "queries", run.queries, began)
+            def latency_decided(run: LatencyRun) -> bool:
+                estimates: dict[str, Estimate | None] = {SPEEDUP: None, **latency_estimates(spec, run, each)}
+                return interim.decided(estimates, "queries", run.queries, began)
 
-        limited = latency_decided if interim.limits(LATENCY, SPEEDUP) else None
-        run = measure_latency(
-            sides[0], sides[1], plan, advance, look=execution.read_noise, observer=observer, decided=limited
-        )
-    with watch.phase("throughput") as advance:
-        batch = min(offline_batch(predictor, spec.benchmark) for predictor in predictors)
-        rest, started = seconds - watch.seconds["latency"], interim.now()
+            limited = latency_decided if interim.limits(LATENCY, SPEEDUP) else None
+            run = measure_latency(
+                sides[0], sides[1], plan, advance, look=execution.read_noise, observer=observer, decided=limited
+            )
+        with watch.phase("throughput") as advance:
+            rest, started = seconds - watch.seconds["latency"], interim.now()
 
-        def rate_decided(rates: ThroughputRun) -> bool:
-            rate = rates.rate(1)
-            estimates = {THROUGHPUT: rate} | ({} if price is None else {COST: cost_per_million(price, rate)})
-            return interim.decided(estimates, "blocks", len(rates.pairs), started)
+            def rate_decided(rates: ThroughputRun) -> bool:
+                rate = rates.rate(1)
+                estimates = {THROUGHPUT: rate} | ({} if price is None else {COST: cost_per_million(price, rate)})
+                return interim.decided(estimates, "blocks", len(rates.pairs), started)
 
-        enough = rate_decided if interim.limits(THROUGHPUT, COST) else None
-        meter = execution.energy_meter()
-        rates = measure_throughput(
-            sides[0], sides[1], batch, each, rest, advance, look=execution.read_noise, meter=meter, decided=enough
-        )
+            enough = rate_decided if interim.limits(THROUGHPUT, COST) else None
+            meter = execution.energy_meter()
+            rates = measure_throughput(
+                sides[0], sides[1], batch, each, rest, advance, look=execution.read_noise, meter=meter, decided=enough
+            )
     return run, rates
 
 

@@ -18,7 +18,7 @@ from compression_runner.evaluation.request import requests_trust
 from compression_runner.evaluation.serving.serve import Served, ServedModels, ServingLimits, commands_of, serve
 from compression_runner.evaluation.statistics.alpha_spending import LOOKS
 from compression_runner.evaluation.trust import Trust, measure_trust
-from compression_runner.inference.opening import engine_of, open_predictor
+from compression_runner.inference.opening import engine_of, engine_of_graph, open_predictor
 from compression_runner.inference.predictor import Predictor
 from compressionjob.estimate import Estimate
 from compressionjob.field_types import parse_duration
@@ -94,7 +94,7 @@ def _engine_check(
     from compression_runner.evaluation.serving.engine_check import CheckedModel, checked_texts, judged, require_loaded
 
     texts = checked_texts(data, serving.prompt_tokens)
-    with open_predictor(graph, threads, engine_of(graph)) as predictor:
+    with open_predictor(graph, threads, engine_of_graph(graph)) as predictor:
         expected = judged(predictor, texts)
     command = commands_of(serving, models, threads).commands[1]
     return require_loaded(CheckedModel(models.compressed, command, models.folder), texts, expected, advance)

@@ -26,6 +26,7 @@ from compression_runner.formats.probes import Probe, probes
 from compression_runner.formats.signals import SIGNALS
 from compression_runner.formats.task_module import Interface, wrap
 from compression_runner.formats.transformers_model import load_model, sequence_length_limit
+from compressionjob.tasks import Task
 
 OPSET: Final = 20
 MAX_BATCH: Final = 4096
@@ -72,10 +73,17 @@ def load_exportable(artifact: Artifact) -> Exportable:
 
     Raises BadRecipe if it does not run on an example input.
     """
-    model = load_model(artifact.path, artifact.task)
+    return exportable_of(load_model(artifact.path, artifact.task), artifact.path, artifact.task)
+
+
+def exportable_of(model: torch.nn.Module, path: Path, task: Task) -> Exportable:
+    """Return the module of a task around a loaded model.
+
+    Raises BadRecipe if it does not run on an example input.
+    """
     longest = sequence_length_limit(model)
     module: torch.nn.Module
-    if artifact.task == "text-generation":
+    if task == "text-generation":
         try:
             module, interface = decoding, _ = decoder(model)
             inputs, axes = decoder_probes(decoding, longest), dynamic_shapes(interface, longest)
@@ -84,8 +92,8 @@ def load_exportable(artifact: Artifact) -> Exportable:
             remedy = "export the model to ONNX yourself, and name that as the source"
             raise BadRecipe("UnsupportedModel", "spec.model.source", "export to ONNX", problem, remedy) from error
     else:
-        module, interface = wrap(model, artifact.path, artifact.task)
-        inputs = probes(model, artifact.path, interface)
+        module, interface = wrap(model, path, task)
+        inputs = probes(model, path, interface)
         axes = _axes(interface, inputs, longest)
     return Exportable(module, interface, inputs, axes)
 

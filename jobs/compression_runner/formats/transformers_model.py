@@ -58,6 +58,8 @@ LOADING: Final[Mapping[str, Any]] = {
     "output_loading_info": True,
 }
 """Arguments of `from_pretrained` for every model folder: no code of the folder runs, and nothing is downloaded."""
+AS_STORED: Final = {name: value for name, value in LOADING.items() if name != "attn_implementation"} | {"dtype": "auto"}
+"""The same with the defaults of transformers for attention and type."""
 UNKNOWN_LENGTH: Final = 512
 """Maximum length of example texts for a model without a limit."""
 
@@ -68,19 +70,30 @@ def load_model(path: Path, task: Task) -> torch.nn.Module:
     Raises InvalidInput for weights that are missing or have another shape, which transformers would replace by random
     numbers, and for weights with NaN or infinity; BadRecipe for an architecture unknown to transformers.
     """
-    model = _load_any(path, task)
+    return _finite(_load_any(path, task, LOADING))
+
+
+def load_as_stored(path: Path, task: Task) -> torch.nn.Module:
+    """Load a Transformers model as its users do: in the type of its weights, with transformers' choice of attention.
+
+    Raises what `load_model` raises.
+    """
+    return _finite(_load_any(path, task, AS_STORED))
+
+
+def _finite(model: torch.nn.Module) -> torch.nn.Module:
     require_finite_module(model)
     return model
 
 
-def _load_any(path: Path, task: Task) -> torch.nn.Module:
+def _load_any(path: Path, task: Task, settings: Mapping[str, Any]) -> torch.nn.Module:
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if (path / surgery.SURGERY).is_file():
         return _load_changed(path, task)
     try:
         with garbage_collection.paused():  # transformers imports the model's modules only now
-            model, loaded = _loaded(path, task)
+            model, loaded = _loaded(path, task, settings)
     except (OSError, RuntimeError) as error:
         problem = f"the weights do not fit the configuration: {cause(error)}"
         raise InvalidInput("InvalidModel", FIELD, path.name, problem, "save the model with save_pretrained") from error
@@ -106,7 +119,7 @@ def _without_pooler(model: torch.nn.Module, missing: Iterable[str]) -> torch.nn.
     return model
 
 
-def _loaded(path: Path, task: Task) -> tuple[Any, dict[str, Any]]:
+def _loaded(path: Path, task: Task, settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return the model and the loading information of transformers."""
     if float8_checkpoint.is_float8(path):
         model, missing = float8_checkpoint.load(path, lambda: _from_config(path, task))
@@ -116,7 +129,7 @@ def _loaded(path: Path, task: Task) -> tuple[Any, dict[str, Any]]:
         if more:
             # transformers warns that the folder has a quantization configuration; only this field differs from it.
             warnings.simplefilter("ignore", UserWarning)
-        loaded: tuple[Any, dict[str, Any]] = _class_for(path, task).from_pretrained(path, **LOADING, **more)
+        loaded: tuple[Any, dict[str, Any]] = _class_for(path, task).from_pretrained(path, **settings, **more)
     if more:
         input_rounding.round_inputs(loaded[0], path)
     return loaded

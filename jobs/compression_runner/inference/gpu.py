@@ -21,7 +21,7 @@ from compression_runner.inference.placement import CPU_PROVIDER, Placement, read
 from compression_runner.inference.predictor import SOURCE_MODEL, Feed, ModelOrigin
 from compression_runner.inference.providers import PROVIDERS, providers_of
 from compression_runner.inference.versions import engine_version
-from compressionjob.engines import GpuEngine
+from compressionjob.engines import ProviderEngine
 
 LOG: Final = logging.getLogger(__name__)
 START_ERRORS: Final[tuple[type[Exception], ...]] = (RuntimeError, ValueError, *RUNTIME_ERRORS)
@@ -34,8 +34,8 @@ class GpuPredictor(OnnxPredictor):
     RuntimeError if the provider does not start: onnxruntime would run the graph on the CPU.
     """
 
-    def __init__(self, model: Path, threads: int, engine: GpuEngine, origin: ModelOrigin = SOURCE_MODEL) -> None:
-        self._engine: GpuEngine = engine
+    def __init__(self, model: Path, threads: int, engine: ProviderEngine, origin: ModelOrigin = SOURCE_MODEL) -> None:
+        self._engine: ProviderEngine = engine
         self._profile = Path(tempfile.mkdtemp(prefix="placement-"))
         try:
             super().__init__(model, threads, origin)
@@ -74,7 +74,7 @@ class GpuPredictor(OnnxPredictor):
         shutil.rmtree(self._profile, ignore_errors=True)
 
 
-def not_available(engine: GpuEngine) -> str:
+def not_available(engine: ProviderEngine) -> str:
     """Return why the provider of an engine cannot run here; empty if a session with it opens."""
     provider = PROVIDERS[engine].name
     preload_libraries()

@@ -15,9 +15,14 @@ LOAD_ERRORS: Final[tuple[type[Exception], ...]] = (RuntimeError, *RUNTIME_ERRORS
 
 
 def engine_of(model: Path, requested: RequestedEngine = "auto") -> Engine:
-    """Return the engine that measures a model: the job's on a GPU, or OpenVINO for its own format and onnxruntime."""
-    if requested == "onnxruntime-cuda" or requested == "onnxruntime-tensorrt":
-        return requested
+    """Return the engine that measures a model: the job's, or OpenVINO for its own format and onnxruntime."""
+    if requested == "auto" or requested == "vllm":
+        return engine_of_graph(model)
+    return requested
+
+
+def engine_of_graph(model: Path) -> Engine:
+    """Return the engine of a graph on the CPU."""
     return "openvino" if model.suffix == IR_SUFFIX else "onnxruntime"
 
 
@@ -34,6 +39,8 @@ def open_predictor(model: Path, threads: int, engine: Engine, origin: ModelOrigi
             return OpenVinoPredictor(model, threads, origin)
         if engine == "onnxruntime":
             return OnnxPredictor(model, threads, origin)
-        return GpuPredictor(model, threads, engine, origin)
+        if engine == "onnxruntime-cuda" or engine == "onnxruntime-tensorrt":
+            return GpuPredictor(model, threads, engine, origin)
     except LOAD_ERRORS as error:
         raise origin.not_loading(engine, model.name, error) from error
+    raise ValueError(f"{engine} takes no graph")

@@ -4,19 +4,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compression_runner.errors import BadRecipe, InvalidInput, RunnerError, cause
 from compression_runner.inference.placement import Placement
-from compressionjob.engines import GpuEngine
+from compressionjob.engines import TORCH_ENGINES, ProviderEngine, TorchEngine
 
 Feed = Mapping[str, NDArray[np.generic]]
 """The inputs of one call by name."""
-Engine = Literal["onnxruntime", "openvino", GpuEngine]
-"""The inference engine. Both models of a comparison run in the same one."""
+Engine = Literal["onnxruntime", "openvino", ProviderEngine, TorchEngine]
+"""An inference engine. Both models of a comparison run in the same one."""
+
+
+def is_torch(engine: Engine) -> TypeGuard[TorchEngine]:
+    """Return whether an engine runs modules of PyTorch."""
+    return engine in TORCH_ENGINES
 
 
 OTHER_STAGE: Final = "change the parameters of the stage, or remove it"
@@ -46,7 +51,8 @@ class ModelOrigin:
                 f"the compressed model does not run in {engine} on data on which the baseline runs: {cause(error)}"
             )
             return BadRecipe("NotRunning", self.field, given, problem, OTHER_STAGE)
-        problem = f"the graph does not run in {engine} on this data: {cause(error)}"
+        noun = "model" if is_torch(engine) else "graph"
+        problem = f"the {noun} does not run in {engine} on this data: {cause(error)}"
         remedy = "give data that the model takes, or correct the model"
         return InvalidInput("InvalidModel", self.field, given, problem, remedy)
 
@@ -91,6 +97,10 @@ class Predictor(ABC):
     """The inputs of the model."""
     outputs: tuple[TensorInfo, ...]
     """The outputs of the model."""
+    precision: str = ""
+    """The type of the weights, for engines that compute in it; empty for engines that follow the types of a graph."""
+    compiles: bool = False
+    """Whether a run may compile the model for the sizes of its inputs, which takes seconds."""
 
     @abstractmethod
     def run(self, feed: Feed, outputs: list[str] | None = None) -> list[NDArray[np.generic]]:

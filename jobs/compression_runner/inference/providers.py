@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from compression_runner.inference.placement import CPU_PROVIDER
-from compressionjob.engines import GpuEngine
+from compressionjob.engines import ProviderEngine
 
 Providers = list[tuple[str, dict[str, str]]]
 """Providers of a session with their options; each takes the nodes that those before it cannot run."""
@@ -32,7 +32,7 @@ class ExecutionProvider:
     precision: str
 
 
-PROVIDERS: Final[Mapping[GpuEngine, ExecutionProvider]] = {
+PROVIDERS: Final[Mapping[ProviderEngine, ExecutionProvider]] = {
     "onnxruntime-cuda": ExecutionProvider("CUDAExecutionProvider", (), "the types of the graph, float32 without TF32"),
     "onnxruntime-tensorrt": ExecutionProvider(
         "TensorrtExecutionProvider",
@@ -42,7 +42,7 @@ PROVIDERS: Final[Mapping[GpuEngine, ExecutionProvider]] = {
 }
 
 
-def providers_of(engine: GpuEngine, model: Path) -> Providers:
+def providers_of(engine: ProviderEngine, model: Path) -> Providers:
     """Return the providers of a session for a graph, the CPU last: onnxruntime computes shapes there."""
     chosen = PROVIDERS[engine]
     options = {"CUDAExecutionProvider": _CUDA_OPTIONS}

@@ -18,5 +18,9 @@ def library_version(name: str) -> str:
 
 
 def engine_version(engine: str) -> str:
-    """Return the version of an inference engine: onnxruntime with any provider, or OpenVINO."""
-    return library_version(engine.partition("-")[0])
+    """Return the version of an inference engine: onnxruntime with any provider, OpenVINO, or PyTorch.
+
+    Modules of PyTorch are those of transformers, whose version belongs to the engine's.
+    """
+    library = engine.partition("-")[0]
+    return library_version(library) + (f" with transformers {version('transformers')}" if library == "torch" else "")

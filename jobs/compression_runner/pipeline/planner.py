@@ -11,6 +11,7 @@ from compression_runner.formats.source.inspection import Source
 from compression_runner.methods.registry import METHODS, STEPS
 from compression_runner.pipeline import fingerprint
 from compression_runner.stages.method import Method
+from compressionjob.engines import TORCH_ENGINES
 from compressionjob.pipeline import Stage
 from compressionjob.sla_objectives import objectives_of
 from compressionjob.spec import CompressionJobSpec, OutputFormat
@@ -50,7 +51,7 @@ class Step:
 class Candidate:
     """The result of the pipeline's first `stages` stages, in the format of the whole pipeline's result.
 
-    `measured` is the export that makes it measurable; None if it is a graph.
+    `measured` is the export that makes it measurable; None if it is measured itself.
     """
 
     title: str
@@ -70,9 +71,9 @@ class PipelinePlan:
     """The steps of a job.
 
     `imported` is the import of the source into a format that stages accept; None if it already has one. `baseline` is
-    the export of the source that is measured; None if the source is a graph. `measured` is the export of the unpacked
-    result that is measured; None if it is a graph. `fallbacks` are the results of earlier stages that may be published
-    instead.
+    the export of the source that is measured; None if the source itself is. `measured` is the export of the unpacked
+    result that is measured; None if the result itself is: a graph, or a folder for an engine of PyTorch. `fallbacks`
+    are the results of earlier stages that may be published instead.
     """
 
     source: str
@@ -163,6 +164,9 @@ def make_plan(spec: CompressionJobSpec, source: Source, data: Mapping[str, str] 
     # Without limits, no verdict can cause a fallback.
     wanted = spec.sla.on_violation == "Fallback" and objectives_of(spec.sla)
     fallbacks = _fallbacks(spec, chain, ends, source) if wanted else ()
+    if spec.benchmark.engine in TORCH_ENGINES:
+        fallbacks = tuple(replace(candidate, measured=None) for candidate in fallbacks)
+        return PipelinePlan(start, tuple(chain.steps), None, None, imported, fallbacks)
     measured = _measured(chain, source)
     return PipelinePlan(start, tuple(chain.steps), _baseline(chain, source), measured, imported, fallbacks)
 

@@ -25,7 +25,9 @@ from compression_runner.pipeline.resources import MemoryForecast, check_disk, ch
 from compression_runner.pipeline.run_locations import RunLocations
 from compression_runner.pipeline.serving_check import check_serving
 from compression_runner.pipeline.task_files import find_tasks
+from compression_runner.pipeline.torch_check import check_torch
 from compressionjob.data import DataRole
+from compressionjob.engines import TORCH_ENGINES
 from compressionjob.spec import CompressionJob, CompressionJobSpec
 from compressionjob.tasks import TASKS
 
@@ -74,6 +76,7 @@ def preflight(spec: CompressionJobSpec, locations: RunLocations) -> PreflightRes
     plan = make_plan(spec, source, _identities(spec, data, source) | seen)
     check_stages(spec, source)
     check_serving(spec, source, plan)
+    check_torch(spec, source, plan)
     require_methods(plan, Checkpoints(locations.workdir / CHECKPOINTS, locations.remote))
     look_at_destination(locations, plan.results)
     memory = memory_forecast(plan, source, spec.model.task, spec.benchmark.sequence_length)
@@ -96,10 +99,10 @@ def measuring_cpus(spec: CompressionJobSpec, reservation: CpuReservation) -> Mea
 def check_stages(spec: CompressionJobSpec, source: Source) -> None:
     """Let each stage check the source's headers, up to the first stage that changes the shapes of layers.
 
-    A Transformers model is measured as a graph, so its export checks first. Raises BadRecipe for a stage that cannot
-    succeed.
+    A Transformers model is measured as a graph, so its export checks first, except for engines of PyTorch. Raises
+    BadRecipe for a stage that cannot succeed.
     """
-    if source.format in EXPORT.accepts(None):
+    if source.format in EXPORT.accepts(None) and spec.benchmark.engine not in TORCH_ENGINES:
         EXPORT.check_source(None, source, "spec.model.source")
     for index, stage in enumerate(spec.pipeline):
         method = METHODS[stage.key]

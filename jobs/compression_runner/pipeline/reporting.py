@@ -16,6 +16,7 @@ from compression_runner.pipeline.planner import PipelinePlan
 from compression_runner.pipeline.report_files import report_digest
 from compression_runner.storage import Store
 from compressionjob.conditions import BAD_RECIPE, DISK_FULL, INVALID_INPUT, STORAGE_UNAVAILABLE
+from compressionjob.engines import TORCH_ENGINES
 from compressionjob.exit_codes import ExitCode
 from compressionjob.field_types import format_bytes
 from compressionjob.job_parts import COMPRESS
@@ -229,6 +230,9 @@ def _environment(run_result: RunResult) -> Environment:
 
 
 def _baseline_is(run_result: RunResult) -> str:
+    if run_result.job.spec.benchmark.engine in TORCH_ENGINES:
+        stands_for = "the Transformers model that the source stands for" if run_result.plan.imported else "the source"
+        return f"{stands_for}, as PyTorch loads it"
     plan, engine = run_result.plan, ENGINES.get(run_result.result.artifact.format, "onnxruntime")
     if plan.imported is not None:
         return f"the float32 model that the source stands for, as ONNX in {engine}; its size is that of those weights"

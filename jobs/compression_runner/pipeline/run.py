@@ -36,7 +36,7 @@ from compression_runner.pipeline.run_locations import RunLocations
 from compression_runner.pipeline.served_models import served_models
 from compression_runner.pipeline.serving_check import require_engine, require_memory
 from compression_runner.pipeline.spending import require_price, run_cost
-from compression_runner.pipeline.staging import PreparedModels, stage
+from compression_runner.pipeline.staging import PreparedModels, measured_path, stage
 from compression_runner.telemetry.metrics import RunMetrics
 from compression_runner.telemetry.phase import Phase
 from compression_runner.telemetry.progress import RunProgress, counting
@@ -198,7 +198,7 @@ def _fall_back(
                 spec,
                 MeasuredModel(models.baseline, models.baseline_bytes, models.baseline_checkpoint),
                 MeasuredModel(
-                    graph.artifact.model_file, result.artifact.size_bytes, models.checkpoint_of(candidate.steps)
+                    measured_path(graph.artifact), result.artifact.size_bytes, models.checkpoint_of(candidate.steps)
                 ),
                 models.data,
                 advance=lambda what, share: advance(share, what),

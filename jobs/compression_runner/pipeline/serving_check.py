@@ -62,8 +62,10 @@ def _has_kernel(dtype: str) -> bool:
 def _no_kernel(field: str, dtype: str) -> InvalidInput:
     without = "" if dtype == "int8" else " without AVX-512"
     problem = f"vLLM's build for CPUs does not compute with {dtype} weights on CPUs{without}"
-    remedy = "use method dynamic with backend vllm (INT8 weights and activations), or a runtime "
-    remedy += "whose nodes have a GPU and whose image has vLLM for GPUs" if dtype == "int8" else "on nodes with AVX-512"
+    remedy = (
+        "use method dynamic with backend vllm (INT8 weights and activations); or a runtime on nodes with AVX-512 and "
+        "dtype int4, or on nodes with a GPU with an image that has vLLM for GPUs"
+    )
     return InvalidInput("EngineMissing", field, dtype, problem, remedy)
 
 

@@ -31,12 +31,13 @@ MODULES: Final = ("transformers", "torch")
 
 @dataclass(frozen=True)
 class PreparedModels:
-    """The graphs of baseline and compressed model, the result to publish, and the evaluation data.
+    """The models to measure, the result to publish, and the evaluation data.
 
-    `baseline_bytes` is the size of the weights of the baseline's source. `make` returns the output of a step, from its
-    checkpoint if there is one. `baseline_checkpoint` and `compressed_checkpoint` fetch Transformers directories for
-    adversarial attacks: the baseline, and the last one before the result; None if there is none, or if it would be the
-    baseline again. `scratch` is for unpacked files. `tasks` are the tasks of the job.
+    Models are graphs, or folders for an engine of PyTorch. `baseline_bytes` is the size of the weights of the
+    baseline's source. `make` returns the output of a step, from its checkpoint if there is one. `baseline_checkpoint`
+    and `compressed_checkpoint` fetch Transformers directories for adversarial attacks: the baseline, and the last one
+    before the result; None if there is none, or if it would be the baseline again. `scratch` is for unpacked files.
+    `tasks` are the tasks of the job.
     """
 
     baseline: Path
@@ -100,23 +101,29 @@ def stage(
     before = execution.make(baseline) if baseline else first
     result = execution.make(plan.steps[-1])
     compressed = execution.make(plan.measured).artifact if plan.measured else _unpacked(result, locations.scratch)
+    is_folder = before.artifact.format in MODULES
     if plan.measured and plan.measured.parent and plan.measured.parent.format == PACKED_FORMAT:
         unpacked = execution.make(plan.measured.parent).artifact
         require_same_model(unpacked, compressed.model_file, plan.measured.field, locations.scratch / "loading")
     size = _baseline_bytes(prepared, before)
     last = _last_with_modules(plan.steps)
     return PreparedModels(
-        before.artifact.model_file,
+        measured_path(before.artifact),
         size,
-        compressed.model_file,
+        measured_path(compressed),
         result,
         evaluation,
         execution.make,
         locations.scratch,
-        baseline_checkpoint=(lambda: model().artifact) if baseline else None,
+        baseline_checkpoint=(lambda: model().artifact) if baseline or is_folder else None,
         compressed_checkpoint=(lambda: execution.make(last).artifact) if last else None,
         tasks=tasks,
     )
+
+
+def measured_path(artifact: Artifact) -> Path:
+    """Return what an engine opens of an unpacked model: its graph, or the folder that PyTorch loads."""
+    return artifact.path if artifact.format in MODULES else artifact.model_file
 
 
 def _last_with_modules(steps: Sequence[Step]) -> Step | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from compressionjob.engines import GPU_ENGINES
+from compressionjob.engines import PROVIDER_ENGINES
 from compressionjob.errors import InvalidSpec
 from compressionjob.gpu_engines import runtime_without_gpu
 from compressionjob.spec import parse_job
@@ -17,7 +17,7 @@ def on_gpu(engine: str = "onnxruntime-cuda", **changes: Any) -> dict[str, Any]:
     return job(**{"spec__pipeline": CAST, "spec__benchmark": {"engine": engine}, **changes})
 
 
-@pytest.mark.parametrize("engine", GPU_ENGINES)
+@pytest.mark.parametrize("engine", PROVIDER_ENGINES)
 def test_an_engine_on_a_gpu_needs_no_other_field(engine: str) -> None:
     assert parse_job(on_gpu(engine)).spec.benchmark.engine == engine
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from compression_runner.artifact import MARKER
 from compression_runner.dataset import SampleSet
 from compression_runner.dataset.loading import file_digest
 from compression_runner.evaluation.answers.answers import (
@@ -177,8 +178,9 @@ def _answers(predictor: Predictor, data: SampleSet, task: Task, batch: int, adva
 
 
 def model_digest(model: Path) -> str:
-    """Return the hash of a graph and of its weight files."""
-    return " ".join(file_digest(path) for path in files_of_graph(model))
+    """Return the hash of a graph and of its weight files, or of the files of a folder."""
+    files = [path for path in sorted(model.rglob("*")) if path.is_file()] if model.is_dir() else files_of_graph(model)
+    return " ".join(file_digest(path) for path in files if path.name != MARKER)
 
 
 def _fingerprint(model_digest: str, data: SampleSet, spec: CompressionJobSpec, engine: Engine) -> str:

@@ -12,9 +12,17 @@ from compression_runner.evaluation.machine.gpu_noise import read_gpu
 from compression_runner.evaluation.machine.noise import Reading, read_noise
 from compression_runner.gpu.card import Card, open_card
 from compression_runner.inference.placement import Placement
-from compression_runner.inference.predictor import OTHER_STAGE, SOURCE_MODEL, Engine, Feed, ModelOrigin, Predictor
+from compression_runner.inference.predictor import (
+    OTHER_STAGE,
+    SOURCE_MODEL,
+    Engine,
+    Feed,
+    ModelOrigin,
+    Predictor,
+    is_torch,
+)
 from compression_runner.inference.providers import PROVIDERS
-from compressionjob.engines import GpuEngine
+from compressionjob.engines import GPU_ENGINES, ProviderEngine
 from compressionjob.report import Environment, PlacementReport
 
 CPU: Final = "CPU"
@@ -26,6 +34,7 @@ CPU_PRECISION: Final = {
 NO_DRIVER: Final = "the GPU's driver was not read: other processes on the GPU and lower clocks are unknown"
 ASSIGNED: Final = "NVIDIA_VISIBLE_DEVICES"
 """The variable in which a device plugin passes the UUIDs of a pod's GPUs or MIG instances."""
+CUDA_PRECISION: Final = "; convolutions of float32 may use TF32, as by PyTorch's default"
 
 
 class Execution:
@@ -35,14 +44,16 @@ class Execution:
         """`card` is the driver's view of the GPU; None on the CPU, or without NVIDIA's library."""
         self._engine, self._card = engine, card
         self._placements: list[tuple[str, Placement]] = []
+        self._precisions: list[str] = []
 
     def require_on_device(self, predictors: Sequence[Predictor], feeds: Sequence[Feed], origin: ModelOrigin) -> None:
         """Run both models once, and check where their nodes ran; `origin` is that of the compressed model.
 
         Raises InvalidInput for a baseline and BadRecipe for a compressed model that the provider does not run whole.
         """
+        self._precisions = [predictor.precision for predictor in predictors]
         if self._engine not in PROVIDERS:
-            return
+            return  # PyTorch moves no operator to another device
         for name, side, predictor, feed in zip(
             ("baseline", "compressed"), (SOURCE_MODEL, origin), predictors, feeds, strict=True
         ):
@@ -66,35 +77,41 @@ class Execution:
 
     def energy_meter(self) -> Meter | None:
         """Return a meter of the device; None if this process cannot read one."""
-        if self._engine not in PROVIDERS:
+        if self._engine not in GPU_ENGINES:
             return energy_meter()
         return GpuEnergyMeter(self._card) if self._card and self._card.joules() is not None else None
 
     def described_in(self, environment: Environment) -> Environment:
         """Add the device to the conditions of a measurement."""
-        if self._engine not in PROVIDERS:
-            return environment.model_copy(update={"device": CPU, "precision": CPU_PRECISION[self._engine]})
-        provider = PROVIDERS[_gpu(self._engine)]
-        added: dict[str, Any] = {
-            "measured_in": f"{environment.measured_in} ({provider.name})",
-            "device": (self._card and self._card.name) or "GPU",
-            "precision": provider.precision,
-            "placement": [
+        added: dict[str, Any] = {"device": CPU}
+        if self._engine in GPU_ENGINES:
+            added["device"] = (self._card and self._card.name) or "GPU"
+            if self._card and self._card.driver:
+                added["driver"] = self._card.driver
+            if self._card is None:
+                added["notes"] = [*environment.notes, NO_DRIVER]
+        if self._engine in PROVIDERS:
+            provider = PROVIDERS[_gpu(self._engine)]
+            added["measured_in"] = f"{environment.measured_in} ({provider.name})"
+            added["placement"] = [
                 PlacementReport(model=name, nodes=dict(placement.nodes), shapes_on_cpu=dict(placement.shapes))
                 for name, placement in self._placements
-            ],
-        }
-        if self._card and self._card.driver:
-            added["driver"] = self._card.driver
-        if self._card is None:
-            added["notes"] = [*environment.notes, NO_DRIVER]
+            ]
+        added["precision"] = self._precision()
         return environment.model_copy(update=added)
+
+    def _precision(self) -> str:
+        if is_torch(self._engine):
+            return _types(self._precisions) + (CUDA_PRECISION if self._engine in GPU_ENGINES else "")
+        if self._engine in PROVIDERS:
+            return PROVIDERS[_gpu(self._engine)].precision
+        return CPU_PRECISION[self._engine]
 
 
 @contextmanager
 def execution_in(engine: Engine) -> Iterator[Execution]:
     """Open the device of an engine."""
-    with measuring_gpu(wanted=engine in PROVIDERS) as card:
+    with measuring_gpu(wanted=engine in GPU_ENGINES) as card:
         yield Execution(engine, card)
 
 
@@ -119,10 +136,17 @@ def _first_gpu() -> Card | None:
     return open_card(os.environ.get(ASSIGNED, "").split(",")[0])
 
 
-def _gpu(engine: Engine) -> GpuEngine:
-    if engine == "onnxruntime" or engine == "openvino":
-        raise ValueError(f"{engine} runs on the CPU")
-    return engine
+def _gpu(engine: Engine) -> ProviderEngine:
+    if engine == "onnxruntime-cuda" or engine == "onnxruntime-tensorrt":
+        return engine
+    raise ValueError(f"{engine} is no execution provider")
+
+
+def _types(precisions: Sequence[str]) -> str:
+    """Return the types of both models' weights in words."""
+    before, after = precisions
+    of_each = before if before == after else f"{before} (baseline) and {after} (compressed)"
+    return f"the types of the weights: {of_each}"
 
 
 def _partial(engine: Engine, name: str, origin: ModelOrigin, problem: str) -> RunnerError:

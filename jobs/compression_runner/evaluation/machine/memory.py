@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from compression_runner.inference.placement import CPU_PROVIDER
 from compression_runner.inference.predictor import Engine, Feed
 from compression_runner.inference.providers import Providers, providers_of
 from compressionjob.estimate import Estimate
+from compressionjob.tasks import Task
 
 LOOKS_AT: Final = (3, 5, 8, 12)
 """Processes at each look; with fewer than three, Student's interval is far too wide to decide."""
@@ -68,10 +70,19 @@ class MemoryFigures:
 class MemoryProbes:
     """Measures one model in fresh processes, one after the other."""
 
-    def __init__(self, model: Path, feed: Feed, threads: int, confidence: float, engine: Engine, gpu: str = "") -> None:
+    def __init__(
+        self,
+        model: Path,
+        feed: Feed,
+        threads: int,
+        confidence: float,
+        engine: Engine,
+        task: Task = "onnx",
+        gpu: str = "",
+    ) -> None:
         """`gpu` is the UUID of the GPU that measures; "" without one."""
-        self._gpu = gpu
-        self._model, self._feed, self._threads, self._engine = model, feed, threads, engine
+        self._model, self._task, self._feed, self._threads = model, task, feed, threads
+        self._engine, self._gpu = engine, gpu
         self.figures = MemoryFigures((), 0, confidence)
 
     def measure(self, processes: int) -> MemoryFigures:
@@ -84,7 +95,9 @@ class MemoryProbes:
             with path.open("wb") as file:
                 np.savez(file, allow_pickle=False, **{name: _storable(array) for name, array in self._feed.items()})
             while len(self.figures.peaks) < processes:
-                run = _probe(self._model, path, self._threads, self._engine, self._gpu)
+                providers = json.dumps(_providers(self._engine, self._model))
+                how = [str(self._threads), str(QUERIES), self._engine, providers, self._task, self._gpu]
+                run = _probe(self._model, path, how)
                 floor = max(self.figures.floor_bytes, run["floorBytes"])
                 on_gpu = run.get("gpuBytes")
                 self.figures = replace(
@@ -103,15 +116,14 @@ def _storable(array: NDArray[np.generic]) -> NDArray[np.generic]:
 
 def _providers(engine: Engine, model: Path) -> Providers:
     """Return the providers of a session of onnxruntime; on a GPU, the peak is the memory of the host."""
-    if engine == "onnxruntime" or engine == "openvino":
-        return [(CPU_PROVIDER, {})]
-    return providers_of(engine, model)
+    if engine == "onnxruntime-cuda" or engine == "onnxruntime-tensorrt":
+        return providers_of(engine, model)
+    return [(CPU_PROVIDER, {})]
 
 
-def _probe(model: Path, feed: Path, threads: int, engine: Engine, gpu: str) -> dict[str, Any]:
+def _probe(model: Path, feed: Path, how: Sequence[str]) -> dict[str, Any]:
     probe = [sys.executable, "-m", "compression_runner.evaluation.machine.memory_probe"]
-    command = [*probe, str(model), str(feed), str(threads), str(QUERIES), engine]
-    command += [json.dumps(_providers(engine, model)), gpu]
+    command = [*probe, str(model), str(feed), *how]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:

@@ -1,9 +1,10 @@
 """A fresh process that loads a model, answers some queries and prints its peak memory.
 
-`python -m compression_runner.evaluation.machine.memory_probe MODEL FEED.npz THREADS QUERIES ENGINE PROVIDERS [GPU]`
+`python -m compression_runner.evaluation.machine.memory_probe MODEL FEED.npz THREADS QUERIES ENGINE PROVIDERS TASK [GPU]`
 prints one line of JSON: `peakBytes`, and `floorBytes`, the memory before it loaded the model. PROVIDERS are those of
-onnxruntime with their options, as JSON. Imports numpy and the engine only. With the UUID of a GPU, `gpuBytes` is the
-memory that this process has there after its answers; null if the driver does not report it.
+onnxruntime with their options, as JSON, and TASK is that of a model in PyTorch. Imports numpy and the engine only;
+PyTorch also needs transformers and the modules that load a folder. With the UUID of a GPU, `gpuBytes` is the memory
+that this process has there after its answers; null if the driver does not report it.
 """
 
 import json
@@ -42,15 +43,20 @@ def _status_bytes(name: str) -> int:
     raise OSError(f"/proc/self/status has no {name}")
 
 
-def main(model: str, feed: str, threads: str, queries: str, engine: str, providers: str, gpu: str = "") -> None:
+def main(
+    model: str, feed: str, threads: str, queries: str, engine: str, providers: str, task: str, gpu: str = ""
+) -> None:
     """Load, answer, print."""
     with np.load(feed, allow_pickle=False) as arrays:
         inputs = {name: arrays[name] for name in arrays.files}
     # Engines take texts as Python objects, which the file cannot hold.
     inputs = {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in inputs.items()}
-    start, floor = (
-        _openvino(int(threads)) if engine == "openvino" else _onnxruntime(int(threads), json.loads(providers))
-    )
+    if engine.startswith("torch"):
+        start, floor = _torch(int(threads), engine, task)
+    elif engine == "openvino":
+        start, floor = _openvino(int(threads))
+    else:
+        start, floor = _onnxruntime(int(threads), json.loads(providers))
     answer, began = start(model), time.monotonic()
     for query in range(int(queries)):
         if query >= 2 and time.monotonic() - began > ENOUGH_SECONDS:
@@ -104,6 +110,15 @@ def _openvino(threads: int) -> tuple[Start, int]:
         compiled: Any = core.compile_model(core.read_model(model), "CPU", cpu_settings(threads))
         request: Any = compiled.create_infer_request()
         return lambda inputs: request.infer(dict(inputs))
+
+    return start, peak_resident_bytes()
+
+
+def _torch(threads: int, engine: Any, task: Any) -> tuple[Start, int]:
+    from compression_runner.formats.torch_folder import open_folder
+
+    def start(model: str) -> Answer:
+        return open_folder(Path(model), task, threads, engine).run
 
     return start, peak_resident_bytes()
 

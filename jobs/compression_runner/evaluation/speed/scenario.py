@@ -1,6 +1,6 @@
 """MLPerf's scenarios for latency: how queries reach a model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,8 @@ class SystemUnderTest:
     """A model that is measured: answers prepared query `i`, or a batch of prepared samples.
 
     A prepared sample stands for `samples_each` samples, more than one if the model fixes its batch size; such a model
-    gets one prepared sample at a time. `sequential` means that it works in the calling thread alone.
+    gets one prepared sample at a time. `sequential` means that it works in the calling thread alone. `shapes` has the
+    shapes of the inputs of each query.
     """
 
     answer: Callable[[int], None]
@@ -23,6 +24,7 @@ class SystemUnderTest:
     samples: int
     samples_each: int = 1
     sequential: bool = False
+    shapes: Sequence[Hashable] = ()
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ def system_under_test(
         samples=len(singles),
         samples_each=fixed,
         sequential=sequential,
+        shapes=_shapes(queries),
     )
 
 
@@ -80,7 +81,11 @@ def _decoder(predictor: Predictor, data: SampleSet, benchmark: Benchmark, togeth
         full = len(indices) == size
         predictor.run(batch if full else part_of(batch, inputs, 0, len(indices)))
 
-    return SystemUnderTest(answer, answer_batch, len(queries), size, fixed or 1)
+    return SystemUnderTest(answer, answer_batch, len(queries), size, fixed or 1, shapes=_shapes(queries))
+
+
+def _shapes(queries: Sequence[Feed]) -> list[tuple[tuple[int, ...], ...]]:
+    return [tuple(array.shape for array in query.values()) for query in queries]
 
 
 def _singles(queries: Sequence[Feed], inputs: Sequence[TensorInfo], benchmark: Benchmark) -> list[Feed]:

@@ -14,7 +14,7 @@ from compression_runner.inference.gpu import GpuPredictor, not_available
 from compression_runner.inference.opening import engine_of, open_predictor
 from compression_runner.inference.predictor import ModelOrigin
 from compression_runner.inference.providers import providers_of
-from compressionjob.engines import GPU_ENGINES, GpuEngine
+from compressionjob.engines import PROVIDER_ENGINES, ProviderEngine
 from tests.support.half_supported import FEED, half_supported
 from tests.support.providers import use_provider
 
@@ -35,8 +35,8 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("engine", GPU_ENGINES)
-def test_an_absent_provider_never_runs_a_graph_on_the_cpu(engine: GpuEngine, model: Path, temporary: Path) -> None:
+@pytest.mark.parametrize("engine", PROVIDER_ENGINES)
+def test_an_absent_provider_never_runs_a_graph_on_the_cpu(engine: ProviderEngine, model: Path, temporary: Path) -> None:
     with pytest.raises(InvalidInput, match=r"onnxruntime has no \w+ExecutionProvider here, and would use the CPU"):
         open_predictor(model, 1, engine)
     with pytest.raises(BadRecipe, match=r"onnxruntime has no \w+ExecutionProvider here, and would use the CPU"):
@@ -58,7 +58,7 @@ def test_a_provider_that_does_not_start_never_runs_a_graph_on_the_cpu(
     ("engine", "name"),
     [("onnxruntime-cuda", "CUDAExecutionProvider"), ("onnxruntime-tensorrt", "TensorrtExecutionProvider")],
 )
-def test_an_image_without_a_provider_is_recognized(engine: GpuEngine, name: str) -> None:
+def test_an_image_without_a_provider_is_recognized(engine: ProviderEngine, name: str) -> None:
     problem = not_available(engine)
     assert problem.startswith(f"onnxruntime {onnxruntime.__version__} of this image has no {name} (it has ")
     assert "CPUExecutionProvider" in problem

@@ -79,3 +79,35 @@ def test_engines_on_the_cpu_have_no_placement(model: Path) -> None:
         described = execution.described_in(Environment(measured_in="onnxruntime 1.32.0"))
     assert (described.device, described.precision) == ("CPU", "the types of the graph")
     assert described.placement == []
+
+
+class Typed(OnnxPredictor):
+    """A predictor with weights of a type."""
+
+    def __init__(self, model: Path, precision: str) -> None:
+        super().__init__(model, 1)
+        self.precision = precision
+
+
+@pytest.mark.parametrize(
+    ("compressed", "precision"),
+    [
+        ("float32", "the types of the weights: float32"),
+        ("bfloat16", "the types of the weights: float32 (baseline) and bfloat16 (compressed)"),
+    ],
+)
+def test_the_report_names_the_types_in_which_pytorch_computes(model: Path, compressed: str, precision: str) -> None:
+    with (
+        execution_in("torch-compile") as execution,
+        Typed(model, "float32") as before,
+        Typed(model, compressed) as after,
+    ):
+        execution.require_on_device((before, after), (FEED, FEED), LAST_STAGE)
+        described = execution.described_in(Environment(measured_in="torch-compile 2.14.1"))
+    assert (described.device, described.precision, described.placement) == ("CPU", precision, [])
+    on_gpu = Execution("torch-cuda")
+    with Typed(model, "float32") as before, Typed(model, compressed) as after:
+        on_gpu.require_on_device((before, after), (FEED, FEED), LAST_STAGE)
+    described = on_gpu.described_in(Environment(measured_in="torch-cuda 2.14.1"))
+    assert (described.device, described.driver) == ("GPU", "")
+    assert described.precision == f"{precision}; convolutions of float32 may use TF32, as by PyTorch's default"

@@ -85,6 +85,6 @@ def test_a_slow_model_gets_fewer_queries(
     np.savez(tmp_path / "feed.npz", x=np.ones(2))
     monkeypatch.setattr(memory_probe, "_onnxruntime", lambda threads, providers: (lambda model: feeds.append, 0))
     monkeypatch.setattr(memory_probe, "time", SimpleNamespace(monotonic=lambda: next(clock) * seconds))
-    memory_probe.main("m.onnx", str(tmp_path / "feed.npz"), "1", "8", "onnxruntime", "[]")
+    memory_probe.main("m.onnx", str(tmp_path / "feed.npz"), "1", "8", "onnxruntime", "[]", "onnx")
     assert len(feeds) == expected
     assert json.loads(capsys.readouterr().out)["peakBytes"] > 0
