@@ -34,7 +34,7 @@ def main() -> int:
         work = Path(folder)
         stand_in = command(work / "server.log", ttft=TTFT, ttft_more=0, gap=GAP, gap_more=0, length=TOKENS)
         with ServerProcess(stand_in) as server:
-            found = {str(at_a_time): _compared(server.url, at_a_time, work) for at_a_time in REQUESTS}
+            loads = {str(at_a_time): _compared(server.url, at_a_time, work) for at_a_time in REQUESTS}
     noise = noise_between(before, read_noise())
     theirs = next(line for line in REQUIREMENTS.read_text().splitlines() if line.startswith("guidellm=="))
     results = {
@@ -46,7 +46,7 @@ def main() -> int:
         },
         "noise": noise.to_report().to_json(),
         "notes": noise_notes(noise),
-        "found": found,
+        "loads": loads,
     }
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     write_table(HERE / "README.md", results)

@@ -16,12 +16,12 @@ def write_table(page: Path, results: dict[str, Any]) -> None:
 
 def table(results: dict[str, Any]) -> str:
     """Return the table, with its origin."""
-    figures = list(next(iter(next(iter(results["found"].values())).values()))[0])
+    figures = list(next(iter(next(iter(results["loads"].values())).values()))[0])
     lines = [
         f"| requests at a time | generator | {' | '.join(figures)} |",
         f"|---|---|{'---|' * len(figures)}",
     ]
-    for at_a_time, generators in results["found"].items():
+    for at_a_time, generators in results["loads"].items():
         for name, blocks in generators.items():
             cells = [_cell([block[figure] for block in blocks]) for figure in figures]
             lines.append(f"| {at_a_time} | {name} | {' | '.join(cells)} |")

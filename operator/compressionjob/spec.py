@@ -93,11 +93,9 @@ class Benchmark(Schema):
     )
     engine: Engine = Field(
         default="auto",
-        description="Engine that the model is for. auto: onnxruntime, or OpenVINO for its models, on the CPU. "
-        "onnxruntime-cuda, onnxruntime-tensorrt: both models are measured on the GPU of the runtime, whose image needs "
-        "onnxruntime for GPUs. torch, torch-compile: PyTorch on the CPU, without or with torch.compile; with -cuda, on "
-        "the GPU. Source and result are Transformers folders. vllm: the model is also served by vLLM, which measures "
-        "the limits on served requests (ttft to outputLength). The runtime's image needs vLLM.",
+        description="Engine that the model is for. auto: onnxruntime, or OpenVINO for its models, on the CPU. torch, "
+        "torch-compile: Transformers folders in PyTorch. Others with -cuda or -tensorrt: on the GPU of the runtime. "
+        "vllm: vLLM also serves the model, and measures the limits on served requests (ttft to outputLength).",
         json_schema_extra=without_default,
     )
     serving: Serving | None = Field(default=None, description="Load on the serving engine. engine vllm needs it.")

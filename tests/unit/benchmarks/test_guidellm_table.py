@@ -21,6 +21,6 @@ def test_a_cell_has_the_median_of_the_blocks_and_both_ends() -> None:
         "date": "2026-12-01",
         "versions": {},
         "notes": [],
-        "found": {"1": {"ours": blocks}},
+        "loads": {"1": {"ours": blocks}},
     }
     assert "| 1 | ours | +2.50 ms (+1.00 to +3.00) |" in table(results)

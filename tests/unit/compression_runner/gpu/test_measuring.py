@@ -59,7 +59,7 @@ def probed(
     monkeypatch.setenv("LD_LIBRARY_PATH", str(library.parent))
     model = linear_model("model", np.ones((16, 4), np.float32))
     feed = {"x": np.ones((1, 16), np.float32)}
-    return lambda gpu: MemoryProbes(model, feed, 1, 0.95, "onnxruntime", gpu).measure(2)
+    return lambda gpu: MemoryProbes(model, feed, 1, 0.95, "onnxruntime", gpu=gpu).measure(2)
 
 
 def test_a_fresh_process_reports_its_own_memory_on_the_gpu(
