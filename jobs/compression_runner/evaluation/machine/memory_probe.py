@@ -2,7 +2,7 @@
 
 `python -m compression_runner.evaluation.machine.memory_probe MODEL FEED.npz THREADS QUERIES ENGINE PROVIDERS TASK
 [GPU]` prints one line of JSON: `peakBytes`, and `floorBytes`, the memory before it loaded the model. PROVIDERS are
-those of onnxruntime with their options, as JSON, and TASK that of a model in PyTorch. Imports numpy and the engine only;
+those of onnxruntime with their options, as JSON; TASK is that of a model in PyTorch. Imports numpy and the engine only;
 PyTorch also needs transformers and the modules that load a folder. With the UUID of a GPU, `gpuBytes` is the memory
 that this process has there after its answers; null if the driver does not report it.
 """
