@@ -24,7 +24,13 @@ from compression_runner.formats.changed_checkpoint import quantized_tensors, wri
 from compression_runner.formats.compressed_checkpoint import rounds_inputs
 from compression_runner.inference.predictor import Predictor
 from compression_runner.inference.serving import vllm
-from compression_runner.inference.serving.server import Command, ServerFailedError, ServerProcess, StatusError
+from compression_runner.inference.serving.server import (
+    Command,
+    ServerFailedError,
+    ServerProcess,
+    StatusError,
+    error_in,
+)
 from compressionjob.figures import short_number
 from compressionjob.report import ChangedTensor, EngineCheck
 
@@ -198,7 +204,9 @@ def _answering(what: str, log: Path) -> Iterator[None]:
         yield
     except (OSError, http.client.HTTPException, KeyError, ValueError) as error:
         repeat_last_lines(vllm.NAME, log)
-        reason = str(error) if isinstance(error, StatusError) else type(error).__name__
+        # A worker that dies at a request says why in the log, and the answer does not.
+        own_words = str(error) if isinstance(error, StatusError) else type(error).__name__
+        reason = (error_in(log.read_text(errors="replace")) if log.is_file() else "") or own_words
         raise _failed(f"does not answer {what} ({reason}; log: {log})") from error
 
 

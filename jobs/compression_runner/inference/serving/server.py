@@ -156,6 +156,14 @@ def _own_words(body: bytes) -> str:
 
 def cause_in(log: str) -> str:
     """Return the error in a server's log that ended it, in one line: the first that is no consequence of another."""
+    if error := error_in(log):
+        return error
+    lines = [line for line in log.splitlines() if line.strip()]
+    return " ".join((lines[-1] if lines else "it wrote nothing").split())[:MAX_CAUSE]
+
+
+def error_in(log: str) -> str:
+    """Return the first error in a server's log that is no consequence of another, in one line; empty without one."""
     lines = [line for line in log.splitlines() if line.strip()]
     matches = [
         f"{match[1].rsplit('.', 1)[-1]}: {match[2]}"
@@ -163,10 +171,10 @@ def cause_in(log: str) -> str:
         if not _NO_ERROR.search(line) and (match := _ERROR.search(line))
     ]
     causes = [text for text in matches if not _SYMPTOM.search(text)] or matches
-    cause = causes[0] if causes else lines[-1] if lines else "it wrote nothing"
+    cause = causes[0] if causes else ""
     lacking = dict.fromkeys(name for line in lines for name in _NO_LIBRARY.findall(line) if name not in cause)
-    missing = f"its environment lacks {', '.join(lacking)}; " if lacking else ""
-    return " ".join(f"{missing}{cause}".split())[:MAX_CAUSE]
+    missing = f"its environment lacks {', '.join(lacking)}" if lacking else ""
+    return " ".join("; ".join(filter(None, (missing, cause))).split())[:MAX_CAUSE]
 
 
 def last_line(log: str) -> str:

@@ -136,14 +136,19 @@ def test_scales_that_are_not_loaded_are_named(
 
 
 @pytest.mark.parametrize(
-    ("error", "cause"),
-    [(ConnectionResetError(), "ConnectionResetError"), (StatusError("status 500: no kernel"), "status 500: no kernel")],
+    ("error", "log", "cause"),
+    [
+        (ConnectionResetError(), "INFO ready", "ConnectionResetError"),
+        (StatusError("status 500: no kernel"), "INFO ready", "status 500: no kernel"),
+        (StatusError("status 500: see above"), "RuntimeError: no kernel", "RuntimeError: no kernel"),
+    ],
 )
 def test_an_engine_whose_scales_cannot_be_read_is_named(
     packed: tuple[Artifact, Path], texts: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    error: Exception, cause: str,
+    error: Exception, log: str, cause: str,
 ) -> None:  # fmt: skip
     def refuse(_url: str, _folder: Path) -> vllm.ScaleComparison:
+        (tmp_path / "compressed.log").write_text(log)
         raise error
 
     monkeypatch.setattr(vllm, "compare_scales", refuse)

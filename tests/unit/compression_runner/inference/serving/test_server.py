@@ -97,7 +97,7 @@ def test_a_server_that_never_becomes_healthy_is_ended(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
     with pytest.raises(ServerFailedError, match="not healthy in time"):
-        ServerProcess(python(code, log, seconds=1.0))
+        ServerProcess(python(code, log, seconds=5.0))
     wait_until_ended(int(log.read_text().split()[0]))
 
 
