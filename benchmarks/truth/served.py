@@ -32,6 +32,8 @@ TOKENS: Final = 4
 SLOTS: Final = 256
 """More than the requests in flight, so that a request never waits for others."""
 LOADS: Final = {"Served, 4 at a time": Load(concurrency=4), "Served, Poisson": Load(rate=250.0)}
+START_SECONDS: Final = 300.0
+"""Longest start of a server on a busy machine."""
 SECONDS: Final = 4.0
 """The time limit of a run."""
 PERCENTILES: Final = {"ttft": "p90", "interToken": "p90", "timePerOutputToken": "p50"}
@@ -78,6 +80,7 @@ def _servers(seed: int) -> Iterator[Servers]:
         commands = [
             command(
                 Path(folder) / f"{side}.log",
+                START_SECONDS,
                 ttft=factor * FIRST.least,
                 ttft_more=factor * FIRST.mean,
                 gap=factor * GAP.least,

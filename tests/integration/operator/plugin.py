@@ -54,7 +54,7 @@ class Plugin:
         if process == 0:
             command = self.command(*arguments)
             os.execvpe(command[0], command, self.environment({}))
-        text, answered, end = "", False, time.monotonic() + 60
+        text, answered, end = "", False, time.monotonic() + 240
         while time.monotonic() < end:
             if select.select([screen], [], [], 0.2)[0]:
                 try:

