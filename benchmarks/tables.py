@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import local_run, pack
+from benchmarks.checkpoints import table as checkpoints
 from benchmarks.local_run.table import write_table
 from benchmarks.methods import pods, table
 from benchmarks.methods.staleness import current
@@ -27,6 +28,7 @@ def main() -> int:
     here = Path(local_run.__file__).parent
     write_table(here / "README.md", _results(here), now)
     (teacher.HERE / "README.md").write_text(teacher.render(_results(teacher.HERE), now))
+    checkpoints.write_table(checkpoints.README, json.loads(checkpoints.RESULTS.read_text()), now)
     peers.README.write_text(peers.render(json.loads(peers.RESULTS.read_text()), now))
     return 0
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import local_run, pack
+from benchmarks.checkpoints import table as checkpoints
 from benchmarks.local_run.table import write_table
 from benchmarks.methods import pods
 from benchmarks.methods.cases import CASES
@@ -92,6 +93,12 @@ def test_the_table_of_other_tools_is_made_from_its_results() -> None:
     assert {"compression-runner", "onnxruntime", "Neural Compressor", "Olive"} == {
         name for rows in results["subjects"].values() for name in rows
     }
+
+
+def test_the_table_of_checkpoints_is_made_from_its_results() -> None:
+    results, page = json.loads(checkpoints.RESULTS.read_text()), checkpoints.README.read_text()
+    written = checkpoints.table(results, current())
+    assert f"{checkpoints.START}\n{written}\n{checkpoints.END}" in page, "run: python -m benchmarks.checkpoints"
 
 
 def test_every_example_becomes_a_job_of_the_cluster() -> None:
