@@ -15,6 +15,7 @@ from compression_runner.artifact import Packing
 from compression_runner.dataset import SampleSet
 from compression_runner.evaluation import report_figures
 from compression_runner.evaluation.machine.execution import Execution
+from compression_runner.evaluation.machine.gpu_noise import GpuNoise
 from compression_runner.evaluation.machine.memory import MemoryFigures
 from compression_runner.evaluation.machine.noise import Noise
 from compression_runner.evaluation.measurements import Measurements
@@ -47,6 +48,7 @@ MACHINE = Machine(
 NOISE = Noise(
     elapsed=40.0, total=160.0, own=70.0, steal=0.0, other=8.0, waited=1.0, throttled_periods=3, throttled_seconds=0.25,
     frequency=2.45e9, hot=None,
+    gpu=GpuNoise(elapsed=40.0, taken=12.0, slowed=0.4, others=1, slowed_by=frozenset({"thermal slowdown"})),
 )  # fmt: skip
 
 
